@@ -1,0 +1,123 @@
+"""Trained models and resumable trainings on disk, written atomically, read without executing pickled code."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import pickle
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.generator import Generator, build_generator
+from pipeline.learning import build_optimiser
+from pipeline.training import RoundRecord, TrainingPlan, TrainingState
+from pipeline.transport.problem import TransportMap
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained generator with the last latents (N, d) of its training images."""
+
+    generator: Generator
+    latents: Tensor
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write a dict of tensors, numbers and strings atomically; a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read what `save_tensors` wrote; raises ValueError with one line for an absent or damaged file."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: not found; run the stage that writes it (`dvc repro`)") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: not a readable checkpoint ({reason}); delete it and run again") from error
+
+
+def save_model(folder: Path, architecture: str, generator: Generator, latents: Tensor) -> None:
+    """Write a trained model to ``folder``/model.pt."""
+    content = {
+        "architecture": architecture,
+        "latent_dim": generator.latent_dim,
+        "weights": {name: value.cpu() for name, value in generator.state_dict().items()},
+        "latents": latents.cpu(),
+    }
+    save_tensors(folder / "model.pt", content)
+
+
+def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
+    """Read a trained model, in eval mode, onto ``device``."""
+    content = load_tensors(folder / "model.pt")
+    generator = build_generator(content["architecture"], content["latent_dim"], torch.Generator())
+    generator.load_state_dict(content["weights"])
+    return TrainedModel(generator.to(device).eval(), content["latents"].to(device))
+
+
+def compute_training_key(plan: TrainingPlan, **others: Any) -> str:
+    """A hash of everything that determines a training: the plan, the data's digest, the engine."""
+    content = {"plan": dataclasses.asdict(plan), **others}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def save_training(path: Path, state: TrainingState, key: str) -> None:
+    """Write a training between two rounds so that it can be taken up again."""
+    content = {
+        "key": key,
+        "weights": state.generator.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "latents": state.latents,
+        "targets": state.targets,
+        "transport": None if state.transport is None else vars(state.transport),
+        "records": [dataclasses.asdict(record) for record in state.records],
+    }
+    save_tensors(path, content)
+
+
+def resume_training(path: Path, generator: Generator, plan: TrainingPlan, key: str) -> TrainingState | None:
+    """Take up the training saved at ``path``; None, with a log line, if there is none that fits ``key``."""
+    if not path.exists():
+        return None
+    try:
+        content = load_tensors(path)
+    except ValueError as error:
+        log.warning("starting from the beginning: %s", error)
+        return None
+    if content.get("key") != key:
+        log.warning("starting from the beginning: %s belongs to other parameters or data", path)
+        return None
+    device = next(generator.parameters()).device
+    generator.load_state_dict(content["weights"])
+    optimiser = build_optimiser(generator, plan.learning_rate)
+    optimiser.load_state_dict(content["optimiser"])
+    return TrainingState(
+        generator,
+        optimiser,
+        content["latents"].to(device),
+        content["targets"].to(device),
+        None if content["transport"] is None else TransportMap(**content["transport"]),
+        [RoundRecord(**record) for record in content["records"]],
+    )

@@ -1,0 +1,57 @@
+"""From parameters to the inputs of the algorithms: plans, chains, engines of trained models."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from pipeline.checkpoints import TrainedModel, load_model
+from pipeline.inference import InferenceEngine, choose_engine
+from pipeline.langevin import ChainSettings
+from pipeline.params import Params
+from pipeline.training import TrainingPlan
+
+MODELS = Path("artifacts/models")
+
+
+def build_plan(params: Params, task: str) -> TrainingPlan:
+    """Bring the parameters that a training of ``task`` uses into the form of Algorithm 1's inputs."""
+    numbers, langevin = params.profile_settings.train, params.resolve_langevin()
+    return TrainingPlan(
+        rounds=getattr(numbers.rounds, task),
+        passes=numbers.L,
+        adam_steps=numbers.L2,
+        regression_passes=numbers.regression_passes,
+        batch_size=numbers.batch_size,
+        learning_rate=numbers.learning_rate,
+        alpha=params.alpha,
+        sigma=params.sigma,
+        seed=params.seed,
+        chain=build_chain(params, numbers.K),
+        initialisation=langevin.initialisation,
+        batch_norm=langevin.batch_norm,
+        solver=params.transport.solver,
+        epsilon=params.transport.epsilon,
+    )
+
+
+def build_chain(params: Params, steps: int) -> ChainSettings:
+    """A short run of ``steps`` steps with the parameters' step size, drift and noise."""
+    langevin = params.resolve_langevin()
+    return ChainSettings(
+        step_size=params.s,
+        steps=steps,
+        drift_coefficient=langevin.drift_coefficient,
+        drift_reduction=langevin.drift_reduction,
+        noise_scale=langevin.noise_scale,
+        noise_decay=langevin.noise_decay,
+        noise_every=langevin.noise_every,
+    )
+
+
+def load_engine(params: Params, task: str, planned_steps: int) -> tuple[TrainedModel, InferenceEngine]:
+    """Read the model trained for ``task`` and make it ready to infer ``planned_steps`` sample-steps."""
+    settings = choose_engine(**dataclasses.asdict(params.engine))
+    model = load_model(MODELS / task, settings.device)
+    batch_norm = params.langevin.batch_norm
+    return model, InferenceEngine(model.generator, params.sigma, settings, planned_steps, batch_norm)

@@ -1,0 +1,301 @@
+"""MLflow: one parent run per experiment, one child per stage. The only module that imports mlflow.
+
+The metric files are the record; MLflow is a view of them. Nothing here raises into a training: a server
+that cannot be reached costs one warning line, and the stage `publish` brings the runs up to date later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from pipeline.files import flatten, project_root
+from pipeline.params import Params
+
+log = logging.getLogger(__name__)
+
+EXPERIMENT = "short-run-mcmc-ot"
+LOCK_SECONDS = 120  # creating and migrating a fresh database takes about 10
+FLUSH_SECONDS = 5.0
+MAX_POINTS = 1000  # per curve; more make the UI crawl
+KEY, STAGE, DIGEST = "experiment_key", "stage", "content_digest"
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI if the user set it, else a SQLite file in the main repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a stage left on disk for MLflow: numbers, curves over rounds, files."""
+
+    stage: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    digest: str = ""
+
+
+def read_record(stage: str, root: Path = Path(".")) -> StageRecord:
+    """Read metrics/<stage>.json, its timing, curves and pictures; for `report` also the tables."""
+    metrics_file = root / "metrics" / f"{stage}.json"
+    timing_file = root / "metrics" / "timing" / f"{stage}.json"
+    curves_file = root / "metrics" / "curves" / f"{stage}.csv"
+    files = sorted((root / "reports" / "figures").glob(f"{stage}_*.png"))
+    if stage == "report":
+        files += sorted((root / "reports" / "tables").glob("*.*"))
+    sources = [metrics_file, *(path for path in (timing_file, curves_file) if path.exists()), *files]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    metrics = _numbers(json.loads(metrics_file.read_text()))
+    if timing_file.exists():
+        metrics |= _numbers(json.loads(timing_file.read_text()))
+    curves = _read_curves(curves_file) if curves_file.exists() else {}
+    return StageRecord(stage, metrics, curves, tuple(files), digest)
+
+
+def _numbers(content: dict[str, Any]) -> dict[str, float]:
+    return {
+        key: float(value)
+        for key, value in flatten(content)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
+def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    rows = rows[:: -(-len(rows) // MAX_POINTS)] if rows else rows
+    names = [name for name in (rows[0] if rows else {}) if name != "round"]
+    return {name: [(int(row["round"]), float(row[name])) for row in rows] for name in names}
+
+
+class Store:
+    """The tracking database, opened once, with the parent run of the experiment at hand."""
+
+    def __init__(self, params: Params):
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        from mlflow import MlflowClient  # 3 s: only when there is something to track
+
+        self.params = {key: str(value) for key, value in params.flat().items()}
+        self.client = MlflowClient(tracking_uri())
+        root = project_root()
+        (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+        # Two workers that migrate one fresh database at once destroy each other's tables.
+        with FileLock(root / ".dvc" / "tmp" / "mlflow.lock", timeout=LOCK_SECONDS):
+            self.experiment = self._find_or_create_experiment(root)
+            self.parent = self._find_or_create_parent()
+
+    def _find_or_create_experiment(self, root: Path) -> str:
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return found.experiment_id
+        # Absolute, in the main repository: a queued run's own folder is removed when it ends.
+        local = tracking_uri().startswith("sqlite:")
+        return self.client.create_experiment(
+            EXPERIMENT, artifact_location=(root / "mlruns").as_uri() if local else None
+        )
+
+    def _find_or_create_parent(self) -> str:
+        digest = hashlib.sha256(json.dumps(self.params, sort_keys=True).encode()).hexdigest()[:8]
+        name = os.environ.get("DVC_EXP_NAME") or "workspace"
+        key = f"{name}-{digest}"
+        found = self._search(f"tags.{KEY} = '{key}'")
+        if found:
+            return found[0].info.run_id
+        run = self.client.create_run(self.experiment, run_name=key, tags={KEY: key, **describe_origin()})
+        self._log_params(run.info.run_id)
+        return run.info.run_id
+
+    def _search(self, condition: str) -> list[Any]:
+        return self.client.search_runs([self.experiment], filter_string=condition)
+
+    def _log_params(self, run_id: str) -> None:
+        from mlflow.entities import Param
+
+        self.client.log_batch(run_id, params=[Param(key, value[:500]) for key, value in self.params.items()])
+
+    def find_child(self, stage: str) -> Any | None:
+        """The run of ``stage`` under this experiment's parent, if there is one."""
+        found = self._search(f"tags.{STAGE} = '{stage}' and tags.`mlflow.parentRunId` = '{self.parent}'")
+        return found[0] if found else None
+
+    def start_child(self, stage: str) -> str:
+        """Begin a run for ``stage`` in the place of an earlier one; returns its id."""
+        earlier = self.find_child(stage)
+        if earlier is not None:
+            self.client.delete_run(earlier.info.run_id)
+        tags = {STAGE: stage, "mlflow.parentRunId": self.parent, **describe_origin()}
+        run = self.client.create_run(self.experiment, run_name=stage, tags=tags)
+        self._log_params(run.info.run_id)
+        return run.info.run_id
+
+    def log_points(self, run_id: str, points: list[tuple[str, float, int]]) -> None:
+        """Log (name, value, step) points in batches of 1,000."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, value, now, step) for name, value, step in points]
+        for start in range(0, len(metrics), 1000):
+            self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
+
+    def fill_child(self, run_id: str, record: StageRecord, curves_logged: bool = False) -> None:
+        """Log a stage's record to its run and end it FINISHED."""
+        if not curves_logged:
+            curves = record.curves.items()
+            self.log_points(run_id, [(name, value, step) for name, points in curves for step, value in points])
+        last = max((step for points in record.curves.values() for step, _ in points), default=0)
+        self.log_points(run_id, [(name, value, last) for name, value in record.metrics.items()])
+        for path in record.files:
+            self.client.log_artifact(run_id, str(path), "tables" if path.suffix != ".png" else "pictures")
+        self.client.set_tag(run_id, DIGEST, record.digest)
+        self.client.set_terminated(run_id, "FINISHED")
+
+    def publish(self, records: list[StageRecord], extra_files: list[Path]) -> int:
+        """Bring parent and children up to date with ``records``; returns how many runs changed."""
+        changed = 0
+        for record in records:
+            child = self.find_child(record.stage)
+            is_current = child is not None and child.data.tags.get(DIGEST) == record.digest
+            if not is_current or child.info.status != "FINISHED":
+                self.fill_child(self.start_child(record.stage), record)
+                changed += 1
+        digest = hashlib.sha256("".join(record.digest for record in records).encode()).hexdigest()
+        parent = self.client.get_run(self.parent)
+        if parent.data.tags.get(DIGEST) != digest or parent.info.status != "FINISHED":
+            points = [(f"{r.stage}.{key}", value, 0) for r in records for key, value in r.metrics.items()]
+            self.log_points(self.parent, points)
+            for path in extra_files:
+                self.client.log_artifact(self.parent, str(path), path.parent.name)
+            self.client.set_tag(self.parent, DIGEST, digest)
+            self.client.set_terminated(self.parent, "FINISHED")
+            changed += 1
+        return changed
+
+    def fail(self, run_id: str, line: str) -> None:
+        """End a stage's run and its parent as FAILED, with the error as a tag."""
+        for failed in (run_id, self.parent):
+            self.client.set_tag(failed, "error", line[:5000])
+            self.client.set_terminated(failed, "FAILED")
+
+
+class StageTracker:
+    """What a stage logs to while it runs; without `open`, and after a tracking fault, it does nothing."""
+
+    def __init__(self, stage: str):
+        self.stage = stage
+        self.store: Store | None = None
+        self.run_id: str | None = None
+        self._points: list[tuple[str, float, int]] = []
+        self._flushed = 0.0
+
+    def open(self, params: Params) -> None:
+        """Begin this stage's run in MLflow."""
+        with self._guard():
+            self.store = Store(params)
+            self.run_id = self.store.start_child(self.stage)
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Log numbers of one step; buffered, sent every few seconds."""
+        if self.store is None:
+            return
+        self._points += [(name, float(value), step) for name, value in metrics.items()]
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what is left, the final numbers and the pictures, and end the run FINISHED."""
+        if self.store is not None:
+            self._flush()
+        if self.store is not None:
+            with self._guard():
+                self.store.fill_child(self.run_id, read_record(self.stage), curves_logged=True)
+
+    def _flush(self) -> None:
+        with self._guard():
+            self.store.log_points(self.run_id, self._points)
+            self._points, self._flushed = [], time.monotonic()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever a tracking server does, the training goes on
+            self.store = None
+            warn_unreachable(error)
+
+
+def warn_unreachable(error: BaseException) -> None:
+    """One line that names the store and the cause."""
+    cause = (str(error).strip().splitlines() or [""])[0][:200]
+    log.warning(
+        "MLflow at %s: %s: %s; going on without it, `dvc repro publish` brings it up to date",
+        tracking_uri(),
+        type(error).__name__,
+        cause,
+    )
+
+
+def report_failure(tracker: StageTracker, params: Params, line: str) -> None:
+    """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
+    if tracker.store is None and tracker.run_id is None:
+        tracker.open(params)
+    if tracker.store is not None:
+        with tracker._guard():
+            tracker.store.fail(tracker.run_id, line)
+
+
+def describe_origin() -> dict[str, str]:
+    """Where a run comes from, as tags: experiment, revision, data digests, machine."""
+    tags = {
+        "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
+        "dvc_exp_baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
+        "git_revision": _git_revision(),
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+    }
+    for meta in sorted(Path("artifacts/data").glob("*/meta.json")):
+        tags[f"data_digest.{meta.parent.name}"] = json.loads(meta.read_text()).get("digest", "")
+    return {key: value for key, value in tags.items() if value}
+
+
+def _git_revision() -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    return subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+
+
+def main() -> None:
+    """`python -m pipeline.tracking ui`: serve the runs on the loopback interface."""
+    parser = argparse.ArgumentParser(description="Browse the tracked runs.")
+    parser.add_argument("command", choices=["ui"])
+    parser.add_argument("--port", type=int, default=5000)
+    port = parser.parse_args().port
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    uri = tracking_uri()
+    print(f"MLflow UI of {uri} on http://127.0.0.1:{port}", flush=True)
+    os.execvp(
+        "mlflow", ["mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+    )
+
+
+if __name__ == "__main__":
+    main()

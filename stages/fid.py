@@ -1,0 +1,77 @@
+"""Stage fid: the Frechet distance of generated images (Table 2), with its extractor and its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.classifier import Classifier
+from pipeline.checkpoints import load_tensors
+from pipeline.extractor import extract_features
+from pipeline.frechet import INCEPTION_MIN_SAMPLES, compute_frechet_distance, load_inception
+from pipeline.image_store import read_images
+from pipeline.noise import Stream, draw_normal
+from pipeline.params import Params
+from pipeline.plan import load_engine
+from pipeline.stage import run_stage
+from reports.figures import save_grid
+
+INPUT = "artifacts/data/complete"
+EXTRACTOR = Path("artifacts/extractor/classifier.pt")
+FIGURE = "reports/figures/fid_samples.png"
+N_SHOWN = 64
+
+
+def fid(params: Params, tracker: object) -> dict[str, Any]:
+    """Generate from the prior, picture some, return the distance to the training images.
+
+    The floor is the distance of the test images to the same reference: what a perfect generator would get
+    with as many samples as there are test images.
+    """
+    stored = read_images(INPUT)
+    extract, name = choose_extractor(params)
+    model, engine = load_engine(params, "complete", planned_steps=0)
+    n_generated = params.profile_settings.evaluate.n_generated
+    indices = torch.arange(n_generated, device=model.latents.device)
+    z = draw_normal(params.seed, Stream.GENERATION, indices, 0, 1, model.latents.shape[1])[0]
+    features = torch.cat([extract(engine.generate(part)) for part in z.split(2000)])
+    reference = extract(torch.from_numpy(stored["train_images"].copy()))
+    test = extract(torch.from_numpy(stored["test_images"].copy()))
+    if name == "inception" and min(len(features), len(reference), len(test)) < INCEPTION_MIN_SAMPLES:
+        name = f"inception (singular: fewer than {INCEPTION_MIN_SAMPLES} samples)"
+    distance = compute_frechet_distance(features, reference)
+    title = f"g(z), z from the prior; Frechet distance {distance:.1f} ({name})"
+    save_grid(FIGURE, [(title, engine.generate(z[:N_SHOWN]))], columns=16)
+    return {
+        "frechet_distance": distance,
+        "floor": compute_frechet_distance(test, reference),
+        "extractor": name,
+        "n": n_generated,
+        "n_reference": len(reference),
+        "n_floor": len(test),
+        "reference_split": "train",
+        "seed": params.seed,
+    }
+
+
+def choose_extractor(params: Params) -> tuple[Callable[[Tensor], Tensor], str]:
+    """Inception where the user has its file, the embedded classifier otherwise; and its name."""
+    if params.fid.inception_file is not None:
+        return load_inception(params.fid.inception_file), "inception"
+    content = load_tensors(EXTRACTOR)
+    classifier = Classifier(content["channels"], content["n_classes"])
+    classifier.load_state_dict(content["weights"])
+    return lambda images: extract_features(classifier.eval(), images), f"{params.dataset} classifier"
+
+
+def main() -> None:
+    """Run the stage."""
+    run_stage("fid", fid)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Stage holdout: pool the images and take the held-out class out of the training set (section 7.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.anomaly import split_anomaly
+from pipeline.image_store import read_images, to_unit, write_images
+from pipeline.params import Params
+from pipeline.stage import run_stage
+from reports.figures import save_grid
+
+INPUT = "artifacts/data/complete"
+OUTPUT = "artifacts/data/normal"
+FIGURE = "reports/figures/holdout_images.png"
+N_SHOWN = 16
+
+
+def holdout(params: Params, tracker: object) -> dict[str, Any]:
+    """Write the normal training images and the test sets of both protocols, return their sizes."""
+    stored = read_images(INPUT)
+    images = np.concatenate([stored["train_images"], stored["test_images"]])
+    labels = np.concatenate([stored["train_labels"], stored["test_labels"]])
+    held_out = params.anomaly.held_out
+    split = split_anomaly(labels, held_out)
+    arrays = {
+        "train_images": images[split.train],
+        "test_images": images[split.pooled],
+        "test_is_anomaly": labels[split.pooled] == held_out,
+        "test_is_tenth": np.isin(split.pooled, split.tenth),
+    }
+    about = {"dataset": stored.meta["dataset"], "held_out": held_out}
+    digest = write_images(OUTPUT, arrays, about)
+    anomalous = arrays["test_images"][arrays["test_is_anomaly"]]
+    shown = {
+        f"normal, training set: {len(split.train)}": arrays["train_images"][:: len(split.train) // N_SHOWN],
+        f"held out, class {held_out}: {len(anomalous)}": anomalous,
+    }
+    save_grid(FIGURE, [(title, to_unit(row[:N_SHOWN])) for title, row in shown.items()])
+    return {
+        **about,
+        "digest": digest,
+        "n_train": len(split.train),
+        "n_pooled": len(split.pooled),
+        "n_tenth": len(split.tenth),
+        "base_rate_pooled": float((labels[split.pooled] == held_out).mean()),
+        "base_rate_tenth": float((labels[split.tenth] == held_out).mean()),
+    }
+
+
+def main() -> None:
+    """Run the stage."""
+    run_stage("holdout", holdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Stage mask: hide pixels of the training images (Eq. 16-19), for learning from incomplete images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.image_store import read_images, to_unit, write_images
+from pipeline.masks import apply_masks, make_masks, scale_mask_size
+from pipeline.params import Params
+from pipeline.stage import run_stage
+from reports.figures import save_grid
+
+INPUT = "artifacts/data/complete"
+OUTPUT = "artifacts/data/occluded"
+FIGURE = "reports/figures/mask_examples.png"
+N_SHOWN = 16
+GREY = 128  # black would not show on a black background
+
+
+def mask(params: Params, tracker: object) -> dict[str, Any]:
+    """Write the occluded training images of INPUT and which pixels are visible to OUTPUT, return the shares.
+
+    `mask.size` is in pixels of a 64 x 64 image and scaled to the images' height.
+    """
+    stored = read_images(INPUT)
+    images = stored["train_images"]
+    n, _, height, width = images.shape
+    kind, share = params.mask.kind, params.mask.share
+    size = scale_mask_size(params.mask.size, height)
+    visible = make_masks(kind, range(n), height, width, params.seed, size=size, share=share)
+    occluded = apply_masks(images, visible)
+    amount = {"share": share} if kind == "salt_pepper" else {"size": size}
+    about = {"dataset": stored.meta["dataset"], "seed": params.seed, "kind": kind, **amount}
+    digest = write_images(OUTPUT, {"train_images": occluded, "train_visible": visible}, about)
+    grey = np.where(visible[:N_SHOWN], images[:N_SHOWN], np.uint8(GREY))
+    rows = [("original", images[:N_SHOWN]), ("occluded (hidden pixels shown in grey)", grey)]
+    save_grid(FIGURE, [(title, to_unit(row)) for title, row in rows])
+    return {
+        "dataset": stored.meta["dataset"],
+        "digest": digest,
+        "kind": kind,
+        **amount,
+        "n": n,
+        "hidden_share": float(1 - visible.mean()),
+    }
+
+
+def main() -> None:
+    """Run the stage."""
+    run_stage("mask", mask)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Stage prepare: load the data set, choose its images, store them in artifacts/data/complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.datasets import load_dataset
+from pipeline.image_store import to_unit, write_images
+from pipeline.params import Params
+from pipeline.stage import run_stage
+from reports.figures import save_grid
+
+OUTPUT = "artifacts/data/complete"
+FIGURE = "reports/figures/prepare_images.png"
+N_SHOWN = 16  # per row of the picture
+
+
+def prepare(params: Params, tracker: object) -> dict[str, Any]:
+    """Write the data set named in params to OUTPUT, show some of it in FIGURE, return its numbers."""
+    settings = params.profile_settings.prepare
+    images = load_dataset(
+        params.dataset,
+        params.data.folder,
+        n_train=settings.n_train,
+        n_test=settings.n_test,
+        seed=params.seed,
+        download=params.data.download,
+    )
+    about = {"dataset": images.name, "source": images.source, "seed": params.seed}
+    digest = write_images(OUTPUT, images.arrays, about)
+    counts = {split: np.unique(labels, return_counts=True)[1] for split, labels in images.labels.items()}
+    balance = f"{counts['train'].min()} to {counts['train'].max()} per class, {len(counts['train'])} classes"
+    rows = [
+        (
+            f"{images.name}: {len(images.train_images)} training images, {balance}",
+            images.train_images[:N_SHOWN],
+        ),
+        (f"{len(images.test_images)} test images", images.test_images[:N_SHOWN]),
+    ]
+    save_grid(FIGURE, [(title, to_unit(shown)) for title, shown in rows])
+    return {
+        "dataset": images.name,
+        "digest": digest,
+        "n_train": len(images.train_images),
+        "n_test": len(images.test_images),
+        "train_mean": float(images.train_images.mean() / 255),
+        "test_mean": float(images.test_images.mean() / 255),
+        "smallest_class": int(counts["train"].min()),
+        "largest_class": int(counts["train"].max()),
+    }
+
+
+def main() -> None:
+    """Run the stage."""
+    run_stage("prepare", prepare)
+
+
+if __name__ == "__main__":
+    main()

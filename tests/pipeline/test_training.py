@@ -1,0 +1,153 @@
+import dataclasses
+
+import pytest
+import torch
+
+from models.generator import build_generator
+from pipeline.checkpoints import compute_training_key, load_model, resume_training, save_model, save_training
+from pipeline.inference import EngineSettings
+from pipeline.langevin import ChainSettings
+from pipeline.training import DivergenceError, TrainingPlan, start_training, train
+
+N, DIM = 60, 5
+PLAN = TrainingPlan(
+    rounds=3,
+    passes=2,
+    adam_steps=1,
+    regression_passes=1,
+    batch_size=20,
+    learning_rate=1e-3,
+    alpha=0.5,
+    sigma=0.3,
+    seed=3,
+    chain=ChainSettings(0.3, 3),
+    solver="exact",
+)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Images of a random low-dimensional family: something a generator can learn."""
+    rng = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.interpolate(torch.rand(N, 1, 4, 4, generator=rng), size=(28, 28))
+    return (smooth * 255).to(torch.uint8)
+
+
+def begin(plan=PLAN):
+    generator = build_generator("mnist", DIM, torch.Generator().manual_seed(0))
+    return start_training(generator, N, plan)
+
+
+def assert_same(one, other):
+    assert one.records == other.records
+    assert torch.equal(one.latents, other.latents)
+    for name, value in one.generator.state_dict().items():
+        assert torch.equal(value, other.generator.state_dict()[name]), name
+
+
+def run(images, plan=PLAN, visible=None, **settings):
+    return train(begin(plan), images, visible, plan, EngineSettings(**settings))
+
+
+def test_the_same_training_twice_is_bit_identical_and_leaves_the_global_generator_alone(images):
+    before = torch.random.get_rng_state()
+    first = run(images)
+    torch.manual_seed(123)
+    assert_same(first, run(images))
+    torch.random.set_rng_state(before)
+
+
+def test_a_resumed_training_equals_the_uninterrupted_one(images, tmp_path):
+    class Killed(Exception):
+        pass
+
+    path, key = tmp_path / "state.pt", compute_training_key(PLAN, data="x")
+
+    def stop_after_two(state):
+        save_training(path, state, key)
+        if state.round == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(begin(), images, None, PLAN, EngineSettings(), stop_after_two)
+    fresh = build_generator("mnist", DIM, torch.Generator().manual_seed(99))
+    state = resume_training(path, fresh, PLAN, key)
+    assert state.round == 2
+    assert_same(run(images), train(state, images, None, PLAN, EngineSettings()))
+
+
+def test_a_checkpoint_of_other_parameters_or_a_truncated_one_is_refused(images, tmp_path, caplog):
+    path, key = tmp_path / "state.pt", compute_training_key(PLAN, data="x")
+    other = compute_training_key(dataclasses.replace(PLAN, alpha=0.4), data="x")
+    assert len({key, other, compute_training_key(PLAN, data="y")}) == 3
+    save_training(path, begin(), key)
+    generator = begin().generator
+    assert resume_training(path, generator, PLAN, other) is None
+    assert "belongs to other parameters" in caplog.text
+    path.write_bytes(path.read_bytes()[:1000])
+    assert resume_training(path, generator, PLAN, key) is None
+    assert "not a readable checkpoint" in caplog.text
+    assert resume_training(tmp_path / "none.pt", generator, PLAN, key) is None
+
+
+def test_a_checkpoint_with_code_in_it_does_not_run_it(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "touched"), "w"))
+
+    torch.save({"key": Evil()}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="model.pt: not a readable checkpoint"):
+        load_model(tmp_path)
+    assert not (tmp_path / "touched").exists()
+
+
+def test_a_model_comes_back_as_it_was_saved(images, tmp_path):
+    state = run(images)
+    save_model(tmp_path, "mnist", state.generator, state.latents)
+    model = load_model(tmp_path)
+    assert torch.equal(model.latents, state.latents)
+    for name, value in state.generator.state_dict().items():
+        assert torch.equal(value, model.generator.state_dict()[name])
+
+
+def test_training_fits_the_images_and_full_correction_reaches_the_targets(images):
+    plan = dataclasses.replace(PLAN, alpha=1.0, rounds=4)
+    state = run(images, plan)
+    assert state.records[-1].mse_before < 0.7 * state.records[0].mse_before
+    torch.testing.assert_close(state.latents.sort(0).values, state.targets.sort(0).values)
+    assert all(record.matched_share == 1 for record in state.records)
+
+
+def test_alpha_zero_is_alternating_back_propagation(images):
+    """Without correction the solver has no say: the chains and the generator do not depend on it."""
+    plan = dataclasses.replace(PLAN, alpha=0.0)
+    assert torch.equal(run(images, plan).latents, run(images, dataclasses.replace(plan, solver="sliced")).latents)
+
+
+def test_training_on_occluded_images_never_looks_at_hidden_pixels(images):
+    visible = torch.ones(N, 1, 28, 28, dtype=torch.uint8)
+    visible[:, :, 8:20, 8:20] = 0
+    inverted = torch.where(visible.bool(), images, 255 - images)
+    assert_same(run(images, visible=visible), run(inverted, visible=visible))
+
+
+def test_noise_initialised_chains_forget_the_previous_pass(images):
+    plan = dataclasses.replace(PLAN, initialisation="noise", rounds=1, passes=1, regression_passes=0, alpha=0.0)
+    moved = begin(plan)
+    moved.latents += 10
+    kept = begin(plan)
+    for state in (moved, kept):
+        train(state, images, None, plan, EngineSettings())
+    assert torch.equal(moved.latents, kept.latents)
+
+
+def test_another_inference_chunk_changes_rounding_only(images):
+    plan = dataclasses.replace(PLAN, rounds=1, passes=1)
+    first, second = run(images, plan, chunk=20), run(images, plan, chunk=7)
+    torch.testing.assert_close(first.latents, second.latents, atol=5e-3, rtol=0)
+
+
+def test_exploding_chains_stop_with_round_pass_and_step_size(images):
+    plan = dataclasses.replace(PLAN, chain=ChainSettings(3.0, 20))
+    with pytest.raises(DivergenceError, match=r"diverged in round 1, pass 1: .* with s = 3, K = 20.*lower s"):
+        run(images, plan)
