@@ -25,7 +25,9 @@ def run_stage(name: str, function: Stage, live: bool = False) -> None:
     A ValueError or OSError ends the process with one line and status 1 (the traceback comes with DEBUG=1);
     whatever ends a stage early, MLflow is told that the run FAILED.
     """
-    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
+    # Notes are for someone who watches; warnings are for the log as well.
+    level = logging.INFO if sys.stderr.isatty() else logging.WARNING
+    logging.basicConfig(level=level, format=f"{name}: %(message)s", stream=sys.stderr)
     for noisy in ("torch", "alembic", "mlflow", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     params, tracker = None, StageTracker(name)
