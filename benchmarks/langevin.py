@@ -115,7 +115,9 @@ def save_plot(results: list[dict], path: Path) -> None:
         bars = one.bar(["eager fp32", "engine", "compiled"], [result[key] for key in keys], color="#1f5a96")
         one.bar_label(bars, fmt="%.0f", fontsize=8)
         share = result["fraction_of_matmul_peak"]
-        one.set_title(f"{result['generator']}: {result['ratio_vs_eager']:.1f}x, {share:.0%} of peak", fontsize=10)
+        one.set_title(
+            f"{result['generator']}: {result['ratio_vs_eager']:.1f}x, {share:.0%} of peak", fontsize=10
+        )
         one.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("us per sample and step")
     figure.savefig(path, dpi=100, metadata={"Software": None})

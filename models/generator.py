@@ -38,7 +38,7 @@ ARCHITECTURES = {
 
 
 class UnitTanh(nn.Module):
-    """Tanh rescaled to the image range: 0.5 tanh(x) + 0.5 (Table 1 ends in Tanh, the images lie in [0, 1])."""
+    """Tanh rescaled to the images' range: 0.5 tanh(x) + 0.5 (Table 1 ends in Tanh, images lie in [0, 1])."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 0.5 * torch.tanh(x) + 0.5

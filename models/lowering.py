@@ -94,7 +94,9 @@ class LoweredUpsampling(nn.Module):
     def __init__(self, conv: nn.ConvTranspose2d):
         super().__init__()
         self.factor = conv.stride[0]
-        self.weight = nn.Parameter(conv.weight.new_empty(conv.out_channels * self.factor**2, conv.in_channels))
+        self.weight = nn.Parameter(
+            conv.weight.new_empty(conv.out_channels * self.factor**2, conv.in_channels)
+        )
         self.bias = nn.Parameter(conv.bias.new_empty(conv.out_channels * self.factor**2))
 
     def load(self, source: nn.ConvTranspose2d, scale: Tensor, shift: Tensor) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.generator import Generator
-from models.lowering import LoweredNetwork
+from models.lowering import LoweredNetwork, count_flops
 from pipeline.langevin import ChainSettings, compute_energy, langevin_step
 from pipeline.noise import Stream, draw_normal
 
@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 # Compiling takes 5-25 s and saves about a fifth of the time: below this many steps it never pays back.
 COMPILE_PAYS_BACK = 400_000  # sample-steps
-CPU_CHUNK = 500  # feature maps of about this many samples still fit the caches
+# Measured on two cores with Table 1's generators: best at 500, 100 and 50 samples, larger chunks leave the
+# caches, smaller ones the threads idle.
+CPU_CHUNK_FLOPS, CPU_CHUNK_MULTIPLE = 16.3e9, 50
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class InferenceEngine:
             self.network = _BatchStatisticsNetwork(generator)
         self._dtype = settings.precision if batch_norm == "frozen" else torch.float32
         self._step = functools.partial(langevin_step, sigma=sigma, dtype=self._dtype)
+        self._chunk = self._choose_chunk()
         self._is_compiled = self._wants_compilation(planned_steps)
         if self._is_compiled:
             self._step = torch.compile(self._step, dynamic=False)
@@ -139,7 +142,9 @@ class InferenceEngine:
             result[rows] = state
         return result
 
-    def _run_step(self, z: Tensor, images: Tensor, visible: Tensor | None, noise: Tensor, drift: Tensor) -> Tensor:
+    def _run_step(
+        self, z: Tensor, images: Tensor, visible: Tensor | None, noise: Tensor, drift: Tensor
+    ) -> Tensor:
         if not self._is_compiled:
             return self._step(self.network, z, images, visible, noise, drift)
         try:
@@ -173,11 +178,19 @@ class InferenceEngine:
         return torch.cat(parts)
 
     def _chunks(self, total: int) -> Iterator[slice]:
-        chunk = self.settings.chunk or (CPU_CHUNK if self.settings.device == "cpu" else total)
-        if self.batch_norm == "batch":
-            chunk = total  # batch statistics are those of the whole batch
+        chunk = self._chunk or total
         for start in range(0, total, chunk):
             yield slice(start, min(start + chunk, total))
+
+    def _choose_chunk(self) -> int | None:
+        """Samples per chunk; None is all of them, as batch statistics need and a GPU's memory allows."""
+        if self.batch_norm == "batch":
+            return None
+        if self.settings.chunk is None and self.settings.device == "cpu":
+            chunk = int(CPU_CHUNK_FLOPS / count_flops(self._generator.layers))
+            # Round numbers divide round populations: each further shape would be compiled anew.
+            return max(1, chunk // CPU_CHUNK_MULTIPLE) * CPU_CHUNK_MULTIPLE
+        return self.settings.chunk
 
 
 class _BatchStatisticsNetwork:

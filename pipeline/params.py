@@ -23,7 +23,13 @@ ARCHITECTURE_OF = {  # data set -> row of Table 1
     "svhn": "svhn",
     "celeba": "celeba",
 }
-N_CLASSES = {"mnist5k": 10, "mnist": 10, "fashion_mnist": 10, "svhn": 10, "celeba": 2}  # celeba: the attribute Male
+N_CLASSES = {
+    "mnist5k": 10,
+    "mnist": 10,
+    "fashion_mnist": 10,
+    "svhn": 10,
+    "celeba": 2,
+}  # celeba: the attribute Male
 PRESETS = {  # conventions, section 1
     "eq8": {
         "drift_coefficient": "half_square",
@@ -213,7 +219,7 @@ class Params:
         return dataclasses.replace(self.langevin, **auto)
 
     def flat(self) -> dict[str, Any]:
-        """The settings in force as one flat dict with dotted keys, `auto` resolved, other profiles left out."""
+        """The settings in force as a flat dict with dotted keys, `auto` resolved, other profiles left out."""
         nested = dataclasses.asdict(self)
         del nested["profiles"]
         settings = dataclasses.asdict(self.profile_settings)
@@ -226,7 +232,7 @@ class Params:
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:
-    """Read and validate params.yaml; raises ParamError with one line: key, value found, what would be right."""
+    """Read and validate params.yaml; raises ParamError with one line: key, value found, expected range."""
     try:
         with open(path, encoding="utf-8") as file:
             content = yaml.safe_load(file)
@@ -312,5 +318,3 @@ def _describe(options: tuple[Any, ...], limits: typing.Mapping[str, Any]) -> str
         else:
             words.append({bool: "true or false", str: "a string", type(None): "null"}[option])
     return " or ".join(words)
-
-

@@ -161,7 +161,9 @@ class Store:
         """Log a stage's record to its run and end it FINISHED."""
         if not curves_logged:
             curves = record.curves.items()
-            self.log_points(run_id, [(name, value, step) for name, points in curves for step, value in points])
+            self.log_points(
+                run_id, [(name, value, step) for name, points in curves for step, value in points]
+            )
         last = max((step for points in record.curves.values() for step, _ in points), default=0)
         self.log_points(run_id, [(name, value, last) for name, value in record.metrics.items()])
         for path in record.files:

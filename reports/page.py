@@ -44,7 +44,9 @@ def render_page(params: Params, tables: Sequence[ResultTable]) -> str:
     parts = [
         "# Results",
         "",
-        "Written by the stage `report` from `metrics/*.json`; do not edit. Settings of this run: " + settings + ".",
+        "Written by the stage `report` from `metrics/*.json`; do not edit. Settings of this run: "
+        + settings
+        + ".",
         "",
     ]
     for table in tables:

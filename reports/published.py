@@ -44,7 +44,10 @@ def find_table3(
 
 def find_table8(published: dict[str, Any], mask: dict[str, Any], alpha: float) -> float | None:
     """Table 8's CelebA error for the mask's 64 x 64 size or share; None where the paper prints none."""
-    part = {"region": ("single_region", "mask_size", "size"), "salt_pepper": ("salt_and_pepper", "occlusion", "share")}
+    part = {
+        "region": ("single_region", "mask_size", "size"),
+        "salt_pepper": ("salt_and_pepper", "occlusion", "share"),
+    }
     if mask["kind"] not in part:
         return None
     name, axis, key = part[mask["kind"]]

@@ -19,7 +19,7 @@ SHOWN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "rec
 
 def update_readme(text: str) -> str:
     """Return README.md's text with its generated parts rewritten; raises ValueError for an unknown part."""
-    parts = {"results": render_results, "timing": render_timing}
+    parts = {"results": render_results, "comparison": render_comparison, "timing": render_timing}
 
     def replace(match: re.Match[str]) -> str:
         name = match["name"]
@@ -33,6 +33,12 @@ def update_readme(text: str) -> str:
 def render_results() -> str:
     """The tables of the last committed `dvc repro`."""
     return "\n".join((TABLES / f"{name}.md").read_text() for name in SHOWN)
+
+
+def render_comparison() -> str:
+    """The experiments that `python -m reports.compare` set side by side, if it was run."""
+    path = TABLES / "comparison.md"
+    return path.read_text() if path.exists() else "Not run yet."
 
 
 def render_timing() -> str:

@@ -114,16 +114,21 @@ def tabulate_anomaly(
         ResultRow(*context, f"{label}, mean", part["auprc_mean"], printed["mean"], part["n"], params.seed),
         ResultRow(*context, f"{label}, std", part["auprc_std"], printed["std"], part["n"], params.seed),
         ResultRow(params.dataset, "chance", "base rate", part["base_rate"], None, part["n"]),
-        ResultRow(params.dataset, "worst ranking", "smallest possible AUPRC", part["minimum"], None, part["n"]),
+        ResultRow(
+            params.dataset, "worst ranking", "smallest possible AUPRC", part["minimum"], None, part["n"]
+        ),
     ]
     descriptions = {
-        "pooled": "Train on 80 % of the normal images, test on the other 20 % and all held-out ones; the paper's "
-        "own numbers cannot belong to this protocol (conventions, section 5).",
-        "tenth": "Train on 80 % of the normal images, test on a slice with the data set's natural share of the "
-        "held-out class. Published: Table 3.",
+        "pooled": "Train on 80 % of the normal images, test on the other 20 % and all held-out ones; the "
+        "paper's own numbers cannot belong to this protocol (conventions, section 5).",
+        "tenth": "Train on 80 % of the normal images, test on a slice with the data set's natural share of "
+        "the held-out class. Published: Table 3.",
     }
     return ResultTable(
-        f"anomaly_{protocol}", f"Anomaly detection, protocol {protocol} (Table 3)", descriptions[protocol], rows
+        f"anomaly_{protocol}",
+        f"Anomaly detection, protocol {protocol} (Table 3)",
+        descriptions[protocol],
+        rows,
     )
 
 

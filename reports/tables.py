@@ -48,7 +48,14 @@ def write_table(table: ResultTable, folder: Path) -> None:
 
 def render_markdown(table: ResultTable) -> str:
     """Render the table with its title and note; empty cells where a column does not apply."""
-    lines = [f"### {table.title}", "", table.note, "", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    lines = [
+        f"### {table.title}",
+        "",
+        table.note,
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+    ]
     for row in table.rows:
         cells = [_format_cell(value) for value in asdict(row).values()]
         lines.append("| " + " | ".join(cells) + " |")

@@ -68,10 +68,17 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     save_latent_marginal(FIGURES / f"train-{task}_latents.png", state.latents, about)
     engine = InferenceEngine(generator, plan.sigma, settings)
     shown = slice(0, len(images), max(1, len(images) // N_SHOWN))
-    rows = [("training images", to_unit(images[shown])), ("g(z) of their latents", engine.generate(state.latents[shown]))]
+    rows = [
+        ("training images", to_unit(images[shown])),
+        ("g(z) of their latents", engine.generate(state.latents[shown])),
+    ]
     save_grid(FIGURES / f"train-{task}_pairs.png", [(title, row[:N_SHOWN]) for title, row in rows])
     checkpoint.unlink(missing_ok=True)
-    return {"dataset": stored.meta["dataset"], "n_train": len(images), **dataclasses.asdict(state.records[-1])}
+    return {
+        "dataset": stored.meta["dataset"],
+        "n_train": len(images),
+        **dataclasses.asdict(state.records[-1]),
+    }
 
 
 def main() -> None:

@@ -72,7 +72,9 @@ def test_every_listed_parameter_exists():
     for stage in STAGES:
         for key in DAG["stages"][stage].get("params", []):
             part = params
-            for name in key.replace("${profile}", params["profile"]).replace("${item.task}", "normal").split("."):
+            for name in (
+                key.replace("${profile}", params["profile"]).replace("${item.task}", "normal").split(".")
+            ):
                 assert name in part, f"{stage}: {key}"
                 part = part[name]
 

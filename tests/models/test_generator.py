@@ -100,7 +100,9 @@ def test_refresh_takes_over_changed_weights_and_statistics():
 
 def test_lowering_copies_layers_it_does_not_know():
     rng = torch.Generator().manual_seed(0)
-    layers = nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.LayerNorm(8), nn.Linear(8, 12), nn.Unflatten(1, (3, 2, 2)))
+    layers = nn.Sequential(
+        nn.Linear(4, 8), nn.SiLU(), nn.LayerNorm(8), nn.Linear(8, 12), nn.Unflatten(1, (3, 2, 2))
+    )
     for parameter in layers.parameters():
         nn.init.normal_(parameter, generator=rng)
     z = torch.randn(6, 4, generator=rng)

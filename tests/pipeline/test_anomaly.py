@@ -27,7 +27,9 @@ def test_the_protocols_have_their_base_rates():
 
 
 def test_an_absent_class_is_named():
-    with pytest.raises(ValueError, match="anomaly.held_out: found 11, expected one of at least two classes: 0, 1"):
+    with pytest.raises(
+        ValueError, match="anomaly.held_out: found 11, expected one of at least two classes: 0, 1"
+    ):
         split_anomaly(LABELS, 11)
 
 

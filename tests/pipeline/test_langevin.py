@@ -58,7 +58,7 @@ def test_the_step_follows_the_gradient_of_the_energy():
 
 
 def test_energy_is_the_negative_log_joint_up_to_its_constant():
-    weight, bias, generator = linear_generator()
+    _weight, _bias, generator = linear_generator()
     rng = torch.Generator().manual_seed(3)
     z, images = torch.randn(4, 3, generator=rng), torch.rand(4, 1, 2, 3, generator=rng)
     prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
@@ -81,4 +81,6 @@ def test_presets_give_the_two_published_updates():
     assert eq8.noise_std(0) == eq8.noise_std(1000) == pytest.approx(0.3)
     authors = ChainSettings(3.0, 50, "linear", "mean", 0.1, 0.01, 5)
     assert authors.drift(5000) == pytest.approx(3.0 / 5000)
-    assert [authors.noise_std(done) for done in (0, 4, 5, 49, 50, 500)] == pytest.approx([0.3, 0.3, 0.27, 0.03, 0, 0])
+    assert [authors.noise_std(done) for done in (0, 4, 5, 49, 50, 500)] == pytest.approx(
+        [0.3, 0.3, 0.27, 0.03, 0, 0]
+    )

@@ -160,7 +160,9 @@ def test_a_stage_that_fails_is_one_line_and_a_failed_run(project, capsys, live):
     with pytest.raises(SystemExit) as exit:
         run_stage("train-complete", train, live=live)
     assert exit.value.code == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "train-complete: chains diverged in round 3 with s = 0.6"
+    assert (
+        capsys.readouterr().err.splitlines()[-1] == "train-complete: chains diverged in round 3 with s = 0.6"
+    )
     assert not Path("metrics/train-complete.json").exists()
     runs = all_runs()[1]
     assert {run.info.status for run in runs} == {"FAILED"} and len(runs) == 2
@@ -198,7 +200,9 @@ def test_a_disk_that_refuses_is_reported_with_its_path(project, capsys, monkeypa
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(SystemExit):
         run_stage("recover", lambda params, tracker: {"error": 1.0})
-    assert capsys.readouterr().err.splitlines()[-1] == "recover: metrics/recover.json: No space left on device"
+    assert (
+        capsys.readouterr().err.splitlines()[-1] == "recover: metrics/recover.json: No space left on device"
+    )
 
 
 def unused_port():
@@ -218,7 +222,9 @@ def test_an_unreachable_server_costs_one_warning_and_no_training(project, monkey
 
     run_stage("train-complete", train, live=True)
     assert json.loads(Path("metrics/train-complete.json").read_text()) == {"mse": 1.0}
-    warnings = [record.getMessage() for record in caplog.records if "going on without it" in record.getMessage()]
+    warnings = [
+        record.getMessage() for record in caplog.records if "going on without it" in record.getMessage()
+    ]
     assert len(warnings) == 1 and uri in warnings[0]
     assert publish() == 0  # a warning again, not a failure
 
@@ -248,12 +254,19 @@ def test_long_curves_are_thinned(project):
 @pytest.mark.slow
 def test_two_processes_on_a_fresh_database_do_not_disturb_each_other(tmp_path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    code = "from pipeline.params import load_params; from pipeline.tracking import Store; Store(load_params())"
+    code = (
+        "from pipeline.params import load_params; from pipeline.tracking import Store; Store(load_params())"
+    )
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "DVC_ROOT": str(tmp_path), "DVC_EXP_NAME": f"exp{number}"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "DVC_ROOT": str(tmp_path),
+                "DVC_EXP_NAME": f"exp{number}",
+            },
         )
         for number in (1, 2)
     ]

@@ -121,7 +121,9 @@ def test_training_fits_the_images_and_full_correction_reaches_the_targets(images
 def test_alpha_zero_is_alternating_back_propagation(images):
     """Without correction the solver has no say: the chains and the generator do not depend on it."""
     plan = dataclasses.replace(PLAN, alpha=0.0)
-    assert torch.equal(run(images, plan).latents, run(images, dataclasses.replace(plan, solver="sliced")).latents)
+    assert torch.equal(
+        run(images, plan).latents, run(images, dataclasses.replace(plan, solver="sliced")).latents
+    )
 
 
 def test_training_on_occluded_images_never_looks_at_hidden_pixels(images):
@@ -132,7 +134,9 @@ def test_training_on_occluded_images_never_looks_at_hidden_pixels(images):
 
 
 def test_noise_initialised_chains_forget_the_previous_pass(images):
-    plan = dataclasses.replace(PLAN, initialisation="noise", rounds=1, passes=1, regression_passes=0, alpha=0.0)
+    plan = dataclasses.replace(
+        PLAN, initialisation="noise", rounds=1, passes=1, regression_passes=0, alpha=0.0
+    )
     moved = begin(plan)
     moved.latents += 10
     kept = begin(plan)

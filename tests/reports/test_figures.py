@@ -12,7 +12,7 @@ def test_a_grid_shows_every_image_and_is_reproducible(tmp_path):
     save_grid(tmp_path / "b.png", [("one", images), ("two", images[:2])], columns=3)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     picture = matplotlib.image.imread(tmp_path / "a.png")[..., 0]
-    height, width = picture.shape
+    _height, width = picture.shape
     assert width == 1320  # 12 inches at 110 dots
     # Row one has two lines of three: the white image is the first of the second line, dark ones around it.
     tile = width / 3

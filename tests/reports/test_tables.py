@@ -1,0 +1,156 @@
+import copy
+
+import pandas as pd
+import pytest
+
+from pipeline.params import load_params
+from reports import readme
+from reports.compare import compare_experiments
+from reports.published import read_published
+from reports.results import collect_tables
+from reports.tables import COLUMNS, ResultRow, ResultTable, render_markdown, write_table
+
+PARAMS = load_params()
+TRAIN = {
+    "round": 2,
+    "n_train": 400,
+    "mse_before": 0.02,
+    "mse_after": 0.015,
+    "ot_cost": 30.0,
+    "matched_share": 1.0,
+    "latent_mean_after": 0.1,
+    "latent_std_before": 1.3,
+    "latent_std_after": 1.02,
+}
+PROTOCOL = {"auprc_mean": 0.7, "auprc_std": 0.01, "base_rate": 0.1, "minimum": 0.05, "n": 100}
+METRICS = {
+    "train-complete": TRAIN,
+    "train-normal": TRAIN,
+    "train-occluded": TRAIN,
+    "reconstruct": {
+        "mse_train": 0.01,
+        "mse_test": 0.012,
+        "mse_train_pm1": 0.04,
+        "mse_test_pm1": 0.048,
+        "steps_train": 10,
+        "steps_test": 100,
+        "n_train": 400,
+        "n_test": 100,
+    },
+    "fid": {
+        "frechet_distance": 40.0,
+        "floor": 0.5,
+        "extractor": "mnist5k classifier",
+        "n": 400,
+        "n_reference": 300,
+        "n_floor": 100,
+        "reference_split": "train",
+        "seed": 1,
+    },
+    "anomaly": {"held_out": 4, "chains": 10, "steps": 20, "pooled": PROTOCOL, "tenth": PROTOCOL},
+    "recover": {
+        "absolute_error": 0.1,
+        "squared_error": 0.05,
+        "mask": {"kind": "region", "size": 13},
+        "n": 400,
+    },
+}
+
+
+def collect():
+    return {table.name: table for table in collect_tables(PARAMS, METRICS, read_published())}
+
+
+def test_tables_have_the_promised_columns(tmp_path):
+    for table in collect().values():
+        write_table(table, tmp_path)
+        frame = pd.read_csv(tmp_path / f"{table.name}.csv")
+        assert list(frame.columns) == list(COLUMNS)
+        assert len(frame) == len(table.rows)
+        assert (tmp_path / f"{table.name}.md").read_text().startswith(f"### {table.title}")
+    assert COLUMNS == ("dataset", "method", "quantity", "value", "published", "n", "seed", "extractor")
+
+
+def test_whole_numbers_stay_whole_and_missing_ones_empty(tmp_path):
+    rows = [ResultRow("a", "b", "c", 0.5, n=10), ResultRow("a", "b", "d", None, 0.1)]
+    write_table(ResultTable("t", "T", "note", rows), tmp_path)
+    assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ["a,b,c,0.5,,10,,", "a,b,d,,0.1,,,"]
+
+
+def test_the_two_anomaly_protocols_never_share_a_table():
+    tables = collect()
+    for protocol in ("pooled", "tenth"):
+        other = "tenth" if protocol == "pooled" else "pooled"
+        assert other not in " ".join(row.quantity for row in tables[f"anomaly_{protocol}"].rows)
+    assert all(row.published is None for row in tables["anomaly_pooled"].rows)
+
+
+def test_a_distance_in_another_extractor_never_stands_beside_inceptions():
+    rows = collect()["generation"].rows
+    for row in rows:
+        assert row.published is None or row.extractor == "inception"
+    metrics = copy.deepcopy(METRICS)
+    metrics["fid"]["extractor"] = "inception"
+    table = {t.name: t for t in collect_tables(PARAMS, metrics, read_published())}["generation"]
+    assert (table.rows[0].value, table.rows[0].published) == (40.0, 14.28)
+
+
+def test_celebas_recovery_error_never_stands_beside_that_of_digits():
+    for row in collect()["recovery"].rows:
+        assert row.value is None or row.published is None
+    assert [row.published for row in collect()["recovery"].rows if row.dataset == "celeba"] == [0.0029]
+
+
+def test_suspect_cells_are_printed_as_they_are_and_named():
+    table = collect()["reconstruction"]
+    assert table.rows[0].published == 0.0008
+    assert "Suspect: the paper's 0.0008" in table.note
+    assert "0.0008" in render_markdown(table)
+
+
+def experiment(alpha, seed, distance, **others):
+    row = {
+        "Experiment": f"e{alpha}{seed}",
+        "dataset": "mnist5k",
+        "alpha": alpha,
+        "s": 0.3,
+        "K": "auto",
+        "L": "auto",
+    }
+    row |= {"L2": "auto", "latent_dim": "auto", "sigma": 0.3, "metrics/fid.json:frechet_distance": distance}
+    return row | {"extractor": "mnist5k classifier", "mse_train": 0.01, **others}
+
+
+def test_experiments_that_differ_in_their_seed_share_a_row():
+    rows = [experiment(0, 1, 60.0), experiment(0.5, 1, 40.0), experiment(0.5, 2, 42.0)]
+    rows.append(experiment(0.5, 1, 99.0, dataset="svhn"))
+    table = compare_experiments(rows, read_published(), "mnist5k", 4)
+    found = {(row.method, row.quantity): row.value for row in table.rows}
+    assert found[("ABP", "Frechet distance to the training images, mean of 1 seeds")] == 60.0
+    assert found[("Ours (alpha=0.5)", "Frechet distance to the training images, mean of 2 seeds")] == 41.0
+    assert found[
+        ("Ours (alpha=0.5)", "Frechet distance to the training images, std over seeds")
+    ] == pytest.approx(2**0.5)
+
+
+def test_what_varies_between_experiments_is_named():
+    rows = [experiment(0.5, 1, 40.0), experiment(0.5, 1, 45.0, K=30)]
+    methods = {row.method for row in compare_experiments(rows, read_published(), "mnist5k", 4).rows}
+    assert methods == {"Ours (alpha=0.5), K = 30", "Ours (alpha=0.5), K = auto"}
+
+
+def test_the_readme_takes_its_results_from_the_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(readme, "TABLES", tmp_path)
+    monkeypatch.setattr(readme, "TIMING", tmp_path / "timing")
+    for table in collect().values():
+        write_table(table, tmp_path)
+    (tmp_path / "timing").mkdir()
+    (tmp_path / "timing" / "fid.json").write_text('{"seconds": 12.3}')
+    with open("README.md", encoding="utf-8") as file:
+        updated = readme.update_readme(file.read())
+    for name in readme.SHOWN:
+        assert (tmp_path / f"{name}.md").read_text() in updated
+    assert "| fid | 12 |" in updated and "Not run yet." in updated
+    assert readme.update_readme(updated) == updated
+    with pytest.raises(ValueError, match="found part 'nothing'"):
+        readme.update_readme("<!-- begin nothing -->\n<!-- end nothing -->")
