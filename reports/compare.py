@@ -95,7 +95,7 @@ def compare_experiments(
                         extractor=extractor,
                     )
                 )
-    note = "Finished DVC experiments; ABP is alpha = 0. Published: Tables 2 and 3, where the quantity is theirs."
+    note = "Finished DVC experiments; ABP is alpha = 0. Published: Tables 2 and 3, for equal quantities."
     return ResultTable("comparison", "Experiments side by side", note, found)
 
 

@@ -34,7 +34,7 @@ def save_grid(path: str | Path, rows: Sequence[tuple[str, Tensor]], columns: int
     total = figure.get_figheight()
     for title, strip in strips:
         top -= title_space / total
-        figure.text(0.0, top + 0.06 / total, title, fontsize=10, va="bottom", ha="left")
+        figure.text(0.002, top + 0.06 / total, title, fontsize=10, va="bottom", ha="left")
         height = strip.shape[0] * scale / total
         axes = figure.add_axes((0, top - height, strip.shape[1] / width, height))
         axes.imshow(strip, vmin=0, vmax=1, cmap="gray", interpolation="nearest", aspect="auto")

@@ -12,6 +12,7 @@ from torch import Tensor
 from models.classifier import Classifier
 from pipeline.checkpoints import load_tensors
 from pipeline.extractor import extract_features
+from pipeline.files import project_root
 from pipeline.frechet import INCEPTION_MIN_SAMPLES, compute_frechet_distance, load_inception
 from pipeline.image_store import read_images
 from pipeline.noise import Stream, draw_normal
@@ -61,7 +62,7 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
 def choose_extractor(params: Params) -> tuple[Callable[[Tensor], Tensor], str]:
     """Inception where the user has its file, the embedded classifier otherwise; and its name."""
     if params.fid.inception_file is not None:
-        return load_inception(params.fid.inception_file), "inception"
+        return load_inception(project_root() / params.fid.inception_file), "inception"
     content = load_tensors(EXTRACTOR)
     classifier = Classifier(content["channels"], content["n_classes"])
     classifier.load_state_dict(content["weights"])

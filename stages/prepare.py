@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.datasets import load_dataset
+from pipeline.files import project_root
 from pipeline.image_store import to_unit, write_images
 from pipeline.params import Params
 from pipeline.stage import run_stage
@@ -22,7 +23,7 @@ def prepare(params: Params, tracker: object) -> dict[str, Any]:
     settings = params.profile_settings.prepare
     images = load_dataset(
         params.dataset,
-        params.data.folder,
+        project_root() / params.data.folder,  # queued experiments run in a folder without the user's data
         n_train=settings.n_train,
         n_test=settings.n_test,
         seed=params.seed,

@@ -49,7 +49,7 @@ def recover(params: Params, tracker: object) -> dict[str, Any]:
     shown = torch.arange(0, len(images), max(1, len(images) // N_SHOWN))[:N_SHOWN]
     rows = {
         "original, never seen in training": to_unit(originals[shown]),
-        "occluded": to_unit(images[shown]),
+        "occluded (hidden pixels in grey)": torch.where(visible[shown] == 1, to_unit(images[shown]), 0.5),
         f"recovered; on hidden pixels mean absolute error {error.absolute:.4f}": recovered[shown],
     }
     save_grid(FIGURE, list(rows.items()))
