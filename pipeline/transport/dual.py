@@ -24,11 +24,13 @@ def solve_dual(
 ) -> TransportMap:
     """Run Algorithm 2 with plain subgradient steps at a decaying rate, which pass epsilon."""
     h = -problem.target.double().square().sum(1) / 2  # every target starts with its Voronoi cell
+    skipped = 0
     if warm_start is not None and warm_start.potentials is not None:
         h = warm_start.potentials.to(h)
+        skipped = RATE_STEPS // 2  # the first rates would wipe out what the earlier solution knows
 
     def step(h: Tensor, counts: Tensor, iteration: int) -> Tensor:
-        decay = (RATE_END / RATE_START) ** min(iteration / RATE_STEPS, 1)
+        decay = (RATE_END / RATE_START) ** min((iteration + skipped) / RATE_STEPS, 1)
         return h - RATE_START * decay * (counts - 1).clamp(max=CLIP)
 
     return _descend(problem, h, step, epsilon, MAX_ITERATIONS, generator, "dual")

@@ -11,7 +11,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pipeline.transport.dense import solve_bsp, solve_exact
+from pipeline.transport.bsp import solve_bsp
+from pipeline.transport.dense import solve_exact
 from pipeline.transport.dual import solve_dual, solve_dual_adam
 from pipeline.transport.problem import TransportMap, TransportProblem
 from pipeline.transport.sliced import solve_sliced
@@ -63,7 +64,7 @@ def solve_transport(
         solver, reason = choose_solver(problem.n, problem.d, _total_memory())
         log.info("transport solver %s chosen for n = %d, d = %d: %s", solver, problem.n, problem.d, reason)
     if target is None and solver != "sliced":
-        raise ValueError(f"target is None: solver {solver} needs one target per sample, only sliced needs none")
+        raise ValueError(f"target is None: solver {solver} needs a target per sample, sliced alone none")
     started = time.perf_counter()
     found = SOLVERS[solver](problem, epsilon, generator, warm_start)
     return replace(found, seconds=time.perf_counter() - started)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.transport.blockwise import CHUNK, top_targets
-from pipeline.transport.dense import match_bsp
+from pipeline.transport.bsp import match_bsp
 from pipeline.transport.potentials import (
     gaussian_potentials,
     lower_bound,
@@ -65,7 +65,7 @@ def solve_sparse(
         own = _pair_scores(source, target, h, points, assignment)
         excess = (scores[:, 0].double() - own).clamp(min=0).mean().item()  # half the duality gap
         cost = (source.double() - target.double()[assignment]).square().sum(1).mean().item()
-        log.debug("round %d: %d arcs, cost %.6f, gap %.1e", rounds, len(arcs), cost, 2 * excess / cost)
+        log.debug("round %d: %d arcs, cost %.6f, gap %.1e", rounds, len(arcs), cost, relative_gap(cost, cost - 2 * excess))
         if 2 * excess <= tolerance * cost:
             break
         violated = scores.double() > own[:, None]

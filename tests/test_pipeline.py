@@ -1,0 +1,121 @@
+"""The whole pipeline as a new user runs it: a fresh copy, `dvc repro` at the profile smoke."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TABLES = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training")
+
+
+def call(folder: Path, *command: str) -> str:
+    """Run a command in ``folder`` with this environment's programs; returns what it printed."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "GIT_"))
+    }
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def list_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '(.*?)'", output)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the tracked files with profile smoke, reproduced once."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    params = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(params.replace("profile: embedded", "profile: smoke"))
+    for command in (
+        ("git", "init", "--quiet"),
+        ("git", "add", "--all"),
+        ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "start"),
+        ("dvc", "repro"),
+    ):
+        call(folder, *command)
+    return folder
+
+
+def test_one_repro_leaves_every_table_picture_and_page(project):
+    for name in TABLES:
+        frame = pd.read_csv(project / f"reports/tables/{name}.csv")
+        assert frame["value"].notna().any()
+    page = (project / "reports/README.md").read_text()
+    pictures = re.findall(r"\((figures/.*?\.png)\)", page)
+    assert len(pictures) > 10
+    for picture in pictures:
+        assert (project / "reports" / picture).stat().st_size > 1000
+    assert "profile = smoke" in page
+
+
+def test_a_second_repro_runs_nothing_but_the_publishing(project):
+    assert list_run(call(project, "dvc", "repro")) == ["publish"]
+
+
+def test_the_tracker_holds_one_parent_and_every_stage(project):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("short-run-mcmc-ot")
+    runs = client.search_runs([experiment.experiment_id])
+    stages = sorted(run.data.tags["stage"] for run in runs if "stage" in run.data.tags)
+    assert stages == sorted(path.stem for path in (project / "metrics").glob("*.json"))
+    assert len(runs) == len(stages) + 1
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_nothing_of_a_finished_training_is_left_to_resume(project):
+    assert not list((project / ".dvc/tmp/checkpoints").glob("*"))
+
+
+def test_changing_alpha_runs_only_what_depends_on_it(project):
+    params = project / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("alpha: 0.5", "alpha: 0.3"))
+    try:
+        planned = set(list_run(call(project, "dvc", "repro", "--dry")))
+    finally:
+        params.write_text(before)
+    assert {"train@complete", "train@normal", "train@occluded", "report"} <= planned
+    assert not planned & {"prepare", "holdout", "mask", "extractor"}
+
+
+def test_a_wrong_parameter_stops_before_any_work(project):
+    params = project / "params.yaml"
+    before = params.read_text()
+    params.write_text(before.replace("s: 0.3 ", "s: -1 "))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "stages.train", "complete"], cwd=project, capture_output=True, text=True
+        )
+    finally:
+        params.write_text(before)
+    assert done.returncode == 1
+    assert done.stderr == "train-complete: s: found -1, expected a number > 0\n"
+
+
+def test_metrics_are_finite_and_say_how_they_were_measured(project):
+    fid = json.loads((project / "metrics/fid.json").read_text())
+    assert fid["extractor"] == "mnist5k classifier" and fid["reference_split"] == "train"
+    assert 0 < fid["floor"] < fid["frechet_distance"]
+    anomaly = json.loads((project / "metrics/anomaly.json").read_text())
+    for protocol in ("pooled", "tenth"):
+        part = anomaly[protocol]
+        assert part["minimum"] < part["auprc_mean"] < 1
+    assert anomaly["pooled"]["base_rate"] > 3 * anomaly["tenth"]["base_rate"]
