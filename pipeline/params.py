@@ -137,7 +137,8 @@ class TrainSettings:
     K: int = bounded(1)
     L: int = bounded(1)
     L2: int = bounded(1)
-    batch_size: int = bounded(2)  # BatchNorm has no statistics of one sample
+    batch_size: int = bounded(2)  # samples inferred before the generator learns from them
+    minibatch: int = bounded(2)  # samples per Adam step; BatchNorm has no statistics of one sample
     learning_rate: float = bounded(0, 1, open_low=True)
     regression_passes: int = bounded(0)
     rounds: RoundsSettings = field()  # type: ignore[assignment]

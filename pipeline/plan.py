@@ -23,6 +23,7 @@ def build_plan(params: Params, task: str) -> TrainingPlan:
         adam_steps=numbers.L2,
         regression_passes=numbers.regression_passes,
         batch_size=numbers.batch_size,
+        minibatch=min(numbers.minibatch, numbers.batch_size),
         learning_rate=numbers.learning_rate,
         alpha=params.alpha,
         sigma=params.sigma,

@@ -29,9 +29,9 @@ class DivergenceError(ValueError):
 class TrainingPlan:
     """Everything Algorithm 1 takes besides the data (conventions, section 2).
 
-    A round is ``passes`` (L) over the data, each batch inferred by ``chain`` and followed by
-    ``adam_steps`` (L2) learning steps; then one correction with ``alpha``; then ``regression_passes`` of
-    learning alone on the corrected pairs. ``seed`` fixes targets, chains and batches.
+    A round is ``passes`` (L) over the data, each batch of ``batch_size`` inferred by ``chain`` and followed by
+    ``adam_steps`` (L2) learning steps on each ``minibatch`` of it; then one correction with ``alpha``; then
+    ``regression_passes`` of learning alone on the corrected pairs. ``seed`` fixes targets, chains and batches.
     """
 
     rounds: int
@@ -39,6 +39,7 @@ class TrainingPlan:
     adam_steps: int
     regression_passes: int
     batch_size: int
+    minibatch: int
     learning_rate: float
     alpha: float
     sigma: float
@@ -150,7 +151,7 @@ def run_round(
 
     for regression_pass in range(plan.regression_passes):
         batch_seed = _mix(plan.seed, 2, state.round * plan.regression_passes + regression_pass)
-        for rows in _shuffled_batches(len(images), plan.batch_size, batch_seed, state.latents.device):
+        for rows in _shuffled_batches(len(images), plan.minibatch, batch_seed, state.latents.device):
             _learn(state, rows, images, visible, plan, engine)
         on_pass()
     engine.refresh()
@@ -190,8 +191,10 @@ def _infer_and_learn(
         state.latents[rows] = engine.infer(
             z, images[rows], batch_visible, rows, plan.chain, address, passes_done
         )
+        minibatches = rows.tensor_split(max(1, -(-len(rows) // plan.minibatch)))
         for _ in range(plan.adam_steps):
-            _learn(state, rows, images, visible, plan, engine)
+            for part in minibatches:
+                _learn(state, part, images, visible, plan, engine)
 
 
 def _learn(

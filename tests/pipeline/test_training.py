@@ -16,6 +16,7 @@ PLAN = TrainingPlan(
     adam_steps=1,
     regression_passes=1,
     batch_size=20,
+    minibatch=10,
     learning_rate=1e-3,
     alpha=0.5,
     sigma=0.3,
