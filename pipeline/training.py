@@ -29,9 +29,10 @@ class DivergenceError(ValueError):
 class TrainingPlan:
     """Everything Algorithm 1 takes besides the data (conventions, section 2).
 
-    A round is ``passes`` (L) over the data, each batch of ``batch_size`` inferred by ``chain`` and followed by
-    ``adam_steps`` (L2) learning steps on each ``minibatch`` of it; then one correction with ``alpha``; then
-    ``regression_passes`` of learning alone on the corrected pairs. ``seed`` fixes targets, chains and batches.
+    A round is ``passes`` (L) over the data, each batch of ``batch_size`` inferred by ``chain`` and followed
+    by ``adam_steps`` (L2) learning steps on each ``minibatch`` of it; then one correction with ``alpha``;
+    then ``regression_passes`` of learning alone on the corrected pairs. ``seed`` fixes targets, chains and
+    batches.
     """
 
     rounds: int

@@ -1,8 +1,8 @@
 """Bijections from random binary space partitions, merged cycle by cycle: quick, no bound proven.
 
-The idea of Genest, Bonneel, Nivoliers and Coeurjolly, "BSP-OT: Sparse transport plans between discrete measures
-in loglinear time" (2025). POT's `ot.bsp` is faster and a little better, but its random state outlives the
-call: the second call in a process does not repeat the first, so a resumed training would differ.
+The idea of Genest et al., "BSP-OT: Sparse transport plans between discrete measures in loglinear time"
+(2025). POT's `ot.bsp` finds cheaper bijections, but its random state outlives the call: the second call in a
+process does not repeat the first, so a resumed training would differ from an uninterrupted one.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lap
 import torch
-from torch import Tensor
 
 from pipeline.transport.problem import TransportMap, TransportProblem, build_map
 

@@ -65,7 +65,8 @@ def solve_sparse(
         own = _pair_scores(source, target, h, points, assignment)
         excess = (scores[:, 0].double() - own).clamp(min=0).mean().item()  # half the duality gap
         cost = (source.double() - target.double()[assignment]).square().sum(1).mean().item()
-        log.debug("round %d: %d arcs, cost %.6f, gap %.1e", rounds, len(arcs), cost, relative_gap(cost, cost - 2 * excess))
+        gap = relative_gap(cost, cost - 2 * excess)
+        log.debug("round %d: %d arcs, cost %.6f, gap %.1e", rounds, len(arcs), cost, gap)
         if 2 * excess <= tolerance * cost:
             break
         violated = scores.double() > own[:, None]

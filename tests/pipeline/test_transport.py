@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from pipeline.transport.bsp import draw_plan, merge_bijections
 from pipeline.transport.blockwise import best_targets, top_targets
+from pipeline.transport.bsp import draw_plan, merge_bijections
 from pipeline.transport.dual import AdamStep, pick_representatives
 from pipeline.transport.potentials import gaussian_potentials, lower_bound
 from pipeline.transport.problem import TransportMap
