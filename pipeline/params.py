@@ -133,6 +133,13 @@ class RoundsSettings:
 
 
 @dataclass(frozen=True)
+class RegressionSettings:
+    complete: int = bounded(0)
+    normal: int = bounded(0)
+    occluded: int = bounded(0)
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     K: int = bounded(1)
     L: int = bounded(1)
@@ -140,7 +147,7 @@ class TrainSettings:
     batch_size: int = bounded(2)  # samples inferred before the generator learns from them
     minibatch: int = bounded(2)  # samples per Adam step; BatchNorm has no statistics of one sample
     learning_rate: float = bounded(0, 1, open_low=True)
-    regression_passes: int = bounded(0)
+    regression_passes: RegressionSettings = field()  # type: ignore[assignment]
     rounds: RoundsSettings = field()  # type: ignore[assignment]
 
 
@@ -268,7 +275,8 @@ def _parse_dataclass(cls: type, content: Any, prefix: str) -> Any:
     fields = {item.name: item for item in dataclasses.fields(cls)}
     for key in content:
         if key not in fields:
-            raise ParamError(f"{prefix}{key}: unknown key, expected one of {', '.join(fields)}")
+            shown = str(key).encode("unicode_escape").decode()  # one line, whatever stands in the key
+            raise ParamError(f"{prefix}{shown}: unknown key, expected one of {', '.join(fields)}")
     for key in fields:
         if key not in content:
             raise ParamError(f"{prefix}{key}: missing from params.yaml")

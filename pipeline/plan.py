@@ -21,7 +21,7 @@ def build_plan(params: Params, task: str) -> TrainingPlan:
         rounds=getattr(numbers.rounds, task),
         passes=numbers.L,
         adam_steps=numbers.L2,
-        regression_passes=numbers.regression_passes,
+        regression_passes=getattr(numbers.regression_passes, task),
         batch_size=numbers.batch_size,
         minibatch=min(numbers.minibatch, numbers.batch_size),
         learning_rate=numbers.learning_rate,
