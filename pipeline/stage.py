@@ -28,8 +28,10 @@ def run_stage(name: str, function: Stage, live: bool = False) -> None:
     # Notes are for someone who watches; warnings are for the log as well.
     level = logging.INFO if sys.stderr.isatty() else logging.WARNING
     logging.basicConfig(level=level, format=f"{name}: %(message)s", stream=sys.stderr)
-    for noisy in ("torch", "alembic", "mlflow", "matplotlib"):
+    for noisy in ("torch", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    for noisy in ("alembic", "mlflow", "urllib3"):  # their errors come as one line of ours
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     params, tracker = None, StageTracker(name)
     start = time.perf_counter()
     try:

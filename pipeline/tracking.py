@@ -7,32 +7,28 @@ that cannot be reached costs one warning line, and the stage `publish` brings th
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import logging
 import os
-import platform
-import shutil
-import subprocess
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from pipeline.files import flatten, project_root
+from pipeline.files import project_root
 from pipeline.params import Params
+from pipeline.run_record import StageRecord, describe_origin, read_record
 
 log = logging.getLogger(__name__)
 
 EXPERIMENT = "short-run-mcmc-ot"
 LOCK_SECONDS = 120  # creating and migrating a fresh database takes about 10
 FLUSH_SECONDS = 5.0
-MAX_POINTS = 1000  # per curve; more make the UI crawl
 KEY, STAGE, DIGEST = "experiment_key", "stage", "content_digest"
 
 
@@ -41,56 +37,13 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
-@dataclass(frozen=True)
-class StageRecord:
-    """What a stage left on disk for MLflow: numbers, curves over rounds, files."""
-
-    stage: str
-    metrics: dict[str, float] = field(default_factory=dict)
-    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    files: tuple[Path, ...] = ()
-    digest: str = ""
-
-
-def read_record(stage: str, root: Path = Path(".")) -> StageRecord:
-    """Read metrics/<stage>.json, its timing, curves and pictures; for `report` also the tables."""
-    metrics_file = root / "metrics" / f"{stage}.json"
-    timing_file = root / "metrics" / "timing" / f"{stage}.json"
-    curves_file = root / "metrics" / "curves" / f"{stage}.csv"
-    files = sorted((root / "reports" / "figures").glob(f"{stage}_*.png"))
-    if stage == "report":
-        files += sorted((root / "reports" / "tables").glob("*.*"))
-    sources = [metrics_file, *(path for path in (timing_file, curves_file) if path.exists()), *files]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    metrics = _numbers(json.loads(metrics_file.read_text()))
-    if timing_file.exists():
-        metrics |= _numbers(json.loads(timing_file.read_text()))
-    curves = _read_curves(curves_file) if curves_file.exists() else {}
-    return StageRecord(stage, metrics, curves, tuple(files), digest)
-
-
-def _numbers(content: dict[str, Any]) -> dict[str, float]:
-    return {
-        key: float(value)
-        for key, value in flatten(content)
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
-
-
-def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    rows = rows[:: -(-len(rows) // MAX_POINTS)] if rows else rows
-    names = [name for name in (rows[0] if rows else {}) if name != "round"]
-    return {name: [(int(row["round"]), float(row[name])) for row in rows] for name in names}
-
-
 class Store:
     """The tracking database, opened once, with the parent run of the experiment at hand."""
 
     def __init__(self, params: Params):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+        # MLflow prints the traceback of a database error that we report in one line.
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         from mlflow import MlflowClient  # 3 s: only when there is something to track
@@ -165,7 +118,9 @@ class Store:
                 run_id, [(name, value, step) for name, points in curves for step, value in points]
             )
         last = max((step for points in record.curves.values() for step, _ in points), default=0)
-        self.log_points(run_id, [(name, value, last) for name, value in record.metrics.items()])
+        # A curve's last point is there already.
+        finals = [(name, value, last) for name, value in record.metrics.items() if name not in record.curves]
+        self.log_points(run_id, finals)
         for path in record.files:
             self.client.log_artifact(run_id, str(path), "tables" if path.suffix != ".png" else "pictures")
         self.client.set_tag(run_id, DIGEST, record.digest)
@@ -182,15 +137,24 @@ class Store:
                 changed += 1
         digest = hashlib.sha256("".join(record.digest for record in records).encode()).hexdigest()
         parent = self.client.get_run(self.parent)
-        if parent.data.tags.get(DIGEST) != digest or parent.info.status != "FINISHED":
+        status = self._judge({record.stage for record in records})
+        if parent.data.tags.get(DIGEST) != digest or parent.info.status != status:
             points = [(f"{r.stage}.{key}", value, 0) for r in records for key, value in r.metrics.items()]
             self.log_points(self.parent, points)
             for path in extra_files:
                 self.client.log_artifact(self.parent, str(path), path.parent.name)
             self.client.set_tag(self.parent, DIGEST, digest)
-            self.client.set_terminated(self.parent, "FINISHED")
+            if status == "FINISHED" and "error" in parent.data.tags:
+                self.client.delete_tag(self.parent, "error")
+            self.client.set_terminated(self.parent, status)
             changed += 1
         return changed
+
+    def _judge(self, recorded: set[str]) -> str:
+        """FAILED while a stage has failed and left no newer record, else FINISHED."""
+        children = self._search(f"tags.`mlflow.parentRunId` = '{self.parent}'")
+        failed = {child.data.tags.get(STAGE) for child in children if child.info.status == "FAILED"}
+        return "FAILED" if failed - recorded else "FINISHED"
 
     def fail(self, run_id: str, line: str) -> None:
         """End a stage's run and its parent as FAILED, with the error as a tag."""
@@ -221,20 +185,21 @@ class StageTracker:
             return
         self._points += [(name, float(value), step) for name, value in metrics.items()]
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
         """Send what is left, the final numbers and the pictures, and end the run FINISHED."""
-        if self.store is not None:
-            self._flush()
+        self.flush()
         if self.store is not None:
             with self._guard():
                 self.store.fill_child(self.run_id, read_record(self.stage), curves_logged=True)
 
-    def _flush(self) -> None:
-        with self._guard():
-            self.store.log_points(self.run_id, self._points)
-            self._points, self._flushed = [], time.monotonic()
+    def flush(self) -> None:
+        """Send what is buffered."""
+        if self.store is not None:
+            with self._guard():
+                self.store.log_points(self.run_id, self._points)
+                self._points, self._flushed = [], time.monotonic()
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -246,44 +211,31 @@ class StageTracker:
 
 
 def warn_unreachable(error: BaseException) -> None:
-    """One line that names the store and the cause."""
-    cause = (str(error).strip().splitlines() or [""])[0][:200]
+    """One line that names the store and the cause, without the password that an address may hold."""
+    cause = " ".join(str(error).split())
+    if len(cause) > 400:  # a client's cause stands first, the network's last
+        cause = f"{cause[:120]} ... {cause[-270:]}"
     log.warning(
         "MLflow at %s: %s: %s; going on without it, `dvc repro publish` brings it up to date",
-        tracking_uri(),
+        hide_password(tracking_uri()),
         type(error).__name__,
-        cause,
+        hide_password(cause),
     )
+
+
+def hide_password(text: str) -> str:
+    """Replace user and password in every address in ``text`` by ***."""
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
 
 
 def report_failure(tracker: StageTracker, params: Params, line: str) -> None:
     """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
     if tracker.store is None and tracker.run_id is None:
         tracker.open(params)
+    tracker.flush()  # the curve up to the failure is what explains it
     if tracker.store is not None:
         with tracker._guard():
             tracker.store.fail(tracker.run_id, line)
-
-
-def describe_origin() -> dict[str, str]:
-    """Where a run comes from, as tags: experiment, revision, data digests, machine."""
-    tags = {
-        "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
-        "dvc_exp_baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        "git_revision": _git_revision(),
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-    }
-    for meta in sorted(Path("artifacts/data").glob("*/meta.json")):
-        tags[f"data_digest.{meta.parent.name}"] = json.loads(meta.read_text()).get("digest", "")
-    return {key: value for key, value in tags.items() if value}
-
-
-def _git_revision() -> str:
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    return subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:
@@ -294,7 +246,7 @@ def main() -> None:
     port = parser.parse_args().port
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     uri = tracking_uri()
-    print(f"MLflow UI of {uri} on http://127.0.0.1:{port}", flush=True)
+    print(f"MLflow UI of {hide_password(uri)} on http://127.0.0.1:{port}", flush=True)
     os.execvp(
         "mlflow", ["mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
     )

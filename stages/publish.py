@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from pipeline.params import load_params
-from pipeline.tracking import Store, read_record, tracking_uri, warn_unreachable
+from pipeline.run_record import read_record
+from pipeline.tracking import Store, hide_password, tracking_uri, warn_unreachable
 
 METRICS = Path("metrics")
 FIGURES = Path("reports/figures")
@@ -34,10 +35,10 @@ def publish() -> int:
 def main() -> None:
     """Run the stage."""
     logging.basicConfig(level=logging.WARNING, format="publish: %(message)s", stream=sys.stderr)
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for noisy in ("alembic", "mlflow", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     changed = publish()
-    print(f"publish: {changed} runs brought up to date in {tracking_uri()}")
+    print(f"publish: {changed} runs brought up to date in {hide_password(tracking_uri())}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pipeline.inference import InferenceEngine, choose_engine, to_unit
 from pipeline.params import TASKS, Params
 from pipeline.plan import build_plan
 from pipeline.stage import run_stage
-from pipeline.training import TrainingState, start_training, train
+from pipeline.training import RoundRecord, TrainingState, start_training, train
 from reports.figures import save_grid, save_latent_marginal, save_training_curves
 
 INPUT = Path("artifacts/data")
@@ -53,11 +53,16 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     checkpoint = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
     state = resume_training(checkpoint, generator, plan, key) or start_training(generator, len(images), plan)
 
+    def log_round(record: RoundRecord) -> None:
+        numbers = dataclasses.asdict(record)
+        tracker.log_metrics({name: value for name, value in numbers.items() if name != "round"}, record.round)
+
     def keep_round(state: TrainingState) -> None:
         save_training(checkpoint, state, key)
-        record = dataclasses.asdict(state.records[-1])
-        tracker.log_metrics({name: value for name, value in record.items() if name != "round"}, state.round)
+        log_round(state.records[-1])
 
+    for record in state.records:  # of a resumed training: its run in MLflow is a new one
+        log_round(record)
     state = train(state, images, visible, plan, settings, keep_round)
 
     curves = pd.DataFrame([dataclasses.asdict(record) for record in state.records])

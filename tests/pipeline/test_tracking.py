@@ -7,14 +7,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.params import load_params
+from pipeline.run_record import read_record
 from pipeline.stage import run_stage
-from pipeline.tracking import EXPERIMENT, StageTracker, Store, read_record
+from pipeline.tracking import EXPERIMENT, StageTracker, Store, hide_password
 from stages.publish import publish
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +171,61 @@ def test_a_stage_that_fails_is_one_line_and_a_failed_run(project, capsys, live):
     assert all(run.data.tags["error"] == "chains diverged in round 3 with s = 0.6" for run in runs)
 
 
+def test_the_points_before_a_failure_reach_the_run(project):
+    def train(params, tracker):
+        tracker.log_metrics({"mse": 1.0}, 1)
+        tracker.log_metrics({"mse": 50.0}, 2)
+        raise ValueError("chains diverged")
+
+    with pytest.raises(SystemExit):
+        run_stage("train-complete", train, live=True)
+    client, runs = all_runs()
+    (child,), _ = children_and_parents(runs)
+    assert [point.value for point in client.get_metric_history(child.info.run_id, "mse")] == [1.0, 50.0]
+
+
+def test_publishing_what_there_is_does_not_hide_a_failed_stage(project):
+    def fail(params, tracker):
+        raise ValueError("no")
+
+    leave_stage("fid", 3.0)
+    with pytest.raises(SystemExit):
+        run_stage("recover", fail)
+    publish()
+    children, (parent,) = children_and_parents(all_runs()[1])
+    assert {run.data.tags["stage"]: run.info.status for run in children} == {
+        "fid": "FINISHED",
+        "recover": "FAILED",
+    }
+    assert (parent.info.status, parent.data.tags["error"]) == ("FAILED", "no")
+    leave_stage("recover", 0.25)
+    publish()
+    _, (parent,) = children_and_parents(all_runs()[1])
+    assert parent.info.status == "FINISHED" and "error" not in parent.data.tags
+
+
+def test_a_live_curve_ends_once(project):
+    def train(params, tracker):
+        for step in (1, 2):
+            tracker.log_metrics({"mse": 1 / step}, step)
+        Path("metrics/curves").mkdir(parents=True)
+        Path("metrics/curves/train-complete.csv").write_text("round,mse\n1,1\n2,0.5\n")
+        return {"mse": 0.5}
+
+    run_stage("train-complete", train, live=True)
+    client, runs = all_runs()
+    (child,), _ = children_and_parents(runs)
+    assert [point.step for point in client.get_metric_history(child.info.run_id, "mse")] == [1, 2]
+
+
+def test_a_run_says_where_it_comes_from(project):
+    leave_stage("fid", 3.0)
+    publish()
+    for run in all_runs()[1]:
+        assert run.data.tags["torch"] == version("torch")
+        assert f", {os.cpu_count()} cores" in run.data.tags["cpu"]
+
+
 def test_a_repaired_stage_takes_the_place_of_the_failed_one(project):
     def fail(params, tracker):
         raise ValueError("no")
@@ -230,6 +287,30 @@ def test_an_unreachable_server_costs_one_warning_and_no_training(project, monkey
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert publish() == 2  # brought up to date later
+
+
+def test_a_locked_database_costs_one_line(project):
+    """In a process of its own: MLflow's logging is set up at import."""
+    leave_stage("fid", 3.0)
+    with sqlite3.connect("mlflow.db", isolation_level=None) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        finished = subprocess.run(
+            [sys.executable, "-m", "stages.publish"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    (line,) = finished.stderr.splitlines()
+    assert line.startswith("publish: MLflow at sqlite:///") and "database is locked" in line
+    assert finished.returncode == 0
+
+
+def test_a_password_in_the_address_stays_out_of_the_log(project, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{unused_port()}")
+    publish()
+    assert "going on without it" in caplog.text and "refused" in caplog.text
+    assert "secret" not in caplog.text
+    assert hide_password("postgresql://me:se@cret@host/db, x@y") == "postgresql://***@host/db, x@y"
 
 
 def test_a_store_that_breaks_in_the_middle_does_not_stop_the_training(project, caplog):

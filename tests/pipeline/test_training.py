@@ -147,9 +147,11 @@ def test_noise_initialised_chains_forget_the_previous_pass(images):
 
 
 def test_another_inference_chunk_changes_rounding_only(images):
-    plan = dataclasses.replace(PLAN, rounds=1, passes=1)
+    """Without correction: an assignment is discrete, and rounding may flip a near-tie."""
+    plan = dataclasses.replace(PLAN, rounds=1, passes=1, alpha=0.0)
     first, second = run(images, plan, chunk=20), run(images, plan, chunk=7)
-    torch.testing.assert_close(first.latents, second.latents, atol=5e-3, rtol=0)
+    # Adam's first steps divide gradients by their own size, so rounding grows; other noise would differ by 1.
+    torch.testing.assert_close(first.latents, second.latents, atol=0.1, rtol=0)
 
 
 def test_exploding_chains_stop_with_round_pass_and_step_size(images):
