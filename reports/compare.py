@@ -6,38 +6,55 @@ Reads what `dvc exp show` knows, trains nothing. Experiments that differ in thei
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import write_text
 from pipeline.params import load_params
 from reports.published import find_table2, find_table3, name_method, read_published
 from reports.tables import ResultRow, ResultTable, write_table
 
 TABLES = Path("reports/tables")
-SYMBOLS = ("alpha", "s", "K", "L", "L2", "latent_dim", "sigma")
+SETTINGS = (
+    "alpha",
+    "s",
+    "K",
+    "L",
+    "L2",
+    "latent_dim",
+    "sigma",
+    "langevin.preset",
+    "transport.solver",
+    "engine.precision",
+)
 QUANTITIES = {  # title -> (metric file, key)
     "MSE of training images, [0, 1]": ("reconstruct", "mse_train"),
     "MSE of test images, [0, 1]": ("reconstruct", "mse_test"),
     "Frechet distance to the training images": ("fid", "frechet_distance"),
+    "OT cost of the last correction": ("train-complete", "ot_cost"),
+    "matched share": ("train-complete", "matched_share"),
     "latent std before the correction": ("train-complete", "latent_std_before"),
     "latent std at the end of the round": ("train-complete", "latent_std_after"),
     "AUPRC, pooled": ("anomaly", "pooled.auprc_mean"),
     "AUPRC, tenth": ("anomaly", "tenth.auprc_mean"),
     "mean absolute recovery error": ("recover", "absolute_error"),
 }
+MEAN, STD = "mean over {} seeds", "std over seeds"
 
 Row = dict[str, Any]
 
 
-def read_experiments(count: int) -> list[Row]:
-    """The finished experiments of the last ``count`` commits, as `dvc.api.exp_show` gives them."""
+def read_experiments(count: int, pattern: str = "*") -> list[Row]:
+    """The finished experiments of the last ``count`` commits whose names match, from `dvc.api.exp_show`."""
     import dvc.api
 
     rows = dvc.api.exp_show(num=count, force=True)
-    return [row for row in rows if row.get("Experiment") and not row.get("Error")]
+    named = [row for row in rows if row.get("Experiment") and not row.get("Error")]
+    return [row for row in named if fnmatch.fnmatch(row["Experiment"], pattern)]
 
 
 def find_value(row: Row, file: str, key: str) -> Any:
@@ -47,71 +64,87 @@ def find_value(row: Row, file: str, key: str) -> Any:
 
 def compare_experiments(
     rows: Iterable[Row], published: dict[str, Any], dataset: str, held_out: int
-) -> ResultTable:
-    """Group experiments by their symbols, average over seeds: mean and, in a row below, std."""
+) -> list[ResultRow]:
+    """Group experiments by their settings: the mean over seeds of each quantity, then its std."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         if find_value(row, "params.yaml", "dataset") == dataset:
-            groups[tuple(find_value(row, "params.yaml", symbol) for symbol in SYMBOLS)].append(row)
+            groups[tuple(find_value(row, "params.yaml", name) for name in SETTINGS)].append(row)
     varying = [
-        i for i in range(len(SYMBOLS)) if len({str(key[i]) for key in groups}) > 1 and SYMBOLS[i] != "alpha"
-    ]
+        i for i in range(1, len(SETTINGS)) if len({str(key[i]) for key in groups}) > 1
+    ]  # alpha names the method
     found: list[ResultRow] = []
     for key in sorted(groups, key=str):
         alpha = float(key[0])
-        setting = ", ".join(f"{SYMBOLS[i]} = {key[i]}" for i in varying)
-        method = name_method(alpha) + (f", {setting}" if setting else "")
+        setting = "".join(f", {SETTINGS[i].rpartition('.')[2]} = {key[i]}" for i in varying)
+        method = name_method(alpha) + setting
         for title, (stage, metric) in QUANTITIES.items():
             values = [find_value(row, f"metrics/{stage}.json", metric) for row in groups[key]]
             values = [float(value) for value in values if isinstance(value, (int, float))]
             if not values:
                 continue
-            extractor = (
-                find_value(groups[key][0], "metrics/fid.json", "extractor") if stage == "fid" else None
-            )
+            extractor = find_value(groups[key][0], "metrics/fid.json", "extractor")
+            extractor = extractor if stage == "fid" else None
             printed = None
             if title.startswith("MSE of training"):
                 printed = find_table2(published, dataset, "mse", alpha)
             elif title == "AUPRC, tenth":
                 printed = find_table3(published, dataset, held_out, alpha, "mean")
-            seeds = len(values)
+            mean = f"{title}, {MEAN.format(len(values))}"
             found.append(
-                ResultRow(
-                    dataset,
-                    method,
-                    f"{title}, mean of {seeds} seeds",
-                    statistics.fmean(values),
-                    printed,
-                    extractor=extractor,
-                )
+                ResultRow(dataset, method, mean, statistics.fmean(values), printed, extractor=extractor)
             )
-            if seeds > 1:
-                found.append(
-                    ResultRow(
-                        dataset,
-                        method,
-                        f"{title}, std over seeds",
-                        statistics.stdev(values),
-                        extractor=extractor,
-                    )
-                )
-    note = "Finished DVC experiments; ABP is alpha = 0. Published: Tables 2 and 3, for equal quantities."
-    return ResultTable("comparison", "Experiments side by side", note, found)
+            if len(values) > 1:
+                std = statistics.stdev(values)
+                found.append(ResultRow(dataset, method, f"{title}, {STD}", std, extractor=extractor))
+    return found
+
+
+def render_pivot(table: ResultTable) -> str:
+    """One line a method, one column a quantity: mean ± std over seeds, the paper's number in brackets."""
+    cells: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in table.rows:
+        title, _, kind = row.quantity.rpartition(", ")
+        if kind == STD:
+            cells[row.method][title] = cells[row.method][title].replace(" @", f" ± {row.value:.2g} @")
+        else:
+            paper = "" if row.published is None else f" ({row.published:g})"
+            cells[row.method][title] = f"{row.value:.4g} @{paper}"
+    titles = list(dict.fromkeys(title for found in cells.values() for title in found))
+    lines = [f"### {table.title}", "", table.note, "", "| method | " + " | ".join(titles) + " |"]
+    lines.append("|" + "---|" * (len(titles) + 1))
+    for method, found in cells.items():
+        columns = [found.get(title, "").replace(" @", "") for title in titles]
+        lines.append(f"| {method} | " + " | ".join(columns) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Write reports/tables/comparison.csv and .md."""
+    """Write reports/tables/NAME.csv and .md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commits", type=int, default=1, help="look at the experiments of so many commits")
-    rows = read_experiments(parser.parse_args().commits)
+    parser.add_argument("--experiments", default="*", help="a pattern of names, such as 'grid-*'")
+    parser.add_argument("--table", default="comparison", help="name of the table's files")
+    parser.add_argument("--title", default="Experiments side by side")
+    arguments = parser.parse_args()
+    experiments = read_experiments(arguments.commits, arguments.experiments)
     params = load_params()
-    table = compare_experiments(rows, read_published(), params.dataset, params.anomaly.held_out)
-    if not table.rows:
+    rows = compare_experiments(experiments, read_published(), params.dataset, params.anomaly.held_out)
+    if not rows:
         raise SystemExit(
-            "no finished experiment of this data set; queue some: dvc exp run --queue -S alpha=0,0.5"
+            f"no finished experiment of {params.dataset} is named {arguments.experiments!r}; queue some: "
+            "dvc exp run --queue -S alpha=0,0.5"
         )
+    seeds = sorted({find_value(row, "params.yaml", "seed") for row in experiments})
+    note = (
+        f"{len(experiments)} finished DVC experiments, profile {params.profile}, {params.dataset}, seeds "
+        f"{', '.join(map(str, seeds))}: mean ± standard deviation over seeds, the paper's number in brackets "
+        "where it prints this quantity. ABP is alpha = 0."
+    )
+    table = ResultTable(arguments.table, arguments.title, note, rows)
     write_table(table, TABLES)
-    print(f"{len(rows)} experiments, {len(table.rows)} rows in {TABLES / 'comparison.md'}")
+    write_text(TABLES / f"{table.name}.md", render_pivot(table))
+    print(f"{len(experiments)} experiments in {TABLES / table.name}.md")
 
 
 if __name__ == "__main__":

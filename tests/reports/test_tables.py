@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.params import load_params
 from reports import readme
-from reports.compare import compare_experiments
+from reports.compare import compare_experiments, render_pivot
 from reports.published import read_published
 from reports.results import collect_tables
 from reports.tables import COLUMNS, ResultRow, ResultTable, render_markdown, write_table
@@ -124,10 +124,10 @@ def experiment(alpha, seed, distance, **others):
 def test_experiments_that_differ_in_their_seed_share_a_row():
     rows = [experiment(0, 1, 60.0), experiment(0.5, 1, 40.0), experiment(0.5, 2, 42.0)]
     rows.append(experiment(0.5, 1, 99.0, dataset="svhn"))
-    table = compare_experiments(rows, read_published(), "mnist5k", 4)
-    found = {(row.method, row.quantity): row.value for row in table.rows}
-    assert found[("ABP", "Frechet distance to the training images, mean of 1 seeds")] == 60.0
-    assert found[("Ours (alpha=0.5)", "Frechet distance to the training images, mean of 2 seeds")] == 41.0
+    rows = compare_experiments(rows, read_published(), "mnist5k", 4)
+    found = {(row.method, row.quantity): row.value for row in rows}
+    assert found[("ABP", "Frechet distance to the training images, mean over 1 seeds")] == 60.0
+    assert found[("Ours (alpha=0.5)", "Frechet distance to the training images, mean over 2 seeds")] == 41.0
     assert found[
         ("Ours (alpha=0.5)", "Frechet distance to the training images, std over seeds")
     ] == pytest.approx(2**0.5)
@@ -135,8 +135,17 @@ def test_experiments_that_differ_in_their_seed_share_a_row():
 
 def test_what_varies_between_experiments_is_named():
     rows = [experiment(0.5, 1, 40.0), experiment(0.5, 1, 45.0, K=30)]
-    methods = {row.method for row in compare_experiments(rows, read_published(), "mnist5k", 4).rows}
+    methods = {row.method for row in compare_experiments(rows, read_published(), "mnist5k", 4)}
     assert methods == {"Ours (alpha=0.5), K = 30", "Ours (alpha=0.5), K = auto"}
+
+
+def test_a_pivot_has_a_line_for_each_method_with_spread_and_published_number():
+    rows = [experiment(0, 1, 60.0), experiment(0.5, 1, 40.0), experiment(0.5, 2, 42.0)]
+    rows = compare_experiments(rows, read_published(), "mnist5k", 4)
+    lines = render_pivot(ResultTable("x", "Title", "Note.", rows)).splitlines()
+    assert lines[4].startswith("| method | MSE of training images, [0, 1] | Frechet distance")
+    assert lines[6] == "| ABP | 0.01 | 60 |"
+    assert lines[7] == "| Ours (alpha=0.5) | 0.01 ± 0 (0.0008) | 41 ± 1.4 |"
 
 
 def test_the_readme_takes_its_results_from_the_files(tmp_path, monkeypatch):
