@@ -9,8 +9,6 @@ The rival is what public codes of this family do: eval-mode generator in float32
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmarks.report import report
 from models.generator import ARCHITECTURES, Generator, build_generator
 from models.lowering import count_flops
 from pipeline.inference import InferenceEngine, NoiseAddress, choose_engine
@@ -131,15 +130,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--output", type=Path, help="write the JSON object to this file as well")
     arguments = parser.parse_args()
     names = arguments.generators.split(",")
     results = [benchmark(name, arguments.device, arguments.steps) for name in names]
     if arguments.plot:
         save_plot(results, arguments.plot)
-    machine = {"cpu": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
-    if arguments.json:
-        print(json.dumps({"torch": torch.__version__, "machine": machine, "results": results}, indent=2))
-    else:
+    report(arguments, {"results": results})
+    if not arguments.json:
         for result in results:
             print(
                 f"{result['generator']}: {result['us_per_sample_step']:.0f} us per sample-step, "

@@ -10,7 +10,6 @@ calls. Creating and migrating the database, once per repository, is reported apa
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -25,6 +24,7 @@ import torch
 import yaml
 from matplotlib.figure import Figure
 
+from benchmarks.report import report
 from models.generator import build_generator
 from pipeline import training
 from pipeline.checkpoints import save_training
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--dataset", help="params.yaml's if not given")
     parser.add_argument("--rounds", type=int, help="fewer rounds than the profile's")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--output", type=Path, help="write the JSON object to this file as well")
     arguments = parser.parse_args()
     content = yaml.safe_load(Path("params.yaml").read_text())
     chosen = {"profile": arguments.profile, "dataset": arguments.dataset}
@@ -177,10 +178,8 @@ def main() -> None:
     result = benchmark(params, arguments.rounds)
     if arguments.plot:
         save_plot(result, arguments.plot)
+    report(arguments, result)
     if arguments.json:
-        print(
-            json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), **result}, indent=2)
-        )
         return
     print(f"{result['seconds']:.1f} s, {result['us_per_sample_step']:.0f} us per sample-step of inference")
     for part, share in result["share_of"].items():

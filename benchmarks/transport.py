@@ -24,6 +24,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from benchmarks.report import report
 from pipeline.transport.solve import SOLVERS, solve_transport
 
 OURS = ("sparse", "exact", "bsp", "dual")
@@ -150,17 +151,20 @@ def measure_growth(results: dict[int, dict[str, dict[str, float | None]]], name:
     return math.log(last / first) / math.log(sizes[-1] / sizes[0])
 
 
-def save_plot(results: dict[int, dict], d: int, path: Path) -> None:
-    """Draw seconds and memory against n, a line a solver."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for axes, key in zip(figure.subplots(1, 2), ("seconds", "peak_mb"), strict=True):
-        for name in dict.fromkeys(name for found in results.values() for name in found):
-            sizes = sorted(size for size in results if name in results[size])
-            style = "o-" if name in OURS else "s--"
-            axes.loglog(sizes, [max(results[size][name][key], 1e-2) for size in sizes], style, label=name)
-        axes.set(title=f"{key}, d = {d}", xlabel="n")
-        axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+def save_plot(everything: dict[str, dict], path: Path) -> None:
+    """Draw seconds and memory against n, a row of two pictures for each d, a line a solver."""
+    figure = Figure(figsize=(10, 3.6 * len(everything)), layout="constrained")
+    rows = figure.subplots(len(everything), 2, squeeze=False)
+    for row, (about, part) in zip(rows, everything.items(), strict=True):
+        results = part["n"]
+        for axes, key in zip(row, ("seconds", "peak_mb"), strict=True):
+            for name in dict.fromkeys(name for found in results.values() for name in found):
+                sizes = sorted(size for size in results if name in results[size])
+                style = "o-" if name in OURS else "s--"
+                axes.loglog(sizes, [max(results[size][name][key], 1e-2) for size in sizes], style, label=name)
+            axes.set(title=f"{key}, {about}", xlabel="n")
+            axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=8, frameon=False)
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
@@ -171,6 +175,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,5000")
     parser.add_argument("--dims", default="30")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--output", type=Path, help="write the JSON object to this file as well")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sizes = [int(size) for size in arguments.sizes.split(",")]
@@ -182,8 +187,6 @@ def main() -> None:
     for d in dims:
         results = {n: benchmark(n, d) for n in sizes}
         everything[f"d={d}"] = {"n": results, "growth_exponent_sparse": measure_growth(results, "sparse")}
-        if arguments.plot:
-            save_plot(results, d, arguments.plot)
         if not arguments.json:
             for n, found in results.items():
                 for name, one in found.items():
@@ -192,12 +195,9 @@ def main() -> None:
                         f"d={d} n={n} {name}: {one['seconds']:.2f} s, {one['peak_mb']:.0f} MB, "
                         f"cost {one['cost']:.4f}, gap {gap}, matched {one['matched']:.1%}"
                     )
-    if arguments.json:
-        print(
-            json.dumps(
-                {"torch": torch.__version__, "threads": torch.get_num_threads(), **everything}, indent=2
-            )
-        )
+    if arguments.plot:
+        save_plot(everything, arguments.plot)
+    report(arguments, everything)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,28 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from pipeline.files import write_text
 
 README = Path("README.md")
 TABLES = Path("reports/tables")
 TIMING = Path("metrics/timing")
+BENCHMARKS = Path("reports/benchmarks")
+NOT_RUN = "Not run yet."
 SHOWN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
 
 
 def update_readme(text: str) -> str:
     """Return README.md's text with its generated parts rewritten; raises ValueError for an unknown part."""
-    parts = {"results": render_results, "comparison": render_comparison, "timing": render_timing}
+    parts = {
+        "results": render_results,
+        "comparison": render_comparison,
+        "timing": render_timing,
+        "langevin": render_langevin,
+        "transport": render_transport,
+        "pipeline": render_pipeline,
+    }
 
     def replace(match: re.Match[str]) -> str:
         name = match["name"]
@@ -38,7 +48,7 @@ def render_results() -> str:
 def render_comparison() -> str:
     """The experiments that `python -m reports.compare` set side by side, if it was run."""
     path = TABLES / "comparison.md"
-    return path.read_text() if path.exists() else "Not run yet."
+    return path.read_text() if path.exists() else NOT_RUN
 
 
 def render_timing() -> str:
@@ -47,6 +57,70 @@ def render_timing() -> str:
     lines = ["| stage | seconds |", "|---|---|"]
     lines += [f"| {stage} | {seconds:.0f} |" for stage, seconds in found.items()]
     return "\n".join([*lines, f"| all | {sum(found.values()):.0f} |"])
+
+
+def render_langevin() -> str:
+    """What `benchmarks.langevin` measured last, a line a generator."""
+    found = _read_benchmark("langevin")
+    if found is None:
+        return NOT_RUN
+    lines = [_name_machine(found), "", "| generator | eager fp32, us | uncompiled, us | compiled, us |"]
+    lines[-1] += " times eager | of the matrix-product peak |"
+    lines.append("|" + "---|" * 6)
+    for one in found["results"]:
+        times = ("eager_us_per_sample_step", "us_per_sample_step_uncompiled", "us_per_sample_step")
+        cells = [one["generator"], *(f"{one[key]:.0f}" for key in times)]
+        cells += [f"{one['ratio_vs_eager']:.1f}", f"{one['fraction_of_matmul_peak']:.0%}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def render_transport() -> str:
+    """What `benchmarks.transport` measured last, a line a solver and size."""
+    found = _read_benchmark("transport")
+    if found is None:
+        return NOT_RUN
+    lines = [_name_machine(found), "", "| d | n | solver | seconds | MB | cost | over the bound | matched |"]
+    lines.append("|" + "---|" * 8)
+    growth = []
+    for key, part in found.items():
+        if not key.startswith("d="):
+            continue
+        if part["growth_exponent_sparse"] is not None:
+            growth.append(f"{part['growth_exponent_sparse']:.2f} at {key}")
+        for n, solvers in part["n"].items():
+            for name, one in solvers.items():
+                gap = "" if one["optimum_gap"] is None else f"{one['optimum_gap']:.4%}"
+                cells = [key.removeprefix("d="), n, name, f"{one['seconds']:.2f}", f"{one['peak_mb']:.0f}"]
+                cells += [f"{one['cost']:.3f}", gap, f"{one['matched']:.0%}"]
+                lines.append("| " + " | ".join(cells) + " |")
+    if growth:
+        lines += ["", f"Growth of the sparse solver's seconds: n to the power {', '.join(growth)}."]
+    return "\n".join(lines)
+
+
+def render_pipeline() -> str:
+    """What `benchmarks.pipeline` measured last, a line a part."""
+    found = _read_benchmark("pipeline")
+    if found is None:
+        return NOT_RUN
+    about = f"{found['dataset']}, {found['profile']}: {found['seconds']:.0f} s for {found['rounds']} rounds"
+    lines = [f"{_name_machine(found)} {about}.", "", "| part | seconds | share |", "|---|---|---|"]
+    lines += [
+        f"| {part} | {found['seconds_of'][part]:.1f} | {share:.1%} |"
+        for part, share in found["share_of"].items()
+    ]
+    return "\n".join(lines)
+
+
+def _read_benchmark(name: str) -> dict[str, Any] | None:
+    path = BENCHMARKS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _name_machine(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    return ", ".join(filter(None, [machine["cpu"], machine.get("gpu"), f"torch {machine['torch']}"])) + "."
 
 
 if __name__ == "__main__":

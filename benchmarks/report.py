@@ -1,0 +1,23 @@
+"""What every benchmark prints: its numbers and the machine they were measured on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import torch
+
+from pipeline.files import write_text
+from pipeline.run_record import describe_origin
+
+
+def report(arguments: argparse.Namespace, numbers: dict[str, Any]) -> None:
+    """Print the JSON object with --json, and write it to the file named by --output."""
+    origin = describe_origin()
+    machine = {key: origin[key] for key in ("cpu", "gpu", "torch", "python", "git_revision") if key in origin}
+    content = json.dumps({"machine": machine | {"threads": torch.get_num_threads()}, **numbers}, indent=2)
+    if arguments.json:
+        print(content)
+    if arguments.output:
+        write_text(arguments.output, content + "\n")
