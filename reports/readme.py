@@ -5,6 +5,7 @@ A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; nothing in 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -24,7 +25,9 @@ def update_readme(text: str) -> str:
     """Return README.md's text with its generated parts rewritten; raises ValueError for an unknown part."""
     parts = {
         "results": render_results,
-        "comparison": render_comparison,
+        "comparison": functools.partial(render_table, "comparison"),
+        "precision": functools.partial(render_table, "precision"),
+        "solvers": functools.partial(render_table, "solvers"),
         "timing": render_timing,
         "langevin": render_langevin,
         "transport": render_transport,
@@ -45,9 +48,9 @@ def render_results() -> str:
     return "\n".join((TABLES / f"{name}.md").read_text() for name in SHOWN)
 
 
-def render_comparison() -> str:
-    """The experiments that `python -m reports.compare` set side by side, if it was run."""
-    path = TABLES / "comparison.md"
+def render_table(name: str) -> str:
+    """A table that `python -m reports.compare` wrote, if it was run."""
+    path = TABLES / f"{name}.md"
     return path.read_text() if path.exists() else NOT_RUN
 
 
