@@ -49,11 +49,12 @@ class Store:
         from mlflow import MlflowClient  # 3 s: only when there is something to track
 
         self.params = {key: str(value) for key, value in params.flat().items()}
-        self.client = MlflowClient(tracking_uri())
         root = project_root()
         (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
-        # Two workers that migrate one fresh database at once destroy each other's tables.
+        # Two workers that migrate one fresh database at once destroy each other's tables, and the client
+        # migrates as soon as it is made.
         with FileLock(root / ".dvc" / "tmp" / "mlflow.lock", timeout=LOCK_SECONDS):
+            self.client = MlflowClient(tracking_uri())
             self.experiment = self._find_or_create_experiment(root)
             self.parent = self._find_or_create_parent()
 

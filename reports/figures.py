@@ -77,6 +77,7 @@ def save_training_curves(path: str | Path, curves: pd.DataFrame, title: str) -> 
         one.xaxis.get_major_locator().set_params(integer=True)
         one.spines[["top", "right"]].set_visible(False)
         one.legend(fontsize=8, frameon=False)
+    axes[1].legend(fontsize=8, frameon=False, loc="lower left")
     matched.legend(fontsize=8, frameon=False, loc="lower right")
     figure.suptitle(title, fontsize=11)
     _save(figure, path)

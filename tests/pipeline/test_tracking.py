@@ -332,7 +332,6 @@ def test_long_curves_are_thinned(project):
     assert 500 < len(points) <= 1000 and points[0][0] == 0
 
 
-@pytest.mark.slow
 def test_two_processes_on_a_fresh_database_do_not_disturb_each_other(tmp_path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     code = (
