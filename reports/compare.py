@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.files import write_text
 from pipeline.params import load_params
+from reports.provenance import find_current_stages, read_revision
 from reports.published import find_table2, find_table3, name_method, read_published
 from reports.tables import ResultRow, ResultTable, write_table
 
@@ -49,12 +50,24 @@ Row = dict[str, Any]
 
 
 def read_experiments(count: int, pattern: str = "*") -> list[Row]:
-    """The finished experiments of the last ``count`` commits whose names match, from `dvc.api.exp_show`."""
+    """The finished experiments of the last ``count`` commits whose names match, with what they measured."""
     import dvc.api
 
     rows = dvc.api.exp_show(num=count, force=True)
     named = [row for row in rows if row.get("Experiment") and not row.get("Error")]
-    return [row for row in named if fnmatch.fnmatch(row["Experiment"], pattern)]
+    chosen = [row for row in named if fnmatch.fnmatch(row["Experiment"], pattern)]
+    return [drop_stale_metrics(row) for row in chosen]
+
+
+def drop_stale_metrics(row: Row) -> Row:
+    """Leave out the metrics of stages that did not run with this experiment's parameters."""
+    revision = row["rev"]
+    current = find_current_stages(read_revision(revision, "dvc.lock"), read_revision(revision, "params.yaml"))
+    stale = {
+        (file, key) for file, key in QUANTITIES.values() if file.replace("train-", "train@") not in current
+    }
+    columns = {name for file, key in stale for name in (key, f"metrics/{file}.json:{key}")}
+    return {name: value for name, value in row.items() if name not in columns}
 
 
 def find_value(row: Row, file: str, key: str) -> Any:
@@ -135,7 +148,7 @@ def main() -> None:
             f"no finished experiment of {params.dataset} is named {arguments.experiments!r}; queue some: "
             "dvc exp run --queue -S alpha=0,0.5"
         )
-    seeds = sorted({find_value(row, "params.yaml", "seed") for row in experiments})
+    seeds = sorted({int(find_value(row, "params.yaml", "seed")) for row in experiments})
     note = (
         f"{len(experiments)} finished DVC experiments, profile {params.profile}, {params.dataset}, seeds "
         f"{', '.join(map(str, seeds))}: mean ± standard deviation over seeds, the paper's number in brackets "

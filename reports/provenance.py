@@ -1,0 +1,53 @@
+"""Which stages of a DVC experiment belong to its parameters.
+
+An experiment that ran some stages keeps the others' metrics as they were committed: `dvc exp run fid` changes
+alpha and leaves metrics/anomaly.json alone. dvc.lock tells the two apart.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import yaml
+
+
+def read_revision(revision: str, path: str) -> dict[str, Any]:
+    """Read a YAML file as it was at a git revision; raises ValueError where there is none."""
+    shown = subprocess.run(["git", "show", f"{revision}:{path}"], capture_output=True, text=True)
+    if shown.returncode:
+        raise ValueError(f"{path} at {revision}: {shown.stderr.strip()}")
+    return yaml.safe_load(shown.stdout)
+
+
+def find_current_stages(lock: dict[str, Any], params: dict[str, Any]) -> set[str]:
+    """Name the stages of ``lock`` (dvc.lock) that ran with ``params`` (params.yaml) on present inputs.
+
+    A stage is current if its recorded parameters are those of ``params`` and each input that another stage
+    makes has the content which that stage recorded, and that stage is current too.
+    """
+    stages = lock["stages"]
+    makers = {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", [])}
+    contents = {out["path"]: out.get("md5") for stage in stages.values() for out in stage.get("outs", [])}
+    known: dict[str, bool] = {}
+
+    def is_current(name: str) -> bool:
+        if name not in known:
+            stage = stages[name]
+            recorded = stage.get("params", {}).get("params.yaml", {})
+            known[name] = all(_find(params, key) == value for key, value in recorded.items()) and all(
+                dep.get("md5") == contents[dep["path"]] and is_current(makers[dep["path"]])
+                for dep in stage.get("deps", [])
+                if dep["path"] in makers
+            )
+        return known[name]
+
+    return {name for name in stages if is_current(name)}
+
+
+def _find(content: Any, dotted: str) -> Any:
+    for key in dotted.split("."):
+        if not isinstance(content, dict) or key not in content:
+            return None
+        content = content[key]
+    return content
