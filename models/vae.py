@@ -22,6 +22,7 @@ from models.generator import Architecture, Generator, build_generator
 
 ADAM_BETAS = (0.9, 0.999)
 MAX_LOG_VARIANCE = 10.0  # beyond it exp() overflows in bfloat16 long before it means anything
+CHUNK = 500  # images encoded or decoded at once
 SCORED_DRAWS = 10  # draws of z for a sample's score
 
 
@@ -96,26 +97,47 @@ class Vae:
         self.encoder, self.generator, self.settings = encoder.eval(), generator.eval(), settings
 
     @torch.no_grad()
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """g(z) of ``n`` draws from the prior, (n, C, H, W) in [0, 1]."""
-        return self.generator(torch.randn(n, self.generator.latent_dim, generator=rng))
+    def encode(self, images: Tensor, visible: Tensor | None = None) -> Tensor:
+        """The mean of q(z|I): images (B, C, H, W) in [0, 1] -> (B, d)."""
+        return torch.cat(
+            [
+                self.encoder(images[rows], None if visible is None else visible[rows])[0]
+                for rows in _split(len(images))
+            ]
+        )
 
     @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """g(z): (B, d) -> (B, C, H, W) in [0, 1]."""
+        return torch.cat([self.generator(z[rows]) for rows in _split(len(z))])
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """g(z) of ``n`` draws from the prior, (n, C, H, W) in [0, 1]."""
+        z = torch.randn(n, self.generator.latent_dim, generator=rng)
+        return self.decode(z.to(next(self.generator.parameters()).device))
+
     def reconstruct(self, images: Tensor, visible: Tensor | None = None) -> Tensor:
         """g(mean of q(z|I)): (B, C, H, W) in [0, 1]; hidden pixels are recovered."""
-        mean, _ = self.encoder(images, visible)
-        return self.generator(mean)
+        return self.decode(self.encode(images, visible))
 
     @torch.no_grad()
     def score(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """The negative evidence lower bound, averaged over draws: (B,), larger is more anomalous."""
-        mean, log_variance = self.encoder(images, None)
-        losses = []
-        for _ in range(SCORED_DRAWS):
-            z = draw_latents(mean, log_variance, rng)
-            generated = self.generator(z)
-            losses.append(compute_loss(generated, images, None, mean, log_variance, self.settings.sigma))
-        return torch.stack(losses).mean(0)
+        parts = []
+        for rows in _split(len(images)):
+            mean, log_variance = self.encoder(images[rows], None)
+            losses = []
+            for _ in range(SCORED_DRAWS):
+                generated = self.generator(draw_latents(mean, log_variance, rng))
+                losses.append(
+                    compute_loss(generated, images[rows], None, mean, log_variance, self.settings.sigma)
+                )
+            parts.append(torch.stack(losses).mean(0))
+        return torch.cat(parts)
+
+
+def _split(total: int) -> list[slice]:
+    return [slice(start, start + CHUNK) for start in range(0, total, CHUNK)]
 
 
 def draw_latents(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
