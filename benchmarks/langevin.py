@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmarks.report import report
-from models.generator import ARCHITECTURES, Generator, build_generator
+from models.architectures import ARCHITECTURES
+from models.generator import Generator, build_generator
 from models.lowering import count_flops
 from pipeline.inference import InferenceEngine, NoiseAddress, choose_engine
 from pipeline.langevin import ChainSettings, compute_energy

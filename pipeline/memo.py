@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import io
 import json
-import os
-import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.cells import CellResult
-from pipeline.files import write_text
+from pipeline.files import read_arrays, write_arrays, write_text
 
 
-def digest_code(root: Path, folders: Iterable[str] = ("models", "pipeline")) -> str:
-    """sha256 of the Python sources that a cell runs."""
-    found = hashlib.sha256()
-    for path in sorted(path for folder in folders for path in (root / folder).rglob("*.py")):
-        found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()
+def digest_code(entry: Path, root: Path) -> str:
+    """sha256 of a module below ``root`` and of all local modules that it imports, directly or not."""
+    found, waiting = set(), [entry]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += _list_imports(module, root)
+    digest = hashlib.sha256()
+    for path in sorted(found):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _list_imports(module: Path, root: Path) -> list[Path]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    paths = (root.joinpath(*name.split(".")).with_suffix(".py") for name in names)
+    return [path for path in paths if path.is_file()]
 
 
 def compute_key(**parts: Any) -> str:
@@ -31,33 +43,19 @@ def compute_key(**parts: Any) -> str:
 
 
 def save_result(folder: Path, key: str, result: CellResult) -> None:
-    """Write a result so that a reader finds all of it or nothing: pictures first, numbers last."""
-    write_pictures(folder / f"{key}.npz", result.pictures)
-    write_text(folder / f"{key}.json", json.dumps({"numbers": result.numbers, "error": result.error}))
+    """Write a result so that a reader finds all of it or nothing: arrays first, numbers last."""
+    write_arrays(folder / f"{key}.npz", result.arrays)
+    write_text(
+        folder / f"{key}.json",
+        json.dumps({"numbers": result.numbers, "curves": result.curves, "error": result.error}),
+    )
 
 
 def load_result(folder: Path, key: str) -> CellResult | None:
     """The result saved under ``key``; None where there is none, or it cannot be read."""
     try:
         found = json.loads((folder / f"{key}.json").read_text())
-        return CellResult(found["numbers"], read_pictures(folder / f"{key}.npz"), found["error"])
+        arrays = read_arrays(folder / f"{key}.npz")
+        return CellResult(found["numbers"], found["curves"], arrays, found["error"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def write_pictures(path: Path, pictures: dict[str, np.ndarray]) -> None:
-    """Write uint8 arrays as one .npz, atomically."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **pictures)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(buffer.getvalue())
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
-
-
-def read_pictures(path: Path) -> dict[str, np.ndarray]:
-    """Read a .npz of plain arrays; pickled ones are refused."""
-    with np.load(path, allow_pickle=False) as content:
-        return {name: content[name] for name in content.files}

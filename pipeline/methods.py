@@ -31,7 +31,8 @@ class FitRequest:
     """What every method is given: data, generator, and the plan whose budget, sigma and seed it shares.
 
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W) uint8, 1 where the pixel is seen, or None.
-    ``on_round`` is told the state after each round by the methods that have rounds.
+    ``on_round`` is told the state after each round, ``on_inferred`` the state before each round's correction,
+    by the methods that have rounds.
     """
 
     architecture: str
@@ -41,6 +42,7 @@ class FitRequest:
     plan: TrainingPlan
     settings: EngineSettings
     on_round: Callable[[TrainingState], None] = lambda state: None
+    on_inferred: Callable[[TrainingState], None] = lambda state: None
 
 
 class FittedMethod(Protocol):
@@ -54,6 +56,9 @@ class FittedMethod(Protocol):
 
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
         """A latent vector for each training image, from what training left: (N, d)."""
+
+    def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
+        """A draw of z for each training image, whose marginal is the aggregated posterior: (N, d)."""
 
     def generate(self, z: Tensor) -> Tensor:
         """g(z): (B, C, H, W)."""
@@ -92,6 +97,9 @@ class ShortRun:
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
         return self._run(self.latents, images, visible, steps, 0)
 
+    def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
+        return self.infer_training(images, None, steps)
+
     def generate(self, z: Tensor) -> Tensor:
         return self._engine.generate(z)
 
@@ -110,7 +118,15 @@ def fit_short_run(request: FitRequest) -> ShortRun:
     rng = torch.Generator().manual_seed(request.plan.seed)
     generator = build_generator(request.architecture, request.latent_dim, rng).to(request.images.device)
     state = start_training(generator, len(request.images), request.plan)
-    train(state, request.images, request.visible, request.plan, request.settings, request.on_round)
+    train(
+        state,
+        request.images,
+        request.visible,
+        request.plan,
+        request.settings,
+        request.on_round,
+        request.on_inferred,
+    )
     return ShortRun(request, state.generator, state.latents)
 
 
@@ -133,6 +149,9 @@ class AmortisedInference:
 
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
         return self._vae.encode(images.float() / 255, visible)
+
+    def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
+        return self._vae.draw_posterior(images.float() / 255, self._rng(0))
 
     def generate(self, z: Tensor) -> Tensor:
         return self._vae.decode(z)
@@ -160,8 +179,16 @@ def fit_amortised(request: FitRequest) -> AmortisedInference:
     return AmortisedInference(vae, plan.seed)
 
 
-METHODS: dict[str, Callable[[FitRequest], FittedMethod]] = {
-    "VAE": fit_amortised,
-    "ABP": fit_abp,
-    "Ours": fit_short_run,
+@dataclass(frozen=True)
+class Method:
+    """How a row of the tables is trained; ``ignores``: the parameters, by prefix, that do not reach it."""
+
+    fit: Callable[[FitRequest], FittedMethod]
+    ignores: tuple[str, ...] = ()
+
+
+METHODS: dict[str, Method] = {
+    "VAE": Method(fit_amortised, ignores=("alpha", "s", "langevin", "transport")),
+    "ABP": Method(fit_abp, ignores=("alpha",)),
+    "Ours": Method(fit_short_run),
 }

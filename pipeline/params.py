@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from models.generator import ARCHITECTURES
-from pipeline.files import flatten
+from models.architectures import ARCHITECTURES
+from pipeline.files import ParamError, flatten, read_yaml
 
 TASKS = ("complete", "normal", "occluded")  # the three trainings of the DAG
 ARCHITECTURE_OF = {  # data set -> row of Table 1
@@ -52,10 +50,6 @@ Auto = Literal["auto"]
 Profile = Literal["smoke", "embedded", "paper"]
 Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches"]
 Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
-
-
-class ParamError(ValueError):
-    """A key of params.yaml that is unknown, of the wrong type or out of range."""
 
 
 def bounded(low: float = -math.inf, high: float = math.inf, open_low: bool = False, **kwargs: Any) -> Any:
@@ -245,14 +239,7 @@ class Params:
 
 def load_params(path: str | Path = "params.yaml") -> Params:
     """Read and validate params.yaml; raises ParamError with one line: key, value found, expected range."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file)
-    except FileNotFoundError:
-        raise ParamError(f"{path}: not found; run from the repository's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return parse_params(content)
+    return parse_params(read_yaml(path))
 
 
 def parse_params(content: Any) -> Params:

@@ -1,11 +1,16 @@
-"""Recovery of occluded images and its error (sections 6 and 7.8)."""
+"""Reconstruction error, recovery of occluded images and its error (sections 6, 7.3 and 7.8)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from pipeline.inference import to_unit
+
+BATCH = 2000  # images generated at once
 
 
 @dataclass(frozen=True)
@@ -37,3 +42,12 @@ def measure_recovery(recovered: Tensor, originals: Tensor, visible: Tensor) -> R
         squared=float(difference.square().mean()),
         hidden_share=float(hidden.double().mean()),
     )
+
+
+def measure_error(generate: Callable[[Tensor], Tensor], latents: Tensor, images: Tensor) -> float:
+    """Mean squared error per pixel and channel on [0, 1] of g(z), (N, d), against images (N, C, H, W)."""
+    total = sum(
+        float((generate(latents[rows]) - to_unit(images[rows])).square().sum(dtype=torch.float64))
+        for rows in torch.arange(len(images), device=images.device).split(BATCH)
+    )
+    return total / images.numel()

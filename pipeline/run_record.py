@@ -16,6 +16,10 @@ from typing import Any
 
 from pipeline.files import flatten
 
+TABLES_OF = {  # stages whose tables do not carry their name
+    "report": ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training"),
+    "paper": ("table1", "claims"),
+}
 MAX_POINTS = 1000  # per curve; more make the UI crawl
 
 
@@ -31,13 +35,14 @@ class StageRecord:
 
 
 def read_record(stage: str, root: Path = Path(".")) -> StageRecord:
-    """Read metrics/<stage>.json, its timing, curves and pictures; for `report` also the tables."""
+    """Read metrics/<stage>.json, its timing, curves, pictures and tables."""
     metrics_file = root / "metrics" / f"{stage}.json"
     timing_file = root / "metrics" / "timing" / f"{stage}.json"
     curves_file = root / "metrics" / "curves" / f"{stage}.csv"
-    files = sorted((root / "reports" / "figures").glob(f"{stage}_*.png"))
-    if stage == "report":
-        files += sorted((root / "reports" / "tables").glob("*.*"))
+    figures, tables = root / "reports" / "figures", root / "reports" / "tables"
+    files = sorted([*figures.glob(f"{stage}_*.png"), *figures.glob(f"{stage}.png")])
+    names = TABLES_OF.get(stage, (stage, f"{stage}_*"))
+    files += sorted(path for name in names for path in tables.glob(f"{name}.*"))
     sources = [metrics_file, *(path for path in (timing_file, curves_file) if path.exists()), *files]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     metrics = _numbers(json.loads(metrics_file.read_text()))

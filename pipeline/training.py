@@ -103,8 +103,12 @@ def train(
     plan: TrainingPlan,
     settings: EngineSettings,
     on_round: Callable[[TrainingState], None] = lambda state: None,
+    on_inferred: Callable[[TrainingState], None] = lambda state: None,
 ) -> TrainingState:
     """Run the rounds that ``state`` still lacks; ``on_round`` is called after each.
+
+    ``on_inferred`` is called in each round between its passes and its correction, with the chains' own
+    q(z^K) in ``state.latents``.
 
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W), 1 where the pixel is seen, or None.
     Raises DivergenceError with the round, the pass and s as soon as a pass ends with insane chains.
@@ -115,7 +119,7 @@ def train(
     total = rounds_left * (plan.passes + plan.regression_passes)
     with tqdm(total=total, unit="pass", disable=None) as progress:
         for _ in range(rounds_left):
-            run_round(state, images, visible, plan, engine, progress.update)
+            run_round(state, images, visible, plan, engine, progress.update, on_inferred)
             record = state.records[-1]
             progress.set_postfix(round=record.round, mse=f"{record.mse_after:.4f}")
             on_round(state)
@@ -129,6 +133,7 @@ def run_round(
     plan: TrainingPlan,
     engine: InferenceEngine,
     on_pass: Callable[[], object] = lambda: None,
+    on_inferred: Callable[[TrainingState], None] = lambda state: None,
 ) -> None:
     """One round of Algorithm 1 (Algorithm 3 with ``visible``), in place on ``state``."""
     first_pass = state.round * plan.passes
@@ -138,6 +143,7 @@ def run_round(
         on_pass()
     engine.refresh()
     before = _measure(engine, state.latents, images, visible)
+    on_inferred(state)
 
     rng = torch.Generator().manual_seed(_mix(plan.seed, 1, state.round))
     state.transport = solve_transport(

@@ -86,6 +86,23 @@ def judge_claims(cells: Cells) -> list[Verdict]:
             lower=True,
             claim="Ours recovers hidden pixels better than ABP at every mask",
         ),
+        *(
+            _judge_methods(
+                cells,
+                "figure3",
+                "to_prior",
+                rival,
+                "space",
+                lower=True,
+                claim=f"The aggregated posterior of Ours is nearer to the prior than that of {rival}",
+            )
+            for rival in ("VAE", "ABP")
+        ),
+        _judge_trend(cells, "figure8", "alpha", "ot_cost", "A larger alpha lowers the transport cost"),
+        _judge_trend(cells, "figure8", "alpha", "mse_train", "A larger alpha raises the error", rising=True),
+        _judge_best_inside(
+            cells, "figure8", "alpha", "frechet_distance", "A medium alpha has the lowest Frechet distance"
+        ),
     ]
 
 
@@ -108,9 +125,10 @@ def _judge_methods(
     """Compare the best of Ours with ``rival`` at every value of ``axis``."""
     better: Callable[[list[float]], float] = min if lower else max
     outcomes, numbers = [], []
-    places = dict.fromkeys(describe(cell["axes"][axis]) for cell in cells.get(table, []))
+    found = [cell for cell in cells.get(table, []) if axis in cell["axes"]]
+    places = dict.fromkeys(describe(cell["axes"][axis]) for cell in found)
     for place in places:
-        here = [cell for cell in cells[table] if describe(cell["axes"][axis]) == place]
+        here = [cell for cell in found if describe(cell["axes"][axis]) == place]
         ours, theirs = (_values(here, name, key) for name in ("Ours", rival))
         if not ours or not theirs:
             outcomes.append(None)
@@ -122,17 +140,33 @@ def _judge_methods(
     return Verdict(claim, _combine(outcomes), "; ".join(numbers))
 
 
-def _judge_trend(cells: Cells, table: str, axis: str, key: str, claim: str) -> Verdict:
-    """Does ``key`` fall at every step along ``axis``?"""
-    here = sorted(cells.get(table, []), key=lambda cell: cell["axes"][axis])
+def _judge_trend(cells: Cells, table: str, axis: str, key: str, claim: str, rising: bool = False) -> Verdict:
+    """Does ``key`` fall (rise) at every step along ``axis``?"""
+    values, numbers = _list_along(cells, table, axis, key)
+    if len(values) < 2 or None in values:
+        return Verdict(claim, None, numbers)
+    steps = itertools.pairwise(reversed(values) if rising else values)
+    return Verdict(claim, all(later < earlier for earlier, later in steps), numbers)
+
+
+def _judge_best_inside(cells: Cells, table: str, axis: str, key: str, claim: str) -> Verdict:
+    """Is the lowest ``key`` at neither end of ``axis``?"""
+    values, numbers = _list_along(cells, table, axis, key)
+    if len(values) < 3 or None in values:
+        return Verdict(claim, None, numbers)
+    return Verdict(claim, min(values) < min(values[0], values[-1]), numbers)
+
+
+def _list_along(cells: Cells, table: str, axis: str, key: str) -> tuple[list[Any], str]:
+    """``key`` at each value of ``axis`` in rising order, None where the cell failed; and that in words."""
+    here = [cell for cell in cells.get(table, []) if axis in cell["axes"]]
+    here.sort(key=lambda cell: cell["axes"][axis])
     values = [cell["numbers"].get(key) for cell in here]
     numbers = "; ".join(
         f"{axis} = {describe(cell['axes'][axis])}: " + ("failed" if value is None else f"{value:.4g}")
         for cell, value in zip(here, values, strict=True)
     )
-    if len(values) < 2 or None in values:
-        return Verdict(claim, None, numbers)
-    return Verdict(claim, all(later < earlier for earlier, later in itertools.pairwise(values)), numbers)
+    return values, numbers
 
 
 def _judge_step_size(cells: Cells) -> Verdict:

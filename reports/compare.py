@@ -8,18 +8,24 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import statistics
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from pipeline.files import write_text
 from pipeline.params import load_params
+from reports.figures import OURS, save_figure
 from reports.provenance import find_current_stages, read_revision
 from reports.published import find_table2, find_table3, name_method, read_published
 from reports.tables import ResultRow, ResultTable, write_table
 
 TABLES = Path("reports/tables")
+FIGURES = Path("reports/figures")
 SETTINGS = (
     "alpha",
     "s",
@@ -55,8 +61,72 @@ def read_experiments(count: int, pattern: str = "*") -> list[Row]:
 
     rows = dvc.api.exp_show(num=count, force=True)
     named = [row for row in rows if row.get("Experiment") and not row.get("Error")]
-    chosen = [row for row in named if fnmatch.fnmatch(row["Experiment"], pattern)]
+    finished = [row for row in named if row.get("State") in (None, "", "Success")]
+    chosen = [row for row in finished if fnmatch.fnmatch(row["Experiment"], pattern)]
     return [drop_stale_metrics(row) for row in chosen]
+
+
+def read_failures(count: int, pattern: str = "*") -> list[Row]:
+    """The failed experiments whose names match, with the reason as `reason`: the last line of their log."""
+    import dvc.api
+
+    rows = dvc.api.exp_show(num=count, force=True)
+    failed = [row for row in rows if row.get("State") == "Failed"]
+    chosen = [row for row in failed if fnmatch.fnmatch(row["Experiment"] or "", pattern)]
+    return [{**row, "reason": find_reason(read_log(row["rev"]))} for row in chosen]
+
+
+def read_log(task: str) -> str:
+    """What a queued experiment printed; empty where DVC no longer has it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "queue", "logs", task], capture_output=True, text=True
+    )
+    return done.stdout if done.returncode == 0 else ""
+
+
+def find_reason(output: str) -> str:
+    """`diverged` where the chains did, else the last thing said before the stage failed."""
+    if "chains diverged" in output:
+        return "diverged"
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(("ERROR: failed to reproduce", ">", "Running"))]
+    return f"failed: {said[-1]}" if said else "failed; its log is gone"
+
+
+def describe_failures(failures: list[Row], dataset: str) -> list[ResultRow]:
+    """A row for each failed experiment: settings, seed, and why it failed in the place of a quantity."""
+    found = []
+    for row in failures:
+        if find_value(row, "params.yaml", "dataset") == dataset:
+            settings = {name: find_value(row, "params.yaml", name) for name in SETTINGS}
+            method = name_method(float(settings.pop("alpha")))
+            rest = [f"{key} = {value}" for key, value in settings.items() if value != "auto"]
+            seed = int(find_value(row, "params.yaml", "seed"))
+            found.append(ResultRow(dataset, ", ".join([method, *rest]), row["reason"], None, seed=seed))
+    return found
+
+
+def draw_experiments(path: Path, experiments: list[Row]) -> None:
+    """A panel for each setting that varies: MSE and Frechet distance over it, a point an experiment."""
+    keys = ("mse_train", "frechet_distance")
+    files = {key: f"metrics/{file}.json" for file, key in QUANTITIES.values() if key in keys}
+    points = [
+        {name: find_value(row, "params.yaml", name) for name in SETTINGS}
+        | {key: find_value(row, files[key], key) for key in keys}
+        for row in experiments
+    ]
+    varying = [name for name in SETTINGS if len({str(point[name]) for point in points}) > 1] or ["alpha"]
+    figure = Figure(figsize=(4 * len(varying), 6), layout="constrained")
+    grid = figure.subplots(2, len(varying), squeeze=False)
+    for axes, key in zip(grid, keys, strict=True):
+        for axis, name in zip(axes, varying, strict=True):
+            drawn = [point for point in points if isinstance(point[key], (int, float))]
+            drawn.sort(key=lambda point: (isinstance(point[name], str), point[name]))
+            axis.plot([str(point[name]) for point in drawn], [point[key] for point in drawn], "o", color=OURS)
+            axis.set(xlabel=name, ylabel=key)
+            axis.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{len(points)} experiments", fontsize=11)
+    save_figure(figure, path)
 
 
 def drop_stale_metrics(row: Row) -> Row:
@@ -133,7 +203,7 @@ def render_pivot(table: ResultTable) -> str:
 
 
 def main() -> None:
-    """Write reports/tables/NAME.csv and .md."""
+    """Write reports/tables/NAME.csv and .md, and reports/figures/NAME.png."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commits", type=int, default=1, help="look at the experiments of so many commits")
     parser.add_argument("--experiments", default="*", help="a pattern of names, such as 'grid-*'")
@@ -154,9 +224,13 @@ def main() -> None:
         f"{', '.join(map(str, seeds))}: mean ± standard deviation over seeds, the paper's number in brackets "
         "where it prints this quantity. ABP is alpha = 0."
     )
-    table = ResultTable(arguments.table, arguments.title, note, rows)
+    failures = describe_failures(read_failures(arguments.commits, arguments.experiments), params.dataset)
+    table = ResultTable(arguments.table, arguments.title, note, [*rows, *failures])
     write_table(table, TABLES)
-    write_text(TABLES / f"{table.name}.md", render_pivot(table))
+    text = render_pivot(ResultTable(table.name, table.title, note, rows))
+    lines = [f"- {row.method}, seed {row.seed}: {row.quantity}" for row in failures]
+    write_text(TABLES / f"{table.name}.md", "\n".join([text, *lines, ""]) if lines else text)
+    draw_experiments(FIGURES / f"{table.name}.png", experiments)
     print(f"{len(experiments)} experiments in {TABLES / table.name}.md")
 
 

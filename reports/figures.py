@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import norm
-from sklearn.metrics import precision_recall_curve
-from torch import Tensor
+
+from pipeline.files import write_bytes
+
+if TYPE_CHECKING:  # each takes a second to load
+    import pandas as pd
+    from torch import Tensor
 
 OURS, REFERENCE, THIRD = "#1f5a96", "#d1662a", "#4a9c6d"
 _METADATA = {"Software": None}  # no version or date in the file: same numbers, same bytes
 
 
-def save_grid(path: str | Path, rows: Sequence[tuple[str, Tensor]], columns: int | None = None) -> None:
+def save_grid(
+    path: str | Path, rows: Sequence[tuple[str, Tensor | np.ndarray]], columns: int | None = None
+) -> None:
     """Draw titled rows of images, each (B, C, H, W) float in [0, 1]; more than ``columns`` images wrap.
 
     Each row's title stands above it. ``columns`` None puts all images of a row on one line.
@@ -40,12 +44,13 @@ def save_grid(path: str | Path, rows: Sequence[tuple[str, Tensor]], columns: int
         axes.imshow(strip, vmin=0, vmax=1, cmap="gray", interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         top -= height
-    _save(figure, path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
-def _tile(images: Tensor, columns: int) -> np.ndarray:
+def _tile(images: Tensor | np.ndarray, columns: int) -> np.ndarray:
     """(B, C, H, W) -> (rows * H, columns * W, C) with a light line between neighbours."""
-    array = images.detach().float().cpu().numpy().transpose(0, 2, 3, 1)  # (B, H, W, C)
+    array = images if isinstance(images, np.ndarray) else images.detach().float().cpu().numpy()
+    array = array.transpose(0, 2, 3, 1)  # (B, H, W, C)
     array = np.pad(array, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.85)
     count, height, width, channels = array.shape
     lines = -(-count // columns)
@@ -80,7 +85,7 @@ def save_training_curves(path: str | Path, curves: pd.DataFrame, title: str) -> 
     axes[1].legend(fontsize=8, frameon=False, loc="lower left")
     matched.legend(fontsize=8, frameon=False, loc="lower right")
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_latent_marginal(path: str | Path, latents: Tensor, title: str) -> None:
@@ -96,7 +101,7 @@ def save_latent_marginal(path: str | Path, latents: Tensor, title: str) -> None:
     grid = np.linspace(-5, 5, 201)
     bins = np.linspace(-5, 5, 81)
     axes[1].hist(values.ravel(), bins=bins, density=True, color=OURS, alpha=0.6, label="all coordinates of z")
-    axes[1].plot(grid, norm.pdf(grid), color=REFERENCE, label="prior N(0, 1)")
+    axes[1].plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=REFERENCE, label="prior N(0, 1)")
     axes[1].set(title="marginal density")
     axes[2].bar(np.arange(values.shape[1]), values.std(0), color=OURS, alpha=0.6, label="std of coordinate")
     axes[2].axhline(1, color=REFERENCE, label="prior")
@@ -105,7 +110,7 @@ def save_latent_marginal(path: str | Path, latents: Tensor, title: str) -> None:
         one.legend(fontsize=8, frameon=False)
         one.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_anomaly_scores(
@@ -115,6 +120,8 @@ def save_anomaly_scores(
 
     ``scores[protocol]``: (N,) of one chain; ``is_anomaly[protocol]``: (N,) bool.
     """
+    from sklearn.metrics import precision_recall_curve  # slow to load
+
     figure = Figure(figsize=(12, 3.2 * len(is_anomaly)), layout="constrained")
     grid = figure.subplots(len(is_anomaly), 2, squeeze=False)
     for (histogram, curve), (protocol, labels) in zip(grid, is_anomaly.items(), strict=True):
@@ -131,14 +138,11 @@ def save_anomaly_scores(
             one.legend(fontsize=8, frameon=False)
             one.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Figure, path: str | Path, dpi: int = 100) -> None:
+def save_figure(figure: Figure, path: str | Path, dpi: int = 100) -> None:
+    """Write a figure as PNG, atomically; the same numbers give the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, path)
+    write_bytes(path, buffer.getvalue())

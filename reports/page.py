@@ -1,4 +1,4 @@
-"""reports/README.md: all tables and pictures of the last `dvc repro` on one page."""
+"""reports/RUN.md: all tables and pictures of the last `dvc repro` on one page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def render_page(params: Params, tables: Sequence[ResultTable]) -> str:
         if key in ("dataset", "profile", "seed", "alpha", "s", "K", "L", "L2", "latent_dim", "sigma")
     )
     parts = [
-        "# Results",
+        "# The pipeline's own run",
         "",
         "Written by the stage `report` from `metrics/*.json`; do not edit. Settings of this run: "
         + settings

@@ -1,18 +1,21 @@
-"""Tables 2 to 8 from measured cells, the paper's numbers beside ours where they are of the same quantity."""
+"""The paper's tables from measured cells, its numbers beside ours where they are of the same quantity."""
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.grid import describe
 from reports.published import COLUMN_OF, name_method
+from reports.study_cells import Cell
 from reports.tables import ResultRow
 
 STAND_IN_FOR = {"colour_digits": "SVHN", "photo_patches": "CelebA"}
 SWEEPS = {
-    "table6": ("table6_langevin_steps_mnist", "K"),
-    "table7": ("table7_learning_iterations_mnist", "L2"),
+    "table4": ("table4_latent_dim_svhn", "latent_dim", "svhn"),
+    "table6": ("table6_langevin_steps_mnist", "K", "mnist"),
+    "table7": ("table7_learning_iterations_mnist", "L2", "mnist"),
 }
 Published = dict[str, Any]
 
@@ -23,7 +26,8 @@ class Quantity:
 
     key: str
     title: str
-    extractor: bool = False  # measured in an extractor's features, so never comparable with Inception's
+    extractor: bool = False  # measured in an extractor's features, so comparable within one extractor alone
+    in_page: bool = True  # shown on the page; the CSV has all of them
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,16 @@ class TableLayout:
     title: str
     note: str
     quantities: tuple[Quantity, ...]
+    files: tuple[str, ...] = ("",)  # a file for each prefix of its quantities' keys
+
+    def split(self, study: str) -> dict[str, tuple[Quantity, ...]]:
+        """The quantities of each of the study's files, by the file's name."""
+        return {
+            f"{study}_{prefix}".rstrip("_"): tuple(
+                one for one in self.quantities if one.key.startswith(prefix)
+            )
+            for prefix in self.files
+        }
 
 
 MSE = Quantity("mse_train", "MSE of training images, [0, 1]")
@@ -50,14 +64,15 @@ LAYOUTS = {
         "digit, as the paper's own numbers must have; `pooled` has all of its images.",
         (
             Quantity("tenth_mean", "AUPRC, tenth, mean"),
-            Quantity("tenth_std", "AUPRC, tenth, std over test chains"),
-            Quantity("tenth_base_rate", "base rate, tenth"),
-            Quantity("tenth_minimum", "smallest possible AUPRC, tenth"),
+            Quantity("tenth_std", "AUPRC, tenth, std over test chains", in_page=False),
+            Quantity("tenth_base_rate", "base rate, tenth", in_page=False),
+            Quantity("tenth_minimum", "smallest possible AUPRC, tenth", in_page=False),
             Quantity("pooled_mean", "AUPRC, pooled, mean"),
-            Quantity("pooled_std", "AUPRC, pooled, std over test chains"),
-            Quantity("pooled_base_rate", "base rate, pooled"),
-            Quantity("pooled_minimum", "smallest possible AUPRC, pooled"),
+            Quantity("pooled_std", "AUPRC, pooled, std over test chains", in_page=False),
+            Quantity("pooled_base_rate", "base rate, pooled", in_page=False),
+            Quantity("pooled_minimum", "smallest possible AUPRC, pooled", in_page=False),
         ),
+        files=("tenth", "pooled"),
     ),
     "table4": TableLayout(
         "Table 4: dimension of the latent space",
@@ -70,7 +85,8 @@ LAYOUTS = {
         (
             Quantity("mse_before", "MSE before the correction"),
             Quantity("mse_after", "MSE at the end of the round"),
-            FRECHET,
+            Quantity("frechet_before", "Frechet distance before the correction", extractor=True),
+            Quantity("frechet_distance", "Frechet distance at the end of the round", extractor=True),
         ),
     ),
     "table6": TableLayout("Table 6: Langevin steps K", "", (MSE, FRECHET)),
@@ -83,66 +99,113 @@ LAYOUTS = {
             Quantity("squared_error", "mean squared error, [0, 1]"),
         ),
     ),
+    "figure3": TableLayout(
+        "Figures 2 and 3 in numbers: distance of the aggregated posterior to the prior",
+        "Mean squared distance of an optimal assignment between one draw of z for each training image and as "
+        "large a sample of the prior; the floor is that of a second sample of the prior.",
+        (Quantity("to_prior", "transport cost to the prior"), Quantity("floor", "floor")),
+    ),
+    "solvers": TableLayout(
+        "Does a better map give a better model?",
+        "The transport's solver, from about 72 % matched to proven optimal.",
+        (
+            MSE,
+            FRECHET,
+            Quantity("ot_cost", "transport cost of the last round's correction"),
+            Quantity("matched_share", "matched share of the last round's correction"),
+        ),
+    ),
+    "figure8": TableLayout(
+        "Figure 8 in numbers: the share alpha of the correction",
+        "alpha = 0 is ABP. Values at the end of training; the figure has them by round.",
+        (MSE, FRECHET, Quantity("ot_cost", "transport cost of the last round's correction")),
+    ),
 }
 
 
-def build_rows(table: str, cells: list[dict[str, Any]], published: Published) -> list[ResultRow]:
-    """A row for each cell and quantity; a failed cell is one row that says why."""
+def build_rows(
+    study: str, cells: list[Cell], published: Published, quantities: tuple[Quantity, ...] | None = None
+) -> list[ResultRow]:
+    """A row for each place and quantity, mean and std where there are several seeds; why a cell failed."""
     rows = []
-    for cell in cells:
-        dataset = cell["dataset"]
-        shown = (
-            f"{dataset} (stand-in for {STAND_IN_FOR[dataset].upper()})"
-            if dataset in STAND_IN_FOR
-            else dataset
-        )
-        axes = {key: value for key, value in cell["axes"].items() if key not in ("dataset", "alpha")}
-        method = name_row(cell)
-        place = ", ".join(f"{key} = {describe(value)}" for key, value in axes.items())
+    for group in group_by_seed(cells):
+        cell = group[0]
+        place = describe_place(cell)
         prefix = f"{place}: " if place else ""
-        if cell["error"]:
-            rows.append(ResultRow(shown, method, f"{prefix}{cell['error']}", None, seed=cell["seed"]))
-            continue
-        for quantity in LAYOUTS[table].quantities:
-            if quantity.key not in cell["numbers"]:
+        dataset, method = name_dataset(cell["dataset"]), name_row(cell)
+        for failed in (one for one in group if one["error"]):
+            rows.append(ResultRow(dataset, method, f"{prefix}{failed['error']}", None, seed=failed["seed"]))
+        for quantity in quantities or LAYOUTS[study].quantities:
+            values = [one["numbers"][quantity.key] for one in group if quantity.key in one["numbers"]]
+            if not values:
                 continue
-            printed = find_published(table, cell, quantity, published)
-            extractor = f"{dataset} classifier" if quantity.extractor else None
-            value = float(cell["numbers"][quantity.key])
-            n = int(cell["numbers"]["n"])
-            rows.append(
-                ResultRow(shown, method, prefix + quantity.title, value, printed, n, cell["seed"], extractor)
-            )
+            printed = find_published(study, cell, quantity, published)
+            extractor = cell["extractor"] if quantity.extractor else None
+            n = next(int(one["numbers"]["n"]) for one in group if one["numbers"])
+            seed = cell["seed"] if len(group) == 1 else None
+            title, several = prefix + quantity.title, len(values) > 1
+            mean_title = f"{title}, mean over {len(values)} seeds" if several else title
+            mean = statistics.fmean(values)
+            rows.append(ResultRow(dataset, method, mean_title, mean, printed, n, seed, extractor))
+            if several:
+                spread, std_title = statistics.stdev(values), f"{title}, std over {len(values)} seeds"
+                rows.append(ResultRow(dataset, method, std_title, spread, None, n, None, extractor))
     return rows
 
 
-def name_row(cell: dict[str, Any]) -> str:
+def group_by_seed(cells: list[Cell]) -> list[list[Cell]]:
+    """Bring cells together that differ in their seed alone, in the order in which they come."""
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell["dataset"], name_row(cell), describe_place(cell)), []).append(cell)
+    return list(groups.values())
+
+
+def name_dataset(dataset: str) -> str:
+    """A data set's name, with what it stands for where it is not the paper's."""
+    return f"{dataset} (stand-in for {STAND_IN_FOR[dataset]})" if dataset in STAND_IN_FOR else dataset
+
+
+def describe_place(cell: Cell) -> str:
+    """The axes that neither the data set nor the method's name tell: `held_out = 4`, `mask = region 15`."""
+    if "space" in cell["axes"]:
+        space = cell["axes"]["space"]
+        return f"{cell['dataset']} {describe(space['classes'])}, d = {space['latent_dim']}"
+    axes = {key: value for key, value in cell["axes"].items() if key not in ("dataset", "alpha", "seed")}
+    return ", ".join(f"{key} = {describe(value)}" for key, value in axes.items())
+
+
+def name_row(cell: Cell) -> str:
     """The method as Table 3 names it: `VAE`, `ABP`, `Ours (alpha=0.3)`."""
     return name_method(cell["alpha"]) if cell["method"] == "Ours" else cell["method"]
 
 
-def find_published(
-    table: str, cell: dict[str, Any], quantity: Quantity, published: Published
-) -> float | None:
-    """The paper's number for the same quantity on the same data; None where it prints none, or another's."""
+def find_published(study: str, cell: Cell, quantity: Quantity, published: Published) -> float | None:
+    """The paper's number for the same quantity on the same data; None where it prints none, or another's.
+
+    A Frechet distance is the same quantity in Inception's features alone.
+    """
     column, axes = COLUMN_OF.get(cell["dataset"]), cell["axes"]
-    if quantity.extractor or column is None:
+    if column is None or (quantity.extractor and cell["extractor"] != "inception"):
         return None
-    if table == "table2" and quantity is MSE:
+    name = {MSE: "mse", FRECHET: "fid"}.get(quantity)
+    if study == "table2" and name:
         found = published["table2_reconstruction_generation"]
-        return found[column]["mse"][found["columns"].index(cell["method"])]
-    if table == "table3" and column == "mnist" and quantity.key in ("tenth_mean", "tenth_std"):
+        columns = found["columns"]
+        return found[column][name][columns.index(cell["method"])] if cell["method"] in columns else None
+    if study == "table3" and column == "mnist" and quantity.key in ("tenth_mean", "tenth_std"):
         found = published["table3_anomaly_auprc"]
         row = found.get(name_row(cell), {}).get(quantity.key.removeprefix("tenth_"))
         return row[found["digits"].index(axes["held_out"])] if row else None
-    if table == "table5" and quantity.key in ("mse_before", "mse_after"):
+    if study == "table5":
         found = published["table5_step_size_mnist"]
         printed_s = [round(10 * s, 6) for s in found["s"]]
-        return found[quantity.key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
-    for name, key, axis in (
-        ("table6", "table6_langevin_steps_mnist", "K"),
-        ("table7", "table7_learning_iterations_mnist", "L2"),
-    ):
-        if table == name and quantity is MSE and axes[axis] in published[key][axis]:
-            return published[key]["mse"][published[key][axis].index(axes[axis])]
+        keys = {"frechet_before": "fid_before", "frechet_distance": "fid_after"}
+        key = keys.get(quantity.key, quantity.key)
+        return found[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
+    if study in SWEEPS and name:
+        key, axis, data = SWEEPS[study]
+        found = published[key]
+        if column == data and axes[axis] in found[axis]:
+            return found[name][found[axis].index(axes[axis])]
     return None

@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from pipeline.files import write_text
+from pipeline.grid import PAPER_STUDIES, STUDIES
 
 README = Path("README.md")
 TABLES = Path("reports/tables")
@@ -24,6 +26,7 @@ SHOWN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "rec
 def update_readme(text: str) -> str:
     """Return README.md's text with its generated parts rewritten; raises ValueError for an unknown part."""
     parts = {
+        "claims": functools.partial(render_table, "claims"),
         "results": render_results,
         "comparison": functools.partial(render_table, "comparison"),
         "precision": functools.partial(render_table, "precision"),
@@ -49,17 +52,32 @@ def render_results() -> str:
 
 
 def render_table(name: str) -> str:
-    """A table that `python -m reports.compare` wrote, if it was run."""
+    """A table that was written as reports/tables/<name>.md, if it was; without a section's heading."""
     path = TABLES / f"{name}.md"
-    return path.read_text() if path.exists() else NOT_RUN
+    if not path.exists():
+        return NOT_RUN
+    lines = path.read_text().splitlines()
+    return "\n".join(lines[2:] if lines[0].startswith("## ") else lines)
 
 
 def render_timing() -> str:
-    """Seconds of each stage of the last committed `dvc repro`."""
-    found = {path.stem: json.loads(path.read_text())["seconds"] for path in sorted(TIMING.glob("*.json"))}
-    lines = ["| stage | seconds |", "|---|---|"]
-    lines += [f"| {stage} | {seconds:.0f} |" for stage, seconds in found.items()]
-    return "\n".join([*lines, f"| all | {sum(found.values()):.0f} |"])
+    """Seconds of the last committed `dvc repro`: of its own run, of the extractors, of each table."""
+    seconds: dict[str, float] = defaultdict(float)
+    for path in sorted(TIMING.glob("*.json")):
+        kind, *rest = path.stem.split("-")
+        study = rest[0] if kind == "cells" else kind
+        if kind == "extractor" and rest:
+            part = "the tables' feature extractors"
+        elif study in PAPER_STUDIES:
+            part = study
+        elif study in STUDIES:
+            continue  # no part of `dvc repro`
+        else:
+            part = "Table 1, claims and page" if kind == "paper" else "the pipeline's own run"
+        seconds[part] += json.loads(path.read_text())["seconds"]
+    lines = ["| part | seconds |", "|---|---|"]
+    lines += [f"| {part} | {value:.0f} |" for part, value in seconds.items()]
+    return "\n".join([*lines, f"| all | {sum(seconds.values()):.0f} |"])
 
 
 def render_langevin() -> str:

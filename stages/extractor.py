@@ -1,14 +1,24 @@
-"""Stage extractor: train the embedded feature extractor on the data set's own labels."""
+"""Stage extractor: train the embedded feature extractor on a data set's own labels.
+
+Without an argument for the prepared data; with one of the paper's data sets for what stands for it in the
+tables.
+"""
 
 from __future__ import annotations
 
+import argparse
+import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from pipeline.checkpoints import save_tensors
-from pipeline.extractor import measure_accuracy, train_classifier
+from pipeline.dataset_sources import is_there
+from pipeline.datasets import load_dataset
+from pipeline.extractor import measure_accuracy, save_classifier, train_classifier
+from pipeline.files import project_root
+from pipeline.grid import PAPER_DATASETS, choose_dataset, read_grid
 from pipeline.image_store import read_images
 from pipeline.params import Params
 from pipeline.stage import run_stage
@@ -16,34 +26,52 @@ from reports.figures import save_grid
 
 INPUT = "artifacts/data/complete"
 OUTPUT = Path("artifacts/extractor/classifier.pt")
-FIGURE = "reports/figures/extractor_errors.png"
+TABLE_OUTPUT = Path("artifacts/extractors")
+FIGURES = Path("reports/figures")
 N_SHOWN = 16
 
 
 def extractor(params: Params, tracker: object) -> dict[str, Any]:
+    """Train the extractor of the prepared data."""
+    return fit(params, read_images(INPUT), OUTPUT, FIGURES / "extractor_errors.png")
+
+
+def extractor_for_tables(params: Params, tracker: object, paper_dataset: str) -> dict[str, Any]:
+    """Train the extractor of what stands for ``paper_dataset``, on as many images as the profile prepares.
+
+    Data sets smaller than that give all they have.
+    """
+    folder = project_root() / params.data.folder
+    dataset = choose_dataset(read_grid(), params.profile, paper_dataset, lambda name: is_there(name, folder))
+    numbers = params.profile_settings.prepare
+    images = load_dataset(
+        dataset,
+        folder,
+        n_train=numbers.n_train,
+        n_test=numbers.n_test,
+        seed=params.seed,
+        download=params.data.download,
+    )
+    figure = FIGURES / f"extractor-{paper_dataset}_errors.png"
+    return {"dataset": dataset} | fit(params, images.arrays, TABLE_OUTPUT / f"{paper_dataset}.pt", figure)
+
+
+def fit(params: Params, arrays: Any, output: Path, figure: Path) -> dict[str, Any]:
     """Train and store the classifier, picture test images it gets wrong, return its accuracies."""
-    stored = read_images(INPUT)
     train_images, train_labels, test_images, test_labels = (
-        torch.from_numpy(stored[name].copy())
+        torch.from_numpy(np.array(arrays[name]))
         for name in ("train_images", "train_labels", "test_images", "test_labels")
     )
     rng = torch.Generator().manual_seed(params.seed)
     epochs = params.profile_settings.extractor.epochs
     classifier = train_classifier(train_images, train_labels, epochs, rng)
-    save_tensors(
-        OUTPUT,
-        {
-            "channels": train_images.shape[1],
-            "n_classes": classifier.head.out_features,
-            "weights": classifier.state_dict(),
-        },
-    )
+    save_classifier(output, classifier, train_images.shape[1])
     with torch.no_grad():
         guesses = classifier(test_images[:2000].float() / 255).argmax(1)
     wrong = (guesses != test_labels[:2000]).nonzero()[:N_SHOWN, 0]
     shown = wrong if len(wrong) else torch.arange(min(N_SHOWN, len(test_images)))
     said = " ".join(str(int(guess)) for guess in guesses[shown])
-    save_grid(FIGURE, [(f"test images the extractor takes for {said}", test_images[shown].float() / 255)])
+    save_grid(figure, [(f"test images the extractor takes for {said}", test_images[shown].float() / 255)])
     return {
         "train_accuracy": measure_accuracy(classifier, train_images, train_labels),
         "test_accuracy": measure_accuracy(classifier, test_images, test_labels),
@@ -53,8 +81,14 @@ def extractor(params: Params, tracker: object) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the stage."""
-    run_stage("extractor", extractor)
+    """Run the stage, for the data set named on the command line if there is one."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", nargs="?", choices=PAPER_DATASETS)
+    dataset = parser.parse_args().dataset
+    if dataset is None:
+        run_stage("extractor", extractor)
+    else:
+        run_stage(f"extractor-{dataset}", functools.partial(extractor_for_tables, paper_dataset=dataset))
 
 
 if __name__ == "__main__":

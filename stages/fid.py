@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from models.classifier import Classifier
-from pipeline.checkpoints import load_tensors
-from pipeline.extractor import extract_features
+from pipeline.extractor import open_extractor
 from pipeline.files import project_root
-from pipeline.frechet import INCEPTION_MIN_SAMPLES, compute_frechet_distance, load_inception
+from pipeline.frechet import INCEPTION_MIN_SAMPLES, compute_frechet_distance
 from pipeline.image_store import read_images
 from pipeline.noise import Stream, draw_normal
 from pipeline.params import Params
@@ -34,7 +30,9 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     with as many samples as there are test images.
     """
     stored = read_images(INPUT)
-    extract, name = choose_extractor(params)
+    file = params.fid.inception_file
+    extractor = open_extractor(EXTRACTOR, None if file is None else project_root() / file)
+    extract, name = extractor.extract, "inception" if file else f"{params.dataset} classifier"
     model, engine = load_engine(params, "complete", planned_steps=0)
     n_generated = params.profile_settings.evaluate.n_generated
     indices = torch.arange(n_generated, device=model.latents.device)
@@ -57,16 +55,6 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
         "reference_split": "train",
         "seed": params.seed,
     }
-
-
-def choose_extractor(params: Params) -> tuple[Callable[[Tensor], Tensor], str]:
-    """Inception where the user has its file, the embedded classifier otherwise; and its name."""
-    if params.fid.inception_file is not None:
-        return load_inception(project_root() / params.fid.inception_file), "inception"
-    content = load_tensors(EXTRACTOR)
-    classifier = Classifier(content["channels"], content["n_classes"])
-    classifier.load_state_dict(content["weights"])
-    return lambda images: extract_features(classifier.eval(), images), f"{params.dataset} classifier"
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from pipeline.image_store import read_images
-from pipeline.inference import InferenceEngine, NoiseAddress, to_unit
+from pipeline.inference import NoiseAddress, to_unit
 from pipeline.noise import Stream, draw_normal
 from pipeline.params import Params
 from pipeline.plan import build_chain, load_engine
+from pipeline.recovery import measure_error
 from pipeline.stage import run_stage
 from reports.figures import save_grid
 
@@ -47,8 +48,8 @@ def reconstruct(params: Params, tracker: object) -> dict[str, Any]:
     )[0]
     train_latents = infer(model.latents, train_images, train_steps, draw=1)
     test_latents = infer(prior, test_images, test_steps, draw=0)
-    mse_train = measure_mse(engine, train_latents, train_images)
-    mse_test = measure_mse(engine, test_latents, test_images)
+    mse_train = measure_error(engine.generate, train_latents, train_images)
+    mse_test = measure_error(engine.generate, test_latents, test_images)
 
     rows = []
     for name, images, latents, mse in (
@@ -71,15 +72,6 @@ def reconstruct(params: Params, tracker: object) -> dict[str, Any]:
         "latent_mean_train": float(train_latents.mean(0).square().mean().sqrt()),
         "latent_std_train": float(train_latents.std(0, correction=0).mean()),
     }
-
-
-def measure_mse(engine: InferenceEngine, latents: Tensor, images: Tensor) -> float:
-    """Mean squared error per pixel and channel on [0, 1] of g(z) against ``images`` (N, C, H, W)."""
-    total = sum(
-        float((engine.generate(latents[rows]) - to_unit(images[rows])).square().sum(dtype=torch.float64))
-        for rows in torch.arange(len(images), device=images.device).split(2000)
-    )
-    return total / images.numel()
 
 
 def main() -> None:

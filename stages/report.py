@@ -1,4 +1,4 @@
-"""Stage report: every table, and reports/README.md that shows tables and pictures together."""
+"""Stage report: every table, and reports/RUN.md that shows tables and pictures together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reports.tables import write_table
 
 METRICS = Path("metrics")
 TABLES = Path("reports/tables")
-PAGE = Path("reports/README.md")
+PAGE = Path("reports/RUN.md")
 STAGES = (*(f"train-{task}" for task in TASKS), "reconstruct", "fid", "anomaly", "recover")
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.grid import PAPER_STUDIES
+from reports.paper_figures import FIGURES
+from reports.paper_tables import LAYOUTS
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "pipeline", "stages", "reports")
 ALLOWED = {  # the direction of dependency
@@ -18,12 +22,20 @@ ALLOWED = {  # the direction of dependency
 }
 
 
-def read_dag():
-    return yaml.safe_load((ROOT / "dvc.yaml").read_text())
+def read_stages(path: str) -> dict:
+    return yaml.safe_load((ROOT / path).read_text())["stages"]
 
 
-DAG = read_dag()
-STAGES = sorted(DAG["stages"])
+DAG = read_stages("dvc.yaml")
+BENCHMARKS = read_stages("benchmarks/dvc.yaml")
+STAGES = sorted(DAG)
+ALL = {**DAG, **{f"benchmarks/{name}": stage for name, stage in BENCHMARKS.items()}}
+STUDIES = [name for name in STAGES if name.startswith(("table", "figure"))]
+
+
+def name_module(stage: str) -> str:
+    """The module that a stage calls: most stages are one of their own."""
+    return ALL[stage]["cmd"].split(" ")[2].removeprefix("stages.")
 
 
 def find_imports(path: Path) -> set[Path]:
@@ -49,62 +61,86 @@ def find_all_imports(path: Path) -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", sorted(ALL))
 def test_a_stage_depends_on_exactly_the_local_modules_it_imports(stage):
-    listed = {dep for dep in DAG["stages"][stage]["deps"] if dep.endswith(".py")}
-    imported = {str(path.relative_to(ROOT)) for path in find_all_imports(ROOT / "stages" / f"{stage}.py")}
+    listed = {dep for dep in ALL[stage]["deps"] if dep.endswith(".py")}
+    entry = ROOT / "stages" / f"{name_module(stage)}.py"
+    imported = {str(path.relative_to(ROOT)) for path in find_all_imports(entry)}
     assert listed == imported
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_is_the_module_of_its_name(stage):
-    assert DAG["stages"][stage]["cmd"].split(" ")[:3] == ["python", "-m", f"stages.{stage}"]
-    assert (ROOT / "stages" / f"{stage}.py").is_file()
+def test_a_stage_is_the_module_of_its_name_or_an_argument_of_one(stage):
+    command = DAG[stage]["cmd"].split(" ")
+    assert command[:2] == ["python", "-m"]
+    module = {"extractors": "extractor", "sweep": "cells"}.get(stage)
+    module = module or ("exhibit" if stage in STUDIES else stage)
+    assert name_module(stage) == module
+    assert stage not in STUDIES or command[3:] == [stage]
 
 
 def test_every_stage_module_is_in_the_dag():
     modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
-    assert modules == set(STAGES)
+    assert modules == {name_module(stage) for stage in STAGES}
+
+
+def test_every_study_of_the_grid_has_its_cells_and_its_exhibit():
+    grid = yaml.safe_load((ROOT / "tables.yaml").read_text())
+    with_all_methods, of_ours = (DAG[name]["matrix"]["study"] for name in ("cells", "sweep"))
+    assert sorted(with_all_methods + of_ours) == STUDIES == sorted(PAPER_STUDIES)
+    for study in STUDIES:
+        assert (study in of_ours) == (grid["studies"][study].get("only") == "Ours")
+        assert f"artifacts/cells/{study}" in DAG[study]["deps"]
+        assert f"artifacts/cells/{study}" in DAG["paper"]["deps"]
+        tables = {
+            f"reports/tables/{name}.{end}" for name in LAYOUTS[study].split(study) for end in ("csv", "md")
+        }
+        figures = {f"reports/figures/{name}.png" for name in FIGURES[study]}
+        assert tables | figures <= set(list_outputs(study))
+        assert f"metrics/{study}.json" in DAG["publish"]["deps"]
 
 
 def test_every_listed_parameter_exists():
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for stage in STAGES:
-        for key in DAG["stages"][stage].get("params", []):
-            part = params
-            for name in (
-                key.replace("${profile}", params["profile"]).replace("${item.task}", "normal").split(".")
-            ):
-                assert name in part, f"{stage}: {key}"
-                part = part[name]
+    grid = yaml.safe_load((ROOT / "tables.yaml").read_text())
+    for stage in ALL:
+        for entry in ALL[stage].get("params", []):
+            content, keys = (params, [entry]) if isinstance(entry, str) else (grid, entry["tables.yaml"])
+            for key in keys:
+                part = content
+                filled = key.replace("${profile}", params["profile"]).replace("${item.task}", "normal")
+                for name in filled.replace("${item.study}", "table2").split("."):
+                    assert name in part, f"{stage}: {key}"
+                    part = part[name]
 
 
 def test_only_trainings_and_what_needs_them_depend_on_alpha():
-    dependent = {stage for stage in STAGES if "alpha" in DAG["stages"][stage].get("params", [])}
-    assert dependent == {"train", "anomaly", "report"}  # anomaly and report print it
+    dependent = {stage for stage in STAGES if "alpha" in DAG[stage].get("params", [])}
+    assert dependent == {"train", "anomaly", "report", "cells", "sweep"}  # anomaly and report print it
 
 
 def list_outputs(stage: str) -> list[str]:
     outputs = []
     for kind in ("outs", "metrics", "plots"):
-        for entry in DAG["stages"][stage].get(kind, []):
+        for entry in ALL[stage].get(kind, []):
             outputs.append(entry if isinstance(entry, str) else next(iter(entry)))
     return outputs
 
 
 def test_no_output_is_a_folder_with_code_and_none_has_two_owners():
-    outputs = [output for stage in STAGES for output in list_outputs(stage)]
+    outputs = [output for stage in ALL for output in list_outputs(stage)]
     assert len(outputs) == len(set(outputs))
     for output in outputs:
         assert not (ROOT / output / "__init__.py").exists()
         assert output not in PACKAGES
 
 
-def test_every_stage_but_publish_leaves_numbers_and_all_but_report_a_picture():
+def test_every_stage_but_publish_leaves_numbers_and_all_that_show_something_a_picture():
+    without = {"report", "paper", "cells", "sweep"}  # pages, and cells, whose pictures their study draws
     for stage in set(STAGES) - {"publish"}:
         outputs = list_outputs(stage)
         assert any(output.startswith("metrics/") for output in outputs), stage
-        assert stage == "report" or any(output.endswith(".png") for output in outputs), stage
+        assert stage in without or any(output.endswith(".png") for output in outputs), stage
 
 
 @pytest.mark.parametrize("package", PACKAGES)

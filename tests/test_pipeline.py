@@ -14,7 +14,12 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TABLES = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training")
+RUN_TABLES = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training")
+PAPER_TABLES = (
+    *("table1", "table2", "table3_tenth", "table3_pooled", "table4", "table5", "table6", "table7", "table8"),
+    *("figure3", "figure8"),
+)
+PAPER_FIGURES = (2, 3, 4, 6, 7, 8, 9, 10)
 
 
 def call(folder: Path, *command: str) -> str:
@@ -53,15 +58,46 @@ def project(tmp_path_factory):
 
 
 def test_one_repro_leaves_every_table_picture_and_page(project):
-    for name in TABLES:
+    for name in (*RUN_TABLES, *PAPER_TABLES):
         frame = pd.read_csv(project / f"reports/tables/{name}.csv")
         assert frame["value"].notna().any()
-    page = (project / "reports/README.md").read_text()
-    pictures = re.findall(r"\((figures/.*?\.png)\)", page)
-    assert len(pictures) > 10
-    for picture in pictures:
-        assert (project / "reports" / picture).stat().st_size > 1000
-    assert "profile = smoke" in page
+        assert (project / f"reports/tables/{name}.md").stat().st_size > 100
+    for page, profile in (("RUN.md", "profile = smoke"), ("README.md", "Profile `smoke`")):
+        text = (project / "reports" / page).read_text()
+        pictures = re.findall(r"\((figures/.*?\.png)\)", text)
+        assert len(pictures) > 10
+        for picture in pictures:
+            assert (project / "reports" / picture).stat().st_size > 1000
+        assert profile in text
+    for number in PAPER_FIGURES:
+        assert f"figures/figure{number}.png" in text
+    claims = (project / "reports/tables/claims.md").read_text()
+    assert claims.count("\n| ") > 15 and claims in text
+
+
+def test_no_cell_of_the_tables_failed(project):
+    for path in sorted((project / "metrics").glob("cells-*.json")):
+        found = json.loads(path.read_text())
+        assert found["cells"] > 0 and found["failed"] == 0, path.name
+
+
+def test_a_stand_in_never_has_a_published_number_beside_it(project):
+    frame = pd.read_csv(project / "reports/tables/table2.csv")
+    stand_ins = frame[frame["dataset"].str.contains("stand-in for")]
+    assert len(stand_ins) == 2 * 3 * 3 and stand_ins["published"].isna().all()
+    assert frame[frame["dataset"] == "mnist5k"]["published"].notna().any()
+
+
+def test_a_lost_table_comes_back_without_training_again(project):
+    metrics = project / "metrics" / "cells-table6-Ours.json"
+    before = metrics.read_text()
+    shutil.rmtree(project / "artifacts/cells/table6")
+    state = {path.name: path.stat().st_mtime_ns for path in (project / ".dvc/tmp/cells").iterdir()}
+    assert "sweep@table6" in list_run(
+        call(project, "dvc", "repro", "--force", "--single-item", "sweep@table6")
+    )
+    assert metrics.read_text() == before
+    assert {path.name: path.stat().st_mtime_ns for path in (project / ".dvc/tmp/cells").iterdir()} == state
 
 
 def test_a_second_repro_runs_nothing_but_the_publishing(project):

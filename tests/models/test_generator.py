@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.generator import ARCHITECTURES, build_generator
+from models.architectures import ARCHITECTURES
+from models.generator import build_generator
 from models.lowering import LoweredNetwork
 
 TABLE_1 = {  # name -> (latent dimension, image shape, output shapes of the layers Table 1 lists)

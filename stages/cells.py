@@ -1,0 +1,134 @@
+"""Stage cells: train and measure every cell of one study for one method; each finished cell is kept."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from pipeline.cells import CellResult, measure_cell
+from pipeline.dataset_sources import is_there
+from pipeline.datasets import ImageSet, load_dataset
+from pipeline.extractor import open_extractor
+from pipeline.files import project_root, read_yaml, write_arrays, write_json
+from pipeline.grid import STUDIES, Cell, check_methods, fingerprint, list_cells, read_grid
+from pipeline.memo import compute_key, digest_code, load_result, save_result
+from pipeline.methods import METHODS
+from pipeline.params import Params
+from pipeline.stage import run_stage
+
+OUTPUT = Path("artifacts/cells")
+EXTRACTORS = Path("artifacts/extractors")
+MEMO = Path(".dvc/tmp/cells")
+
+
+def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[str, Any]:
+    """Write OUTPUT/<study>/<method>: cells.json with every cell's place and numbers or error, and arrays.
+
+    Returns the numbers that the tracking shows, by cell and name.
+    """
+    folder = project_root() / params.data.folder
+    grid = read_grid()
+    check_methods(grid, METHODS)
+    cells = list_cells(study, method, read_yaml("params.yaml"), grid, lambda name: is_there(name, folder))
+    root = Path(__file__).parents[1]
+    code = digest_code(root / "pipeline" / "cells.py", root)
+    output = OUTPUT / study / method
+    shutil.rmtree(output, ignore_errors=True)
+    found = []
+    for number, cell in enumerate(tqdm(cells, unit="cell", disable=None)):
+        result = run_or_recall(cell, code)
+        if result.arrays:
+            write_arrays(output / f"{number}.npz", result.arrays)
+        found.append(
+            {
+                "study": study,
+                "method": method,
+                "dataset": cell.params.dataset,
+                "paper_dataset": cell.paper_dataset,
+                "alpha": cell.params.alpha if method == "Ours" else 0.0,
+                "extractor": "inception"
+                if cell.params.fid.inception_file
+                else f"{cell.params.dataset} classifier",
+                "seed": cell.params.seed,
+                "axes": dict(cell.axes),
+                "numbers": result.numbers,
+                "curves": result.curves,
+                "error": result.error,
+                "arrays": f"{number}.npz" if result.arrays else "",
+            }
+        )
+    write_json(output / "cells.json", {"cells": found})
+    numbers = {cell.place: one["numbers"] for cell, one in zip(cells, found, strict=True)}
+    return {"cells": len(found), "failed": sum(bool(one["error"]) for one in found), **numbers}
+
+
+def run_or_recall(cell: Cell, code: str) -> CellResult:
+    """Measure a cell, or take what an interrupted run measured with the same settings, data and code."""
+    images = load_images(cell)
+    file = cell.params.fid.inception_file
+    extractor = open_extractor(
+        EXTRACTORS / f"{'mnist' if cell.task == 'latent' else cell.paper_dataset}.pt",
+        None if file is None else project_root() / file,
+    )
+    key = compute_key(
+        cell=fingerprint(cell, METHODS[cell.method].ignores),
+        data=images.digest,
+        code=code,
+        torch=torch.__version__,
+        extractor=extractor.digest if cell.task == "complete" else None,
+    )
+    memo = project_root() / MEMO
+    result = load_result(memo, key)
+    if result is None:
+        result = measure_cell(cell, images, extractor.extract)
+        save_result(memo, key, result)
+    return result
+
+
+def load_images(cell: Cell) -> ImageSet:
+    """The cell's images, as many as its profile prepares."""
+    numbers = cell.params.profile_settings.prepare
+    return _load(
+        cell.params.dataset,
+        project_root() / cell.params.data.folder,
+        numbers.n_train,
+        numbers.n_test,
+        cell.params.seed,
+        cell.classes,
+        cell.params.data.download,
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def _load(
+    name: str,
+    folder: Path,
+    n_train: int | None,
+    n_test: int | None,
+    seed: int,
+    classes: tuple[int, ...] | None,
+    download: bool,
+) -> ImageSet:
+    return load_dataset(
+        name, folder, n_train=n_train, n_test=n_test, seed=seed, classes=classes, download=download
+    )
+
+
+def main() -> None:
+    """Run the stage for the study and the method named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("method", choices=list(METHODS))
+    arguments = parser.parse_args()
+    name = f"cells-{arguments.study}-{arguments.method}"
+    run_stage(name, functools.partial(run_cells, study=arguments.study, method=arguments.method))
+
+
+if __name__ == "__main__":
+    main()

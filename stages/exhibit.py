@@ -1,0 +1,52 @@
+"""Stage exhibit: one table of the paper, and the figures, from what the stage cells left of a study."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import write_text
+from pipeline.grid import STUDIES, list_methods, read_grid
+from pipeline.params import Params
+from pipeline.stage import run_stage
+from reports.paper_figures import draw_figures
+from reports.paper_tables import LAYOUTS, build_rows
+from reports.pivot import render_tables
+from reports.published import read_published
+from reports.study_cells import read_cells
+from reports.tables import ResultTable, write_table
+
+TABLES = Path("reports/tables")
+FIGURES = Path("reports/figures")
+
+
+def build_exhibit(params: Params, tracker: object, study: str) -> dict[str, Any]:
+    """Write reports/tables/<study>.csv and .md and the study's figures; returns how many cells it has."""
+    cells = read_cells(study, list_methods(study, read_grid()))
+    layout = LAYOUTS[study]
+    seeds = sorted({cell["seed"] for cell in cells if cell["seed"] is not None}) or [params.seed]
+    note = f"Profile {params.profile}, seed {', '.join(map(str, seeds))}. {layout.note}".strip()
+    published = read_published()
+    n_rows = 0
+    for name, quantities in layout.split(study).items():
+        rows = build_rows(study, cells, published, quantities)
+        write_table(ResultTable(name, layout.title, note, rows), TABLES)
+        text = f"### {layout.title}\n\n{note}\n\n{render_tables(study, cells, published, quantities)}"
+        write_text(TABLES / f"{name}.md", text)  # by places, for reading; the CSV has a row for each number
+        n_rows += len(rows)
+    draw_figures(study, cells, FIGURES)
+    return {"cells": len(cells), "failed": sum(bool(cell["error"]) for cell in cells), "rows": n_rows}
+
+
+def main() -> None:
+    """Run the stage for the study named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", choices=STUDIES)
+    study = parser.parse_args().study
+    run_stage(study, functools.partial(build_exhibit, study=study))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Stage paper: Table 1, the claims, and reports/README.md, which sets our section 7 beside the paper's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import write_text
+from pipeline.grid import PAPER_STUDIES, list_methods, read_grid
+from pipeline.params import Params
+from pipeline.stage import run_stage
+from reports.claims import judge_claims, render_claims
+from reports.paper_page import render_paper, tabulate_architectures
+from reports.published import read_published
+from reports.study_cells import read_cells
+from reports.tables import render_markdown, write_table
+
+TABLES = Path("reports/tables")
+PAGE = Path("reports/README.md")
+
+
+def paper(params: Params, tracker: object) -> dict[str, Any]:
+    """Write the page, Table 1 and the claims; returns how many claims hold."""
+    grid, published = read_grid(), read_published()
+    cells = {study: read_cells(study, list_methods(study, grid)) for study in PAPER_STUDIES}
+    table1 = tabulate_architectures(published)
+    write_table(table1, TABLES)
+    verdicts = judge_claims(cells)
+    write_text(TABLES / "claims.md", render_claims(verdicts))
+    write_text(PAGE, render_paper(params, cells, published, render_markdown(table1), verdicts))
+    outcomes = [verdict.holds for verdict in verdicts]
+    return {
+        "claims": len(outcomes),
+        "hold": outcomes.count(True),
+        "do_not_hold": outcomes.count(False),
+        "cannot_be_told": outcomes.count(None),
+    }
+
+
+def main() -> None:
+    """Run the stage."""
+    run_stage("paper", paper)
+
+
+if __name__ == "__main__":
+    main()
