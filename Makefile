@@ -12,7 +12,7 @@ repro: $(STAMP)  ## regenerate every table, picture and MLflow run
 	$(IN_VENV) dvc repro
 
 main: $(STAMP)  ## the pipeline's own run alone, without the paper's tables
-	$(IN_VENV) dvc repro report
+	$(IN_VENV) dvc repro report && dvc repro --single-item publish
 
 test: $(STAMP)  ## the tests, without those marked slow
 	$(IN_VENV) python -m pytest

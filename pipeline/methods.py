@@ -164,9 +164,12 @@ class AmortisedInference:
 
 
 def fit_amortised(request: FitRequest) -> AmortisedInference:
-    """Train the paper's VAE baseline with as many sample-gradients as the plan takes."""
+    """Train the paper's VAE baseline with as many sample-gradients as the plan takes.
+
+    A step of it counts as two for each sample: encoder and decoder each have the generator's size.
+    """
     plan = request.plan
-    budget = count_sample_gradients(plan, len(request.images))
+    budget = count_sample_gradients(plan, len(request.images)) / 2
     settings = VaeSettings(
         steps=math.ceil(budget / plan.minibatch),
         batch_size=plan.minibatch,

@@ -88,24 +88,20 @@ def draw_sweep(path: Path, cells: Sequence[Cell], axis_name: str) -> None:
 
 
 def draw_solvers(path: Path, cells: Sequence[Cell]) -> None:
-    """Transport cost against Frechet distance and MSE: a point a training, a colour a solver."""
+    """MSE and Frechet distance by alpha, a colour for each transport solver and a point for each seed."""
     figure, axes = start_figure(2)
+    alphas = sorted({cell["alpha"] for cell in cells})
+    solvers = list(dict.fromkeys(cell["axes"]["solver"] for cell in cells))
     for axis, key, title in zip(
         axes, ("frechet_distance", "mse_train"), ("Frechet distance", "MSE of training images"), strict=True
     ):
-        solvers = dict.fromkeys(cell["axes"]["solver"] for cell in cells)
-        for colour, solver in zip(PALETTE, solvers, strict=False):
-            for alpha, marker in zip(sorted({cell["alpha"] for cell in cells}), "osD^v", strict=False):
-                here = [
-                    cell["numbers"]
-                    for cell in cells
-                    if cell["axes"]["solver"] == solver and cell["alpha"] == alpha
-                ]
-                shares, values = ([numbers[name] for numbers in here] for name in ("matched_share", key))
-                label = f"{solver}, alpha {alpha:g}"
-                axis.plot(shares, values, marker, color=colour, label=label, markersize=5, alpha=0.8)
-        axis.set(title=title, xlabel="matched share of the last correction")
-    finish_figure(figure, axes, path, "Five transport solvers, three alphas, three seeds")
+        for number, (solver, colour) in enumerate(zip(solvers, PALETTE, strict=False)):
+            here = [cell for cell in cells if cell["axes"]["solver"] == solver]
+            places = [alphas.index(cell["alpha"]) + 0.12 * (number - len(solvers) / 2) for cell in here]
+            axis.plot(places, [cell["numbers"][key] for cell in here], "o", color=colour, label=solver)
+        axis.set(title=title, xlabel="alpha", ylim=(0, None))
+        axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+    finish_figure(figure, axes, path, "Transport solvers by alpha, a point a seed")
 
 
 def draw_alpha_curves(path: Path, cells: Sequence[Cell]) -> None:

@@ -20,13 +20,17 @@ def read_revision(revision: str, path: str) -> dict[str, Any]:
     return yaml.safe_load(shown.stdout)
 
 
-def find_current_stages(lock: dict[str, Any], params: dict[str, Any]) -> set[str]:
+def find_current_stages(
+    lock: dict[str, Any], params: dict[str, Any], grid: dict[str, Any] | None = None
+) -> set[str]:
     """Name the stages of ``lock`` (dvc.lock) that ran with ``params`` (params.yaml) on present inputs.
 
-    A stage is current if its recorded parameters are those of ``params`` and each input that another stage
-    makes has the content which that stage recorded, and that stage is current too.
+    A stage is current if its recorded parameters are those of ``params``, and of ``grid`` (tables.yaml) if
+    that is given, and each input that another stage makes has the content which that stage recorded, and that
+    stage is current too. An input that is a folder holds what its makers left in it.
     """
     stages = lock["stages"]
+    settings = {"params.yaml": params} | ({} if grid is None else {"tables.yaml": grid})
     makers = {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", [])}
     contents = {out["path"]: out.get("md5") for stage in stages.values() for out in stage.get("outs", [])}
     known: dict[str, bool] = {}
@@ -34,13 +38,21 @@ def find_current_stages(lock: dict[str, Any], params: dict[str, Any]) -> set[str
     def is_current(name: str) -> bool:
         if name not in known:
             stage = stages[name]
-            recorded = stage.get("params", {}).get("params.yaml", {})
-            known[name] = all(_find(params, key) == value for key, value in recorded.items()) and all(
-                dep.get("md5") == contents[dep["path"]] and is_current(makers[dep["path"]])
-                for dep in stage.get("deps", [])
-                if dep["path"] in makers
+            with_present_settings = all(
+                _find(content, key) == value
+                for file, content in settings.items()
+                for key, value in stage.get("params", {}).get(file, {}).items()
+            )
+            known[name] = with_present_settings and all(
+                is_present(dep) for dep in stage.get("deps", []) if not dep["path"].endswith(".py")
             )
         return known[name]
+
+    def is_present(dep: dict[str, Any]) -> bool:
+        path = dep["path"]
+        if path in makers:
+            return dep.get("md5") == contents[path] and is_current(makers[path])
+        return all(is_current(maker) for out, maker in makers.items() if out.startswith(f"{path}/"))
 
     return {name for name in stages if is_current(name)}
 

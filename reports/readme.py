@@ -26,6 +26,7 @@ SHOWN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "rec
 def update_readme(text: str) -> str:
     """Return README.md's text with its generated parts rewritten; raises ValueError for an unknown part."""
     parts = {
+        "anomaly_study": functools.partial(render_table, "anomaly_study"),
         "claims": functools.partial(render_table, "claims"),
         "results": render_results,
         "comparison": functools.partial(render_table, "comparison"),
@@ -33,6 +34,7 @@ def update_readme(text: str) -> str:
         "solvers": functools.partial(render_table, "solvers"),
         "timing": render_timing,
         "langevin": render_langevin,
+        "learning": render_learning,
         "transport": render_transport,
         "pipeline": render_pipeline,
     }
@@ -92,6 +94,21 @@ def render_langevin() -> str:
         times = ("eager_us_per_sample_step", "us_per_sample_step_uncompiled", "us_per_sample_step")
         cells = [one["generator"], *(f"{one[key]:.0f}" for key in times)]
         cells += [f"{one['ratio_vs_eager']:.1f}", f"{one['fraction_of_matmul_peak']:.0%}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def render_learning() -> str:
+    """What `benchmarks.learning` measured last, a line a generator and minibatch size."""
+    found = _read_benchmark("learning")
+    if found is None:
+        return NOT_RUN
+    titles = ("generator", "minibatch", "plain float32, us a sample", "ours, us", "times plain", "chunked")
+    lines = [_name_machine(found), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for one in found["results"]:
+        plain, ours, chunked = (f"{one[f'{key}_us_per_sample']:.0f}" for key in ("plain", "ours", "chunked"))
+        ratio = f"{one['ratio_vs_plain']:.2f}"
+        cells = [one["generator"], str(one["minibatch"]), plain, ours, ratio, chunked]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

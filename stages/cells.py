@@ -87,7 +87,8 @@ def run_or_recall(cell: Cell, code: str) -> CellResult:
     result = load_result(memo, key)
     if result is None:
         result = measure_cell(cell, images, extractor.extract)
-        save_result(memo, key, result)
+        if not result.error or result.error.startswith("diverged"):  # memory may be free the next time
+            save_result(memo, key, result)
     return result
 
 

@@ -6,9 +6,11 @@ import logging
 import sys
 from pathlib import Path
 
+from pipeline.files import read_yaml
 from pipeline.params import load_params
 from pipeline.run_record import read_record
 from pipeline.tracking import Store, hide_password, tracking_uri, warn_unreachable
+from reports.provenance import find_current_stages
 
 METRICS = Path("metrics")
 FIGURES = Path("reports/figures")
@@ -18,9 +20,11 @@ TABLES = Path("reports/tables")
 def publish() -> int:
     """Upsert the experiment's parent run and its stages' children; returns how many runs changed.
 
-    A store that cannot be reached is a warning, not a failure: the files stay the record.
+    Metrics of stages that have not run with these parameters, such as committed ones, stay out. A store that
+    cannot be reached is a warning, not a failure: the files stay the record.
     """
-    stages = sorted(path.stem for path in METRICS.glob("*.json"))
+    current = find_current_files()
+    stages = sorted(path.stem for path in METRICS.glob("*.json") if path.as_posix() in current)
     records = [read_record(stage) for stage in stages]
     try:
         store = Store(load_params())
@@ -30,6 +34,13 @@ def publish() -> int:
     except Exception as error:
         warn_unreachable(error)
         return 0
+
+
+def find_current_files() -> set[str]:
+    """The outputs that dvc.lock knows to belong to the present params.yaml and tables.yaml."""
+    lock = read_yaml("dvc.lock")
+    current = find_current_stages(lock, read_yaml("params.yaml"), read_yaml("tables.yaml"))
+    return {out["path"] for name in current for out in lock["stages"][name].get("outs", [])}
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ def test_a_stage_is_the_module_of_its_name_or_an_argument_of_one(stage):
 
 def test_every_stage_module_is_in_the_dag():
     modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
-    assert modules == {name_module(stage) for stage in STAGES}
+    assert modules == {name_module(stage) for stage in ALL}
 
 
 def test_every_study_of_the_grid_has_its_cells_and_its_exhibit():

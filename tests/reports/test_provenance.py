@@ -45,6 +45,29 @@ def test_other_parameters_and_other_inputs_make_a_stage_and_what_follows_stale(l
     assert find_current_stages(lock, PARAMS) == current
 
 
+FOLDER_LOCK = {
+    "stages": {
+        "cells@table2-Ours": {
+            "params": {"params.yaml": {"alpha": 0.3}, "tables.yaml": {"studies.table2": {"K": 1}}},
+            "outs": [{"path": "cells/table2/Ours", "md5": "o1"}],
+        },
+        "table2": {
+            "deps": [{"path": "cells/table2", "md5": "f1"}, {"path": "published.yaml", "md5": "p"}],
+            "outs": [{"path": "table2.csv", "md5": "t1"}],
+        },
+    }
+}
+
+
+def test_a_folder_is_as_current_as_what_stages_left_in_it():
+    both = {"cells@table2-Ours", "table2"}
+    grid = {"studies": {"table2": {"K": 1}}}
+    assert find_current_stages(FOLDER_LOCK, PARAMS, grid) == both
+    assert find_current_stages(FOLDER_LOCK, {**PARAMS, "alpha": 0.5}, grid) == set()
+    assert find_current_stages(FOLDER_LOCK, PARAMS, {"studies": {"table2": {"K": 2}}}) == set()
+    assert find_current_stages(FOLDER_LOCK, PARAMS) == both
+
+
 def test_stale_metrics_leave_the_row(monkeypatch):
     about = {"Experiment": "x", "rev": "abc1234", "alpha": 0.3}
     measured = {"metrics/fid.json:frechet_distance": 3.0, "ot_cost": 35.0}

@@ -1,11 +1,19 @@
 import copy
+import json
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from pipeline.params import load_params
 from reports import readme
-from reports.compare import compare_experiments, render_pivot
+from reports.compare import (
+    compare_experiments,
+    describe_failures,
+    draw_experiments,
+    find_reason,
+    render_pivot,
+)
 from reports.published import read_published
 from reports.results import collect_tables
 from reports.tables import COLUMNS, ResultRow, ResultTable, render_markdown, write_table
@@ -154,12 +162,43 @@ def test_the_readme_takes_its_results_from_the_files(tmp_path, monkeypatch):
     for table in collect().values():
         write_table(table, tmp_path)
     (tmp_path / "timing").mkdir()
-    (tmp_path / "timing" / "fid.json").write_text('{"seconds": 12.3}')
+    for name, seconds in (("fid", 12.3), ("cells-table3-VAE", 10.0), ("table3", 1.0), ("solvers", 99.0)):
+        (tmp_path / "timing" / f"{name}.json").write_text(json.dumps({"seconds": seconds}))
     with open("README.md", encoding="utf-8") as file:
         updated = readme.update_readme(file.read())
     for name in readme.SHOWN:
         assert (tmp_path / f"{name}.md").read_text() in updated
-    assert "| fid | 12 |" in updated and "Not run yet." in updated
+    for line in ("| the pipeline's own run | 12 |", "| table3 | 11 |", "| all | 23 |", "Not run yet."):
+        assert line in updated
     assert readme.update_readme(updated) == updated
     with pytest.raises(ValueError, match="found part 'nothing'"):
         readme.update_readme("<!-- begin nothing -->\n<!-- end nothing -->")
+
+
+FAILED_LOG = """Running stage 'train@complete':
+> python -m stages.train complete
+train-complete: chains diverged in round 1, pass 1: root mean square of z is inf with s = 5, K = 5; lower s
+ERROR: failed to reproduce 'train@complete': failed to run: python -m stages.train complete, exited with 1
+"""
+
+
+def test_a_failed_experiment_is_a_row_that_says_why():
+    assert find_reason(FAILED_LOG) == "diverged"
+    other = FAILED_LOG.replace("chains diverged in round 1", "No space left on device")
+    assert find_reason(other).startswith("failed: train-complete: No space left on device")
+    assert find_reason("") == "failed; its log is gone"
+    failure = {"dataset": "mnist5k", "alpha": 0.5, "s": 5.0, "seed": 2, "K": "auto", "reason": "diverged"}
+    (row,) = describe_failures([failure, {**failure, "dataset": "svhn"}], "mnist5k")
+    assert (row.quantity, row.value, row.seed) == ("diverged", None, 2)
+    assert row.method.startswith("Ours (alpha=0.5), s = 5.0")
+
+
+def test_experiments_are_drawn_over_what_varies_among_them(tmp_path):
+    experiments = [
+        {"alpha": alpha, "s": s, "K": "auto", "mse_train": 0.01, "frechet_distance": 30.0 * alpha}
+        for alpha, s in ((0, 0.1), (0.5, 0.3))
+    ]
+    draw_experiments(tmp_path / "both.png", experiments)
+    draw_experiments(tmp_path / "one.png", [{**one, "s": 0.3} for one in experiments])
+    both, one = (Image.open(tmp_path / f"{name}.png").width for name in ("both", "one"))
+    assert both == 2 * one  # a panel for each varying setting

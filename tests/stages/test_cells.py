@@ -1,0 +1,90 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from models.classifier import build_classifier
+from pipeline.cells import CellResult
+from pipeline.extractor import save_classifier
+from pipeline.params import parse_params
+from stages import cells
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the settings files at profile smoke and an extractor, and no data but mnist5k."""
+    for name in ("params.yaml", "tables.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    text = (tmp_path / "params.yaml").read_text().replace("profile: embedded", "profile: smoke")
+    (tmp_path / "params.yaml").write_text(text)
+    classifier = build_classifier(1, 10, torch.Generator().manual_seed(0))
+    save_classifier(tmp_path / "artifacts/extractors/mnist.pt", classifier, 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path
+
+
+def run(study="table6", method="Ours"):
+    params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
+    return cells.run_cells(params, None, study, method)
+
+
+def read(study="table6", method="Ours"):
+    return json.loads(Path("artifacts/cells", study, method, "cells.json").read_text())["cells"]
+
+
+def count_measured(monkeypatch, result):
+    """Replace the measuring; returns the list of cells that were measured."""
+    measured = []
+
+    def measure(cell, images, extract):
+        measured.append(cell.place)
+        return result(cell)
+
+    monkeypatch.setattr(cells, "measure_cell", measure)
+    return measured
+
+
+def test_a_finished_cell_is_never_measured_again_and_a_changed_one_is(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
+    assert run()["failed"] == 0
+    assert measured == ["K 30", "K 50", "K 100"]
+    before = read()
+    run()
+    assert len(measured) == 3 and read() == before
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("sigma: 0.3", "sigma: 0.2"))
+    run()
+    assert len(measured) == 6
+    tables = Path("tables.yaml")
+    tables.write_text(tables.read_text().replace("K: [30, 50, 100]", "K: [30, 60, 100]"))
+    run()
+    assert measured[6:] == ["K 60"]
+
+
+def test_a_failed_cell_is_kept_with_its_reason_and_tried_again(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult(error="RuntimeError: out of memory"))
+    assert run()["failed"] == 3
+    assert {cell["error"] for cell in read()} == {"RuntimeError: out of memory"}
+    run()
+    assert len(measured) == 6
+
+
+def test_a_diverged_cell_is_a_result(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult(error="diverged: in round 1"))
+    run()
+    run()
+    assert len(measured) == 3
+
+
+def test_a_method_that_nobody_wrote_stops_before_any_work(project, monkeypatch):
+    tables = Path("tables.yaml")
+    tables.write_text(tables.read_text().replace("methods: [VAE,", "methods: [GAN,"))
+    with pytest.raises(ValueError, match="methods: found 'GAN'"):
+        run()
+    assert not Path("artifacts/cells").exists()
