@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.grid import describe
-from reports.published import COLUMN_OF, name_method
+from reports.published import COLUMN_OF, find_table8, name_method
 from reports.study_cells import Cell
 from reports.tables import ResultRow
 
@@ -203,6 +203,8 @@ def find_published(study: str, cell: Cell, quantity: Quantity, published: Publis
         keys = {"frechet_before": "fid_before", "frechet_distance": "fid_after"}
         key = keys.get(quantity.key, quantity.key)
         return found[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
+    if study == "table8" and column == "celeba" and quantity.key == "absolute_error":
+        return find_table8(published, axes["mask"], cell["method"])
     if study in SWEEPS and name:
         key, axis, data = SWEEPS[study]
         found = published[key]

@@ -42,7 +42,7 @@ def find_table3(
     return row[part][table["digits"].index(held_out)]
 
 
-def find_table8(published: dict[str, Any], mask: dict[str, Any], alpha: float) -> float | None:
+def find_table8(published: dict[str, Any], mask: dict[str, Any], method: str) -> float | None:
     """Table 8's CelebA error for the mask's 64 x 64 size or share; None where the paper prints none."""
     part = {
         "region": ("single_region", "mask_size", "size"),
@@ -54,4 +54,4 @@ def find_table8(published: dict[str, Any], mask: dict[str, Any], alpha: float) -
     table = published["table8_recovery_error_celeba"][name]
     if mask[key] not in table[axis]:
         return None
-    return table["ABP" if alpha == 0 else "Ours"][table[axis].index(mask[key])]
+    return table[method][table[axis].index(mask[key])] if method in table else None

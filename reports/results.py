@@ -139,7 +139,7 @@ def tabulate_recovery(params: Params, metrics: Metrics, published: dict[str, Any
     mask = {"kind": params.mask.kind, "size": params.mask.size, "share": params.mask.share}
     size = mask["share"] if mask["kind"] == "salt_pepper" else f"{found['mask']['size']} px"
     what = f"{mask['kind']} {size}, on hidden pixels"
-    printed = find_table8(published, mask, params.alpha)
+    printed = find_table8(published, mask, "ABP" if params.alpha == 0 else "Ours")
     is_celeba = params.dataset == "celeba"
     rows = [
         ResultRow(

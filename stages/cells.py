@@ -14,7 +14,7 @@ from tqdm import tqdm
 from pipeline.cells import CellResult, measure_cell
 from pipeline.dataset_sources import is_there
 from pipeline.datasets import ImageSet, load_dataset
-from pipeline.extractor import open_extractor
+from pipeline.extractor import FeatureExtractor, open_extractor
 from pipeline.files import project_root, read_yaml, write_arrays, write_json
 from pipeline.grid import STUDIES, Cell, check_methods, fingerprint, list_cells, read_grid
 from pipeline.memo import compute_key, digest_code, load_result, save_result
@@ -25,6 +25,7 @@ from pipeline.stage import run_stage
 OUTPUT = Path("artifacts/cells")
 EXTRACTORS = Path("artifacts/extractors")
 MEMO = Path(".dvc/tmp/cells")
+NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks without a Frechet distance
 
 
 def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[str, Any]:
@@ -71,17 +72,13 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
 def run_or_recall(cell: Cell, code: str) -> CellResult:
     """Measure a cell, or take what an interrupted run measured with the same settings, data and code."""
     images = load_images(cell)
-    file = cell.params.fid.inception_file
-    extractor = open_extractor(
-        EXTRACTORS / f"{'mnist' if cell.task == 'latent' else cell.paper_dataset}.pt",
-        None if file is None else project_root() / file,
-    )
+    extractor = find_extractor(cell) if cell.task == "complete" else NO_EXTRACTOR
     key = compute_key(
         cell=fingerprint(cell, METHODS[cell.method].ignores),
         data=images.digest,
         code=code,
         torch=torch.__version__,
-        extractor=extractor.digest if cell.task == "complete" else None,
+        extractor=extractor.digest or None,
     )
     memo = project_root() / MEMO
     result = load_result(memo, key)
@@ -90,6 +87,13 @@ def run_or_recall(cell: Cell, code: str) -> CellResult:
         if not result.error or result.error.startswith("diverged"):  # memory may be free the next time
             save_result(memo, key, result)
     return result
+
+
+def find_extractor(cell: Cell) -> FeatureExtractor:
+    """Inception where the user has its file, else the classifier of the cell's data set."""
+    file = cell.params.fid.inception_file
+    path = EXTRACTORS / f"{cell.paper_dataset}.pt"
+    return open_extractor(path, None if file is None else project_root() / file)
 
 
 def load_images(cell: Cell) -> ImageSet:

@@ -37,7 +37,12 @@ def publish() -> int:
 
 
 def find_current_files() -> set[str]:
-    """The outputs that dvc.lock knows to belong to the present params.yaml and tables.yaml."""
+    """The outputs that dvc.lock knows to belong to the present params.yaml and tables.yaml.
+
+    Where there is no dvc.lock, the stages were run by hand, and all metrics are present ones.
+    """
+    if not Path("dvc.lock").exists():
+        return {path.as_posix() for path in METRICS.glob("*.json")}
     lock = read_yaml("dvc.lock")
     current = find_current_stages(lock, read_yaml("params.yaml"), read_yaml("tables.yaml"))
     return {out["path"] for name in current for out in lock["stages"][name].get("outs", [])}

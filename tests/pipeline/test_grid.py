@@ -62,6 +62,8 @@ def test_every_cell_of_every_profile_has_valid_parameters(profile):
 def test_the_paper_profile_trains_on_the_papers_data_sets():
     assert [cell.params.dataset for cell in cells("table2", profile="paper")] == ["mnist", "svhn", "celeba"]
     assert [cell.paper_dataset for cell in cells("table2")] == ["mnist", "svhn", "celeba"]
+    incomplete = cells("table8", profile="paper")[0].params
+    assert (incomplete.dataset, incomplete.profile_settings.prepare.n_train) == ("celeba", 10_000)
 
 
 def test_of_several_data_sets_the_first_at_hand_is_taken():

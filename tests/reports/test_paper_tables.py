@@ -186,3 +186,10 @@ def test_claims_about_alpha_read_its_direction():
     assert find(verdicts, "medium alpha").holds is True
     cells["figure8"][2]["numbers"]["frechet_distance"] = 10.0
     assert find(judge(cells), "medium alpha").holds is False
+
+
+def test_table_8_has_a_published_number_on_faces_alone():
+    mask = {"kind": "region", "size": 40}
+    for dataset, printed in (("celeba", 0.0204), ("mnist5k", None)):
+        cells = cell("table8", "VAE", dataset, axes={"mask": mask}, absolute_error=0.1, squared_error=0.2)
+        assert [row.published for row in rows("table8", cells)] == [printed, None]
