@@ -10,7 +10,7 @@ MNIST_STEP = 32.44e6  # conventions, section 4
 def test_a_cell_counts_its_langevin_and_learning_steps():
     content = read_yaml("params.yaml") | {"profile": "smoke"}
     cell = list_cells("table6", "Ours", content, read_grid())[0]
-    n, n_test, K = 200, 100, 30
+    n, n_test, K = 100, 60, 30
     train = cell.params.profile_settings.train
     passes = train.rounds.complete * train.L
     langevin = n * passes * K + n * K + n_test * cell.params.profile_settings.evaluate.reconstruct_steps
