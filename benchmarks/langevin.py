@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmarks.report import report
+from benchmarks.report import report, time_calls
 from models.architectures import ARCHITECTURES
 from models.generator import Generator, build_generator
 from models.lowering import count_flops
@@ -34,7 +33,7 @@ def measure_matmul_peak(dtype: torch.dtype, device: str, size: int = 2048) -> fl
     """Best of ten products of two size x size matrices, in FLOP/s."""
     rng = torch.Generator().manual_seed(0)
     a = torch.randn(size, size, generator=rng).to(device, dtype)
-    return 2 * size**3 / _best_seconds(lambda: a @ a, 10, device)
+    return 2 * size**3 / min(time_calls(lambda: a @ a, 10, device))
 
 
 def run_eager_step(generator: Generator, z: Tensor, images: Tensor, noise: Tensor) -> Tensor:
@@ -61,7 +60,7 @@ def benchmark(name: str, device: str, steps: int) -> dict[str, float | int | str
 
     batch = min(RIVAL_BATCH[name], n)
     floats, noise = images[:batch].float() / 255, torch.zeros_like(z[:batch])
-    eager = _best_seconds(lambda: run_eager_step(generator, z[:batch], floats, noise), 3, device) / batch
+    eager = min(time_calls(lambda: run_eager_step(generator, z[:batch], floats, noise), 3, device)) / batch
 
     chain, address = ChainSettings(STEP_SIZE, steps), NoiseAddress(0, Stream.TEST_CHAIN, 0)
     result: dict[str, float | int | str] = {"generator": name, "eager_us_per_sample_step": eager * 1e6}
@@ -74,7 +73,8 @@ def benchmark(name: str, device: str, steps: int) -> dict[str, float | int | str
         start = time.perf_counter()
         engine.infer(z, images, None, indices, ChainSettings(STEP_SIZE, 1), address)
         first = time.perf_counter() - start
-        seconds = _best_seconds(lambda e=engine: e.infer(z, images, None, indices, chain, address), 3, device)
+        calls = time_calls(lambda e=engine: e.infer(z, images, None, indices, chain, address), 3, device)
+        seconds = min(calls)
         per_step = seconds / (n * steps)
         suffix = "" if compile == "always" else "_uncompiled"
         result |= {
@@ -92,18 +92,6 @@ def benchmark(name: str, device: str, steps: int) -> dict[str, float | int | str
         "steps": steps,
         "rival_batch": batch,
     }
-
-
-def _best_seconds(call: Callable[[], object], repeats: int, device: str) -> float:
-    """Shortest of ``repeats`` calls, after one that warms up."""
-    seconds = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        call()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds[1:])
 
 
 def save_plot(results: list[dict], path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.report import report
+from benchmarks.report import report, time_calls
 from models.architectures import ARCHITECTURES
 from models.generator import Generator, build_generator
 from pipeline.inference import EngineSettings, choose_engine
@@ -30,15 +29,7 @@ REPEATS = 3
 
 def measure(run: Callable[[], object], n: int, device: str) -> float:
     """Microseconds per sample: the median of several runs after one that warms up."""
-    times = []
-    for number in range(REPEATS + 1):
-        start = time.perf_counter()
-        run()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        if number:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times) / n * 1e6
+    return statistics.median(time_calls(run, REPEATS, device)) / n * 1e6
 
 
 def accumulate(

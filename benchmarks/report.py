@@ -1,9 +1,11 @@
-"""What every benchmark prints: its numbers and the machine they were measured on."""
+"""What every benchmark does: time calls, print its numbers and the machine they were measured on."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,3 +23,15 @@ def report(arguments: argparse.Namespace, numbers: dict[str, Any]) -> None:
         print(content)
     if arguments.output:
         write_text(arguments.output, content + "\n")
+
+
+def time_calls(call: Callable[[], object], repeats: int, device: str) -> list[float]:
+    """Seconds of each of ``repeats`` calls, after one that warms up."""
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:]

@@ -55,25 +55,25 @@ MEAN, STD = "mean over {} seeds", "std over seeds"
 Row = dict[str, Any]
 
 
-def read_experiments(count: int, pattern: str = "*") -> list[Row]:
-    """The finished experiments of the last ``count`` commits whose names match, with what they measured."""
+def read_experiments(count: int, pattern: str = "*") -> tuple[list[Row], list[Row]]:
+    """The finished and the failed experiments of the last ``count`` commits whose names match.
+
+    Finished ones come with what they measured, failed ones with why they failed, as `reason`.
+    """
     import dvc.api
 
     rows = dvc.api.exp_show(num=count, force=True)
-    named = [row for row in rows if row.get("Experiment") and not row.get("Error")]
-    finished = [row for row in named if row.get("State") in (None, "", "Success")]
-    chosen = [row for row in finished if fnmatch.fnmatch(row["Experiment"], pattern)]
-    return [drop_stale_metrics(row) for row in chosen]
-
-
-def read_failures(count: int, pattern: str = "*") -> list[Row]:
-    """The failed experiments whose names match, with the reason as `reason`: the last line of their log."""
-    import dvc.api
-
-    rows = dvc.api.exp_show(num=count, force=True)
-    failed = [row for row in rows if row.get("State") == "Failed"]
-    chosen = [row for row in failed if fnmatch.fnmatch(row["Experiment"] or "", pattern)]
-    return [{**row, "reason": find_reason(read_log(row["rev"]))} for row in chosen]
+    named = [row for row in rows if fnmatch.fnmatch(row.get("Experiment") or "", pattern)]
+    finished = [
+        row
+        for row in named
+        if row.get("Experiment") and not row.get("Error") and row.get("State") in (None, "", "Success")
+    ]
+    failed = [row for row in named if row.get("State") == "Failed"]
+    return (
+        [drop_stale_metrics(row) for row in finished],
+        [{**row, "reason": find_reason(read_log(row["rev"]))} for row in failed],
+    )
 
 
 def read_log(task: str) -> str:
@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--table", default="comparison", help="name of the table's files")
     parser.add_argument("--title", default="Experiments side by side")
     arguments = parser.parse_args()
-    experiments = read_experiments(arguments.commits, arguments.experiments)
+    experiments, failed = read_experiments(arguments.commits, arguments.experiments)
     params = load_params()
     rows = compare_experiments(experiments, read_published(), params.dataset, params.anomaly.held_out)
     if not rows:
@@ -224,7 +224,7 @@ def main() -> None:
         f"{', '.join(map(str, seeds))}: mean ± standard deviation over seeds, the paper's number in brackets "
         "where it prints this quantity. ABP is alpha = 0."
     )
-    failures = describe_failures(read_failures(arguments.commits, arguments.experiments), params.dataset)
+    failures = describe_failures(failed, params.dataset)
     table = ResultTable(arguments.table, arguments.title, note, [*rows, *failures])
     write_table(table, TABLES)
     text = render_pivot(ResultTable(table.name, table.title, note, rows))
