@@ -19,10 +19,10 @@ from torch import Tensor
 from benchmarks.report import report, time_calls
 from models.architectures import ARCHITECTURES
 from models.generator import Generator, build_generator
+from models.langevin import ChainSettings, compute_energy
 from models.lowering import count_flops
+from models.noise import Stream, draw_normal
 from pipeline.inference import InferenceEngine, NoiseAddress, choose_engine
-from pipeline.langevin import ChainSettings, compute_energy
-from pipeline.noise import Stream, draw_normal
 
 SIGMA, STEP_SIZE = 0.3, 0.3
 RIVAL_BATCH = {"mnist": 2000, "svhn": 500, "celeba": 100}  # 2,000 CelebA samples take minutes a step

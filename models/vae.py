@@ -10,55 +10,19 @@ the negative evidence lower bound up to a constant.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.architectures import Architecture
-from models.generator import Generator, build_generator, build_network
+from models.encoder import Encoder, build_encoder
+from models.generator import Generator, build_generator
+from models.interface import FitRequest, FittedMethod, count_weights
+from models.optimisation import minimise, shuffle
 
-ADAM_BETAS = (0.9, 0.999)
-MAX_LOG_VARIANCE = 10.0  # beyond it exp() overflows in bfloat16 long before it means anything
 CHUNK = 500  # images encoded or decoded at once
-CHECK_EVERY = 20  # steps between two looks at the loss
 SCORED_DRAWS = 10  # draws of z for a sample's score
-
-
-class Encoder(nn.Module):
-    """The decoder mirrored: (B, C, H, W) images -> mean and log variance of q(z|I), (B, d) each.
-
-    Strided convolutions halve the image as often as the generator doubles it, then come the generator's
-    hidden widths in reverse. A second input channel says which pixels are visible, so that a hidden black
-    pixel differs from a seen one.
-    """
-
-    def __init__(self, architecture: Architecture, latent_dim: int):
-        super().__init__()
-        first, height, width = architecture.feature_map
-        image_channels = architecture.channels[-1]
-        widths = [image_channels + 1, *reversed((first, *architecture.channels[:-1]))]
-        layers: list[nn.Module] = []
-        for index, (channels_in, channels_out) in enumerate(itertools.pairwise(widths)):
-            layers.append(nn.Conv2d(channels_in, channels_out, 4, 2, 1))
-            if index:
-                layers.append(nn.BatchNorm2d(channels_out))
-            layers.append(nn.LeakyReLU(0.2))
-        layers.append(nn.Flatten())
-        features = first * height * width
-        for hidden in reversed(architecture.hidden):
-            layers += [nn.Linear(features, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
-            features = hidden
-        layers.append(nn.Linear(features, 2 * latent_dim))
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, images: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
-        mask = torch.ones_like(images[:, :1]) if visible is None else visible.to(images.dtype)
-        mean, log_variance = self.layers(torch.cat([images * mask, mask], 1)).float().chunk(2, 1)
-        return mean, log_variance.clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
 
 
 def compute_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -154,11 +118,6 @@ def draw_latents(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Te
     return mean + (log_variance / 2).exp() * noise
 
 
-def build_encoder(architecture: Architecture, latent_dim: int, rng: torch.Generator) -> Encoder:
-    """Build an encoder with Xavier normal weights and zero biases drawn from ``rng``."""
-    return build_network(lambda: Encoder(architecture, latent_dim), rng)
-
-
 def fit_vae(
     architecture: str,
     latent_dim: int | None,
@@ -172,34 +131,68 @@ def fit_vae(
 
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W), 1 where the pixel is seen, or None. All draws
     come from ``rng``. ``on_step`` is told a step and its mean loss now and then.
-    Raises ValueError when the loss is no
-    longer finite.
+    Raises ValueError when the loss is no longer finite.
     """
     device = images.device
     generator = build_generator(architecture, latent_dim, rng).to(device)
     encoder = build_encoder(generator.architecture, generator.latent_dim, rng).to(device)
-    weights = [*generator.parameters(), *encoder.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=settings.learning_rate, betas=ADAM_BETAS, fused=True)
-    batches: list[Tensor] = []
-    for step in range(1, settings.steps + 1):
-        if not batches:
-            parts = max(1, math.ceil(len(images) / settings.batch_size))
-            batches = list(torch.randperm(len(images), generator=rng).to(device).tensor_split(parts))
-        rows = batches.pop()
+
+    def compute_mean_loss(rows: Tensor) -> Tensor:
         batch = images[rows].float() / 255
         batch_visible = None if visible is None else visible[rows]
         with torch.autocast(device.type, settings.precision, settings.precision != torch.float32):
             mean, log_variance = encoder(batch, batch_visible)
             generated = generator(draw_latents(mean, log_variance, rng))
-        loss = compute_loss(generated, batch, batch_visible, mean, log_variance, settings.sigma).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == settings.steps:  # each look waits for the device
-            value = loss.item()
-            if not math.isfinite(value):
-                raise ValueError(
-                    f"VAE diverged by step {step}: loss {value}; lower the learning rate, or raise sigma"
-                )
-            on_step(step, value)
+        return compute_loss(generated, batch, batch_visible, mean, log_variance, settings.sigma).mean()
+
+    weights = [*generator.parameters(), *encoder.parameters()]
+    batches = shuffle(len(images), settings.batch_size, rng, device)
+    minimise(
+        "VAE", weights, compute_mean_loss, batches, settings.steps, settings.learning_rate, on_step=on_step
+    )
     return Vae(encoder, generator, settings)
+
+
+class AmortisedInference(FittedMethod):
+    """A VAE behind the interface: its encoder takes the place of the chains."""
+
+    def __init__(self, vae: Vae, seed: int):
+        self._vae, self._seed = vae, seed
+
+    def sample(self, n: int) -> Tensor:
+        return self._vae.sample(n, self._rng(0))
+
+    def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
+        return self._vae.encode(images.float() / 255, visible)
+
+    def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
+        return self._vae.draw_posterior(images.float() / 255, self._rng(0))
+
+    def generate(self, z: Tensor) -> Tensor:
+        return self._vae.decode(z)
+
+    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
+        return self._vae.score(images.float() / 255, self._rng(1 + draw))
+
+    def count_parameters(self) -> int:
+        return count_weights(self._vae.encoder, self._vae.generator)
+
+    def _rng(self, purpose: int) -> torch.Generator:
+        return torch.Generator().manual_seed((self._seed << 8) + purpose)
+
+
+def fit(request: FitRequest) -> AmortisedInference:
+    """Train the paper's VAE baseline on the request's budget.
+
+    A step of it costs two gradients a sample: encoder and decoder each have the generator's size.
+    """
+    settings = VaeSettings(
+        steps=request.count_steps(cost=2),
+        batch_size=request.minibatch,
+        learning_rate=request.learning_rate,
+        sigma=request.sigma,
+        precision=request.precision,
+    )
+    rng = torch.Generator().manual_seed(request.seed)
+    vae = fit_vae(request.architecture, request.latent_dim, request.images, request.visible, settings, rng)
+    return AmortisedInference(vae, request.seed)

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.inference import InferenceEngine, NoiseAddress
-from pipeline.langevin import ChainSettings
-from pipeline.noise import Stream, draw_normal
+from models.langevin import ChainSettings
+from models.noise import Stream, draw_normal
+from pipeline.inference import InferenceEngine, NoiseAddress, to_unit
+from pipeline.scores import SCORES
 
 SPLIT_SEED = 42  # the BiGAN, MEG and LEBM line's
 TRAIN_SHARE = 0.8
+CHUNK = 1000  # images scored at once
 
 
 @dataclass(frozen=True)
@@ -50,21 +52,34 @@ def split_anomaly(labels: np.ndarray, held_out: int) -> AnomalySplit:
     )
 
 
-def score_images(
-    engine: InferenceEngine, images: Tensor, latent_dim: int, chain: ChainSettings, seed: int, chains: int
-) -> Tensor:
-    """U(z^K), the negative of log p(I, z) in Eq. (7), at the end of independent short runs: (chains, N).
+@dataclass(frozen=True)
+class Scoring:
+    """How test images are scored: the chain that infers z, and a function of ``SCORES`` by its name."""
 
-    ``images``: (N, C, H, W). Each chain starts from the prior; a higher score is more anomalous.
+    chain: ChainSettings
+    score: str = "joint"
+
+
+def score_images(
+    engine: InferenceEngine, images: Tensor, latent_dim: int, scoring: Scoring, seed: int, draw: int
+) -> Tensor:
+    """Score images (N, C, H, W) at the end of one short run each: (N,), a higher score is more anomalous.
+
+    Chains start from the prior; those of another ``draw`` are independent. Score `joint` is U(z^K), the
+    negative of log p(I, z) in Eq. (7).
     """
     indices = torch.arange(len(images), device=images.device)
-    scores = []
-    for draw in range(chains):
-        z = draw_normal(seed, Stream.TEST_INIT, indices, draw, 1, latent_dim)[0]
-        address = NoiseAddress(seed, Stream.TEST_CHAIN, draw)
-        z = engine.infer(z, images, None, indices, chain, address)
-        scores.append(engine.evaluate_energy(z, images))
-    return torch.stack(scores)
+    z = draw_normal(seed, Stream.TEST_INIT, indices, draw, 1, latent_dim)[0]
+    z = engine.infer(z, images, None, indices, scoring.chain, NoiseAddress(seed, Stream.TEST_CHAIN, draw))
+    if scoring.score == "joint":
+        return engine.evaluate_energy(z, images)
+    generator = engine.generator.eval().requires_grad_(False)
+    score = SCORES[scoring.score]
+    parts = [
+        score(generator, z[rows], to_unit(images[rows]), engine.sigma)
+        for rows in torch.arange(len(z), device=z.device).split(CHUNK)
+    ]
+    return torch.cat(parts)
 
 
 def compute_auprc(scores: np.ndarray, is_anomaly: np.ndarray) -> float:

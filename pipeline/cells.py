@@ -1,4 +1,4 @@
-"""Train and measure one cell of a table: fit a method, then take the numbers its table prints."""
+"""Measure one cell of a table: fit a method, then take the numbers its table prints."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.interface import FittedMethod, Lacking
 from pipeline.anomaly import compute_auprc, compute_minimum_auprc, split_anomaly
 from pipeline.datasets import ImageSet
 from pipeline.frechet import compute_frechet_distance
@@ -18,17 +19,18 @@ from pipeline.grid import Cell
 from pipeline.illustrations import illustrate_inpainting, measure_distance_to_prior, to_bytes
 from pipeline.inference import choose_engine, to_unit
 from pipeline.masks import apply_masks, make_masks, scale_mask_size
-from pipeline.methods import METHODS, FitRequest, FittedMethod, ShortRun
 from pipeline.params import Params
-from pipeline.plan import build_plan
+from pipeline.plan import build_plan, build_scoring
 from pipeline.recovery import measure_error, measure_recovery, recover_images
-from pipeline.training import DivergenceError, TrainingState
+from pipeline.short_run import ShortRun, TrainingRequest, count_sample_gradients
+from pipeline.training import TrainingState
 
 N_SHOWN = 16  # images kept for the figures
 BATCH = 2000  # images generated at once
 SHOWN = slice(0, N_SHOWN)
 
-Extract = Callable[[Tensor], Tensor]
+Extract = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> features (N, F) for the Frechet distance
+Fit = Callable[[TrainingRequest], FittedMethod]
 
 
 @dataclass(frozen=True)
@@ -36,29 +38,18 @@ class CellResult:
     """What a cell measured, or why it could not.
 
     ``numbers`` by name; ``curves``: a value for each round; ``arrays``: what its figures are drawn from,
-    images as uint8 (n, C, H, W), latents as float32 (N, d).
+    images as uint8 (n, C, H, W), latents as float32 (N, d). ``lacks``: why the method gives no number, by
+    the number's name.
     """
 
     numbers: dict[str, float] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     error: str = ""
+    lacks: dict[str, str] = field(default_factory=dict)
 
 
-def measure_cell(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
-    """Fit the cell's method and measure what its task is about; failures become the result's ``error``.
-
-    ``extract`` gives features (N, F) for the Frechet distance of complete images.
-    """
-    try:
-        return MEASURES[cell.task](cell, images, extract)
-    except DivergenceError as error:
-        return CellResult(error=f"diverged: {error}")
-    except (ValueError, ArithmeticError, RuntimeError) as error:  # one cell never breaks a table
-        return CellResult(error=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-
-
-def measure_complete(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
+def measure_complete(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Tables 2, 4 to 7, Figures 4, 6 to 8: reconstruction of both splits, prior samples, inpainting."""
     params, train_images = cell.params, torch.from_numpy(images.train_images)
     numbers = params.profile_settings
@@ -78,36 +69,40 @@ def measure_complete(cell: Cell, images: ImageSet, extract: Extract) -> CellResu
         _keep_record(curves, state)
         curves["frechet_distance"].append(measure_distance(_pause(request, state)))
 
-    fitted = METHODS[cell.method].fit(replace(request, on_round=keep_round, on_inferred=keep_inferred))
-    latents = fitted.infer_training(request.images, None, numbers.train.K)
+    fitted = fit(replace(request, on_round=keep_round, on_inferred=keep_inferred))
     test_images = torch.from_numpy(images.test_images).to(request.images.device)
-    test_latents = fitted.infer(test_images, None, numbers.evaluate.reconstruct_steps, 0)
-    found = {
-        "mse_train": measure_error(fitted.generate, latents, request.images),
-        "mse_test": measure_error(fitted.generate, test_latents, test_images),
-        "frechet_distance": measure_distance(fitted),
-        "floor": compute_frechet_distance(extract(test_images.cpu()), reference),
-        "latent_std": float(latents.std(0, correction=0).mean()),
-        "n": len(train_images),
-        "n_generated": n_generated,
-    }
+    result = CellResult(
+        {
+            "floor": compute_frechet_distance(extract(test_images.cpu()), reference),
+            "n": len(train_images),
+            "n_generated": n_generated,
+        },
+        dict(curves),
+        {"images": images.train_images[SHOWN]},
+    )
     for name in ("frechet_before", "mse_before", "mse_after", "ot_cost", "matched_share"):
         if name in curves:
-            found[name] = curves[name][-1]
-    inpainted = illustrate_inpainting(fitted, test_images, params.seed, numbers.evaluate.recover_steps)
-    return CellResult(
-        found,
-        dict(curves),
-        {
-            "images": images.train_images[SHOWN],
-            "reconstructions": to_bytes(fitted.generate(latents[SHOWN])),
-            "samples": to_bytes(fitted.sample(4 * N_SHOWN)),
-            **{f"inpainting_{name}": array for name, array in inpainted.items()},
-        },
-    )
+            result.numbers[name] = curves[name][-1]
+    try:
+        latents = fitted.infer_training(request.images, None, numbers.train.K)
+        test_latents = fitted.infer(test_images, None, numbers.evaluate.reconstruct_steps, 0)
+        result.numbers["mse_train"] = measure_error(fitted.generate, latents, request.images)
+        result.numbers["mse_test"] = measure_error(fitted.generate, test_latents, test_images)
+        result.numbers["latent_std"] = float(latents.std(0, correction=0).mean())
+        result.arrays["reconstructions"] = to_bytes(fitted.generate(latents[SHOWN]))
+        shown = illustrate_inpainting(fitted, test_images, params.seed, numbers.evaluate.recover_steps)
+        result.arrays.update({f"inpainting_{name}": array for name, array in shown.items()})
+    except Lacking as cause:
+        result.lacks.update(mse_train=str(cause), mse_test=str(cause))
+    try:
+        result.numbers["frechet_distance"] = measure_distance(fitted)
+        result.arrays["samples"] = to_bytes(fitted.sample(4 * N_SHOWN))
+    except Lacking as cause:
+        result.lacks["frechet_distance"] = str(cause)
+    return result
 
 
-def measure_latent(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
+def measure_latent(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Figures 2 and 3: the aggregated posterior of a low-dimensional latent space against the prior."""
     params, train_images = cell.params, torch.from_numpy(images.train_images)
     request = _build_request(params, cell.task, train_images, None)
@@ -118,7 +113,7 @@ def measure_latent(cell: Cell, images: ImageSet, extract: Extract) -> CellResult
         inferred.append(state.latents.cpu().numpy().copy())
         curves["to_prior"].append(measure_distance_to_prior(state.latents, params.seed)[0])
 
-    fitted = METHODS[cell.method].fit(
+    fitted = fit(
         replace(request, on_inferred=keep_inferred, on_round=lambda state: _keep_record(curves, state))
     )
     latents = fitted.draw_posterior(request.images, params.profile_settings.train.K)
@@ -129,14 +124,14 @@ def measure_latent(cell: Cell, images: ImageSet, extract: Extract) -> CellResult
     return CellResult({"to_prior": cost, "floor": floor, "n": len(train_images)}, dict(curves), arrays)
 
 
-def measure_normal(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
+def measure_normal(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Table 3: AUPRC of the held-out class under both protocols, over independent test chains."""
     params = cell.params
     pooled = np.concatenate([images.train_images, images.test_images])
     labels = np.concatenate([images.train_labels, images.test_labels])
     split = split_anomaly(labels, params.anomaly.held_out)
     request = _build_request(params, cell.task, torch.from_numpy(pooled[split.train]), None)
-    fitted = METHODS[cell.method].fit(request)
+    fitted = fit(request)
     test_images = torch.from_numpy(pooled[split.pooled]).to(request.images.device)
     steps = params.profile_settings.evaluate.anomaly_steps
     scores = [fitted.score(test_images, steps, draw).double().cpu() for draw in range(params.anomaly.chains)]
@@ -157,7 +152,7 @@ def measure_normal(cell: Cell, images: ImageSet, extract: Extract) -> CellResult
     return CellResult(numbers)
 
 
-def measure_occluded(cell: Cell, images: ImageSet, extract: Extract) -> CellResult:
+def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Table 8: error on the hidden pixels after training on the occluded images alone."""
     params, mask = cell.params, cell.params.mask
     n, _, height, width = images.train_images.shape
@@ -167,7 +162,7 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract) -> CellResu
     request = _build_request(params, cell.task, occluded, torch.from_numpy(visible))
     curves: dict[str, list[float]] = defaultdict(list)
     request = replace(request, on_round=lambda state: _keep_record(curves, state))
-    fitted = METHODS[cell.method].fit(request)
+    fitted = fit(request)
     steps = params.profile_settings.evaluate.recover_steps
     latents = fitted.infer_training(request.images, request.visible, steps)
     recovered = torch.cat(
@@ -191,27 +186,27 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract) -> CellResu
     )
 
 
-MEASURES: dict[str, Callable[[Cell, ImageSet, Extract], CellResult]] = {
-    "complete": measure_complete,
-    "normal": measure_normal,
-    "occluded": measure_occluded,
-    "latent": measure_latent,
-}
-
-
-def _build_request(params: Params, task: str, images: Tensor, visible: Tensor | None) -> FitRequest:
+def _build_request(params: Params, task: str, images: Tensor, visible: Tensor | None) -> TrainingRequest:
     settings = choose_engine(**dataclasses.asdict(params.engine))
-    return FitRequest(
+    plan = build_plan(params, "complete" if task == "latent" else task)
+    return TrainingRequest(
         architecture=params.architecture,
         latent_dim=params.resolved_latent_dim,
         images=images.to(settings.device),
         visible=None if visible is None else visible.to(settings.device),
-        plan=build_plan(params, "complete" if task == "latent" else task),
+        sigma=plan.sigma,
+        seed=plan.seed,
+        budget=count_sample_gradients(plan, len(images)),
+        minibatch=plan.minibatch,
+        learning_rate=plan.learning_rate,
+        precision=settings.precision,
+        plan=plan,
         settings=settings,
+        scoring=build_scoring(params, params.profile_settings.evaluate.anomaly_steps),
     )
 
 
-def _pause(request: FitRequest, state: TrainingState) -> ShortRun:
+def _pause(request: TrainingRequest, state: TrainingState) -> ShortRun:
     """The method as it stands in the middle of its training."""
     return ShortRun(request, state.generator, state.latents)
 

@@ -13,18 +13,8 @@ from pipeline.params import ParamError, Params, parse_params
 
 TABLES = ("table2", "table3", "table4", "table5", "table6", "table7", "table8")
 PAPER_STUDIES = (*TABLES, "figure3", "figure8")
-STUDIES = (*PAPER_STUDIES, "solvers")
-PAPER_DATASETS = ("mnist", "svhn", "celeba", "fashion_mnist")
+DEFAULT_TASK = "complete"
 AXES = ("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space", "seed")
-# Parameters that do not reach what a task measures, so that changing one leaves its cells as they are.
-IGNORED_BY_TASK = {
-    "complete": ("anomaly", "mask", "profile_settings.evaluate.anomaly_steps"),
-    "normal": ("mask", "fid"),
-    "occluded": ("anomaly", "fid"),
-    "latent": ("anomaly", "mask", "fid", "profile_settings.evaluate"),
-}
-ALWAYS_IGNORED = ("data", "profile_settings.extractor")  # the images and the extractor are in the key anyway
-
 Grid = dict[str, Any]
 
 
@@ -66,24 +56,29 @@ def read_grid(path: str | Path = "tables.yaml") -> Grid:
     keys = ("methods", "datasets", "studies", "scales")
     if not isinstance(content, dict) or set(content) != set(keys):
         raise ParamError(f"{path}: expected the keys {', '.join(keys)}")
-    unknown = set(content["studies"]) - set(STUDIES)
-    if unknown:
-        raise ParamError(f"{path}: studies.{sorted(unknown)[0]}: unknown, expected {', '.join(STUDIES)}")
     return content
 
 
-def check_methods(grid: Grid, known: Iterable[str]) -> None:
-    """Raise ParamError for a method in tables.yaml that is not ``known``."""
-    known = list(known)
-    for method in grid["methods"]:
-        if method not in known:
-            raise ParamError(f"tables.yaml: methods: found {method!r}, expected one of {', '.join(known)}")
+def check_grid(grid: Grid, methods: Iterable[str], tasks: Iterable[str]) -> None:
+    """Raise ParamError for a method or a task in tables.yaml that is not one of those given."""
+    asked = [("methods", method, methods) for method in grid["methods"]]
+    for study, about in grid["studies"].items():
+        asked += [(f"studies.{study}.only", method, methods) for method in _as_list(about.get("only", []))]
+        asked.append((f"studies.{study}.task", about.get("task", DEFAULT_TASK), tasks))
+    for key, found, known in asked:
+        if found not in known:
+            raise ParamError(f"tables.yaml: {key}: found {found!r}, expected one of {', '.join(known)}")
+
+
+def check_study(grid: Grid, study: str) -> None:
+    """Raise ParamError for a study that tables.yaml does not have."""
+    if study not in grid["studies"]:
+        raise ParamError(f"tables.yaml: no study {study!r}, expected one of {', '.join(grid['studies'])}")
 
 
 def list_methods(study: str, grid: Grid) -> list[str]:
-    """The methods that have cells in ``study``, in their order in tables.yaml."""
-    only = grid["studies"][study].get("only")
-    return [method for method in grid["methods"] if only in (None, method)]
+    """The methods that have cells in ``study``: those that it is about, else all, in tables.yaml's order."""
+    return _as_list(grid["studies"][study].get("only", grid["methods"]))
 
 
 def choose_dataset(
@@ -109,17 +104,14 @@ def list_cells(
 ) -> list[Cell]:
     """List all cells of ``study`` for ``method`` at the profile of ``params_content`` (params.yaml, parsed).
 
-    `own` holds axes that one method alone has, `only` names the method that a study is about. ``is_there``
-    says whether a data set's files are at hand. Raises ParamError naming the study and the key that is wrong.
+    `own` holds axes that one method alone has, `only` names the method or methods that a study is about.
+    ``is_there`` says whether a data set's files are at hand. Raises ParamError naming the study and the key
+    that is wrong.
     """
     about = dict(grid["studies"][study])
-    task = about.pop("task", "complete")
-    if task not in IGNORED_BY_TASK:
-        raise ParamError(
-            f"studies.{study}.task: found {task!r}, expected one of {', '.join(IGNORED_BY_TASK)}"
-        )
+    task = about.pop("task", DEFAULT_TASK)
     own = about.pop("own", {})
-    if about.pop("only", method) != method:
+    if method not in _as_list(about.pop("only", method)):
         return []
     axes = {**about, **own.get(method, {})}
     for key in axes:
@@ -167,14 +159,3 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         merged[key] = _merge(base[key], value) if isinstance(value, dict) else value
     return merged
-
-
-def fingerprint(cell: Cell, ignored_by_method: Iterable[str] = ()) -> dict[str, Any]:
-    """Everything that decides the cell's numbers, apart from code and data: for a memo's key."""
-    ignored = (*ALWAYS_IGNORED, *IGNORED_BY_TASK[cell.task], *ignored_by_method)
-    settings = {
-        key: value
-        for key, value in cell.params.flat().items()
-        if not any(key == name or key.startswith(f"{name}.") for name in ignored)
-    }
-    return {"task": cell.task, "method": cell.method, "classes": cell.classes, "params": settings}

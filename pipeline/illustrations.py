@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.interface import FittedMethod
+from models.noise import Stream, draw_normal
 from pipeline.inference import to_unit
 from pipeline.masks import INPAINTING_MASKS, make_masks, scale_mask_size
-from pipeline.methods import FittedMethod
-from pipeline.noise import Stream, draw_normal
 from pipeline.recovery import recover_images
 from pipeline.transport.solve import solve_transport
 

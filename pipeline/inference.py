@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from models.generator import Generator
+from models.langevin import ChainSettings, compute_energy, langevin_step
 from models.lowering import LoweredNetwork, count_flops
-from pipeline.langevin import ChainSettings, compute_energy, langevin_step
-from pipeline.noise import Stream, draw_normal
+from models.noise import Stream, draw_normal
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class InferenceEngine:
         batch_norm: Literal["frozen", "batch"] = "frozen",
     ):
         self.sigma, self.settings, self.batch_norm = sigma, settings, batch_norm
-        self._generator = generator
+        self.generator = generator
         if batch_norm == "frozen":
             self.network = LoweredNetwork(generator.layers, settings.precision)
         else:
@@ -187,7 +187,7 @@ class InferenceEngine:
         if self.batch_norm == "batch":
             return None
         if self.settings.chunk is None and self.settings.device == "cpu":
-            chunk = int(CPU_CHUNK_FLOPS / count_flops(self._generator.layers))
+            chunk = int(CPU_CHUNK_FLOPS / count_flops(self.generator.layers))
             # Round numbers divide round populations: each further shape would be compiled anew.
             return max(1, chunk // CPU_CHUNK_MULTIPLE) * CPU_CHUNK_MULTIPLE
         return self.settings.chunk

@@ -5,16 +5,32 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pipeline.cells import CellResult
 from pipeline.files import read_arrays, write_arrays, write_text
+from pipeline.grid import Cell
+from pipeline.tasks import IGNORED_BY_TASK
+
+ALWAYS_IGNORED = ("data", "profile_settings.extractor")  # the images and the extractor are in the key anyway
 
 
-def digest_code(entry: Path, root: Path) -> str:
-    """sha256 of a module below ``root`` and of all local modules that it imports, directly or not."""
-    found, waiting = set(), [entry]
+def fingerprint(cell: Cell, ignored_by_method: Iterable[str] = ()) -> dict[str, Any]:
+    """Everything that decides the cell's numbers, apart from code and data: for a memo's key."""
+    ignored = (*ALWAYS_IGNORED, *IGNORED_BY_TASK[cell.task], *ignored_by_method)
+    settings = {
+        key: value
+        for key, value in cell.params.flat().items()
+        if not any(key == name or key.startswith(f"{name}.") for name in ignored)
+    }
+    return {"task": cell.task, "method": cell.method, "classes": cell.classes, "params": settings}
+
+
+def digest_code(entries: Iterable[Path], root: Path) -> str:
+    """sha256 of modules below ``root`` and of all local modules that they import, directly or not."""
+    found, waiting = set(), list(entries)
     while waiting:
         module = waiting.pop()
         if module not in found:
@@ -47,7 +63,14 @@ def save_result(folder: Path, key: str, result: CellResult) -> None:
     write_arrays(folder / f"{key}.npz", result.arrays)
     write_text(
         folder / f"{key}.json",
-        json.dumps({"numbers": result.numbers, "curves": result.curves, "error": result.error}),
+        json.dumps(
+            {
+                "numbers": result.numbers,
+                "curves": result.curves,
+                "error": result.error,
+                "lacks": result.lacks,
+            }
+        ),
     )
 
 
@@ -56,6 +79,6 @@ def load_result(folder: Path, key: str) -> CellResult | None:
     try:
         found = json.loads((folder / f"{key}.json").read_text())
         arrays = read_arrays(folder / f"{key}.npz")
-        return CellResult(found["numbers"], found["curves"], arrays, found["error"])
+        return CellResult(found["numbers"], found["curves"], arrays, found["error"], found["lacks"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

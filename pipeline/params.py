@@ -89,6 +89,8 @@ class MaskParams:
 
 @dataclass(frozen=True)
 class AnomalyParams:
+    score: Literal["joint", "reconstruction", "laplace"]
+    inference: Literal["draw", "mode"]
     held_out: int = bounded(0)
     chains: int = bounded(1)
 

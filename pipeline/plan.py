@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from models.langevin import ChainSettings
+from pipeline.anomaly import Scoring
 from pipeline.checkpoints import TrainedModel, load_model
 from pipeline.inference import InferenceEngine, choose_engine
-from pipeline.langevin import ChainSettings
 from pipeline.params import Params
 from pipeline.training import TrainingPlan
 
@@ -48,6 +49,14 @@ def build_chain(params: Params, steps: int) -> ChainSettings:
         noise_decay=langevin.noise_decay,
         noise_every=langevin.noise_every,
     )
+
+
+def build_scoring(params: Params, steps: int) -> Scoring:
+    """How anomalies are scored: `draw` is Eq. (8)'s chain, `mode` the same without noise."""
+    chain = build_chain(params, steps)
+    if params.anomaly.inference == "mode":
+        chain = dataclasses.replace(chain, noise_scale=0.0)
+    return Scoring(chain, params.anomaly.score)
 
 
 def load_engine(params: Params, task: str, planned_steps: int) -> tuple[TrainedModel, InferenceEngine]:

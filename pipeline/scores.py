@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pipeline.langevin import Network, compute_energy
+from models.langevin import Network, compute_energy
 
 CHUNK = 50  # samples whose Jacobians are held at once
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.generator import Generator
+from models.langevin import ChainSettings
+from models.noise import Stream, draw_normal
 from pipeline.inference import EngineSettings, InferenceEngine, NoiseAddress, to_unit
-from pipeline.langevin import ChainSettings
 from pipeline.learning import build_optimiser, learning_step
-from pipeline.noise import Stream, draw_normal
 from pipeline.transport.problem import TransportMap
 from pipeline.transport.solve import solve_transport
 

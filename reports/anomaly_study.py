@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -52,7 +53,32 @@ def render_study(rows: list[StudyRow], about: str) -> str:
             texts = " | ".join(f"{cell.auprc:.3f}" for cell in cells)
             lines.append(f"| {inference} of {steps} steps, {score} | {texts} |")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"- {sentence}" for sentence in conclude(rows)), ""])
+
+
+def conclude(rows: Sequence[StudyRow]) -> list[str]:
+    """What moved the AUPRC of the test half, in sentences: each factor's mean over all crossed with it."""
+    sentences = []
+    for protocol in PROTOCOLS:
+        here = [row for row in rows if (row.protocol, row.half) == (protocol, "test")]
+        found = {row.way: row.auprc for row in here}
+        base, *others = ALPHAS
+        for alpha in others:
+            gains = [found[alpha, *way[1:]] - value for way, value in found.items() if way[0] == base]
+            higher = sum(gain > 0 for gain in gains)
+            sentences.append(
+                f"{protocol}: alpha {alpha:g} is above alpha {base:g} in {higher} of {len(gains)} ways, by "
+                f"{statistics.fmean(gains):+.3f} on average, at most by {max(gains):+.3f}."
+            )
+        for factor in ("variation", "inference", "steps", "score"):
+            levels: dict[object, list[float]] = {}
+            for row in here:
+                levels.setdefault(getattr(row, factor), []).append(row.auprc)
+            means = {level: statistics.fmean(values) for level, values in levels.items()}
+            spread = max(means.values()) - min(means.values())
+            listed = ", ".join(f"{level} {mean:.3f}" for level, mean in means.items())
+            sentences.append(f"{protocol}: {factor} moves the mean by {spread:.3f}: {listed}.")
+    return sentences
 
 
 def draw_study(path: Path, rows: Sequence[StudyRow], about: str) -> None:

@@ -17,8 +17,8 @@ from models.lowering import count_flops
 from pipeline.anomaly import TRAIN_SHARE
 from pipeline.files import read_yaml
 from pipeline.grid import PAPER_STUDIES, Cell, list_cells, list_methods, read_grid
-from pipeline.methods import count_sample_gradients
 from pipeline.plan import build_plan
+from pipeline.short_run import count_sample_gradients
 
 N_IMAGES = {  # training and test images of the data sets whose profile takes all
     "mnist": (60_000, 10_000),

@@ -17,7 +17,7 @@ from reports.paper_curves import (
     draw_solvers,
     draw_sweep,
 )
-from reports.paper_images import draw_diversity, draw_inpaintings, draw_recoveries, draw_samples
+from reports.paper_images import draw_diversity, draw_inpaintings, draw_recoveries, draw_rivals, draw_samples
 from reports.paper_latents import draw_evolution, draw_posteriors
 from reports.study_cells import Cell
 
@@ -32,6 +32,7 @@ FIGURES: dict[str, dict[str, Callable[[Path, Sequence[Cell]], None]]] = {
     "figure3": {"figure2": draw_evolution, "figure3": draw_posteriors},
     "figure8": {"figure8": draw_alpha_curves},
     "solvers": {"solvers": draw_solvers},
+    "fashion": {"fashion": draw_rivals},
 }
 
 

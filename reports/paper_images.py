@@ -35,6 +35,16 @@ def draw_samples(path: Path, cells: Sequence[Cell]) -> None:
     save_grid(path, rows, columns=N_COLUMNS)
 
 
+def draw_rivals(path: Path, cells: Sequence[Cell]) -> None:
+    """Training images, then each method's reconstructions of them and its samples, where it has them."""
+    rows = [(f"{name_dataset(cells[0]['dataset'])}: training images", to_unit(cells[0]["arrays"]["images"]))]
+    for cell in cells:
+        for name in ("reconstructions", "samples"):
+            if name in cell["arrays"]:
+                rows.append((f"{name_row(cell)}: {name}", to_unit(cell["arrays"][name][:N_COLUMNS])))
+    save_grid(path, rows, columns=N_COLUMNS)
+
+
 def draw_inpaintings(path: Path, cells: Sequence[Cell]) -> None:
     """Figure 6: test images restored by ours under the six masks of section 7.4."""
     cell = find_last(cells, "Ours")

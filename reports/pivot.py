@@ -33,7 +33,14 @@ def render_tables(
     failed = [
         f"- {name_row(cell)}, {describe_column(cell)}: {cell['error']}" for cell in cells if cell["error"]
     ]
-    return "\n".join([*parts, *failed, *([""] if failed else [])])
+    lacking = [f"- {method} {reason}" for method, reason in _list_lacking(cells)]
+    return "\n".join([*parts, *failed, *lacking, *([""] if failed or lacking else [])])
+
+
+def _list_lacking(cells: Sequence[Cell]) -> list[tuple[str, str]]:
+    """What methods do not offer, once each: `DCGAN infers no latent vectors`."""
+    found = [(name_row(cell), reason) for cell in cells for reason in cell["lacks"].values()]
+    return list(dict.fromkeys(found))
 
 
 def render_pivot(study: str, quantity: Quantity, cells: Sequence[Cell], published: dict[str, Any]) -> str:

@@ -40,6 +40,7 @@ def describe_missing(study: str, method: str, cause: str) -> Cell:
         "method": method,
         "error": error,
         "numbers": {},
+        "lacks": {},
         "curves": {},
         "arrays": {},
     } | empty

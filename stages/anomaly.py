@@ -10,7 +10,7 @@ import torch
 from pipeline.anomaly import compute_auprc, compute_minimum_auprc, score_images
 from pipeline.image_store import read_images
 from pipeline.params import Params
-from pipeline.plan import build_chain, load_engine
+from pipeline.plan import build_scoring, load_engine
 from pipeline.stage import run_stage
 from reports.figures import save_anomaly_scores
 
@@ -26,20 +26,18 @@ def anomaly(params: Params, tracker: object) -> dict[str, Any]:
     is_tenth = np.array(stored["test_is_tenth"])
     steps, chains = params.profile_settings.evaluate.anomaly_steps, params.anomaly.chains
     model, engine = load_engine(params, "normal", len(images) * steps * chains)
-    scores = score_images(
-        engine,
-        images.to(model.latents.device),
-        model.latents.shape[1],
-        build_chain(params, steps),
-        params.seed,
-        chains,
-    )
-    energies = scores.double().cpu().numpy()  # (chains, N)
+    scoring = build_scoring(params, steps)
+    latent_dim = model.latents.shape[1]
+    images = images.to(model.latents.device)
+    scores = [
+        score_images(engine, images, latent_dim, scoring, params.seed, draw).double().cpu().numpy()
+        for draw in range(chains)
+    ]
     metrics: dict[str, Any] = {"held_out": params.anomaly.held_out, "chains": chains, "steps": steps}
     rows = {"pooled": np.ones_like(is_tenth), "tenth": is_tenth}
     for protocol, chosen in rows.items():
         labels = is_anomaly[chosen]
-        auprc = [compute_auprc(chain[chosen], labels) for chain in energies]
+        auprc = [compute_auprc(chain[chosen], labels) for chain in scores]
         metrics[protocol] = {
             "auprc_mean": float(np.mean(auprc)),
             "auprc_std": float(np.std(auprc)),
@@ -50,7 +48,7 @@ def anomaly(params: Params, tracker: object) -> dict[str, Any]:
     title = f"{stored.meta['dataset']}, held-out class {params.anomaly.held_out}, alpha = {params.alpha:g}"
     save_anomaly_scores(
         FIGURE,
-        {protocol: energies[0][chosen] for protocol, chosen in rows.items()},
+        {protocol: scores[0][chosen] for protocol, chosen in rows.items()},
         {protocol: is_anomaly[chosen] for protocol, chosen in rows.items()},
         title,
     )

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import functools
+import inspect
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from pipeline.cells import CellResult, measure_cell
+from pipeline.cells import CellResult
 from pipeline.dataset_sources import is_there
 from pipeline.datasets import ImageSet, load_dataset
 from pipeline.extractor import FeatureExtractor, open_extractor
 from pipeline.files import project_root, read_yaml, write_arrays, write_json
-from pipeline.grid import STUDIES, Cell, check_methods, fingerprint, list_cells, read_grid
-from pipeline.memo import compute_key, digest_code, load_result, save_result
-from pipeline.methods import METHODS
+from pipeline.grid import DEFAULT_TASK, Cell, Grid, check_grid, check_study, list_cells, read_grid
+from pipeline.memo import compute_key, digest_code, fingerprint, load_result, save_result
 from pipeline.params import Params
+from pipeline.registry import METHODS
 from pipeline.stage import run_stage
+from pipeline.tasks import TASKS, measure_cell
 
 OUTPUT = Path("artifacts/cells")
 EXTRACTORS = Path("artifacts/extractors")
@@ -35,10 +38,10 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
     """
     folder = project_root() / params.data.folder
     grid = read_grid()
-    check_methods(grid, METHODS)
+    check_grid(grid, METHODS, TASKS)
+    check_study(grid, study)
     cells = list_cells(study, method, read_yaml("params.yaml"), grid, lambda name: is_there(name, folder))
-    root = Path(__file__).parents[1]
-    code = digest_code(root / "pipeline" / "cells.py", root)
+    code = digest_measuring(study, method, grid)
     output = OUTPUT / study / method
     shutil.rmtree(output, ignore_errors=True)
     found = []
@@ -61,6 +64,7 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
                 "numbers": result.numbers,
                 "curves": result.curves,
                 "error": result.error,
+                "lacks": result.lacks,
                 "arrays": f"{number}.npz" if result.arrays else "",
             }
         )
@@ -69,10 +73,17 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
     return {"cells": len(found), "failed": sum(bool(one["error"]) for one in found), **numbers}
 
 
+def digest_measuring(study: str, method: str, grid: Grid) -> str:
+    """A digest of the code that decides a study's numbers for one method: its task's and the method's."""
+    root = Path(__file__).parents[1]
+    task = TASKS[grid["studies"][study].get("task", DEFAULT_TASK)]
+    return digest_code([Path(inspect.getfile(task)), METHODS[method].find_file(root)], root)
+
+
 def run_or_recall(cell: Cell, code: str) -> CellResult:
     """Measure a cell, or take what an interrupted run measured with the same settings, data and code."""
     images = load_images(cell)
-    extractor = find_extractor(cell) if cell.task == "complete" else NO_EXTRACTOR
+    extractor = find_extractor(cell) if cell.task in ("complete", "all") else NO_EXTRACTOR
     key = compute_key(
         cell=fingerprint(cell, METHODS[cell.method].ignores),
         data=images.digest,
@@ -83,7 +94,7 @@ def run_or_recall(cell: Cell, code: str) -> CellResult:
     memo = project_root() / MEMO
     result = load_result(memo, key)
     if result is None:
-        result = measure_cell(cell, images, extractor.extract)
+        result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
         if not result.error or result.error.startswith("diverged"):  # memory may be free the next time
             save_result(memo, key, result)
     return result
@@ -125,11 +136,21 @@ def _load(
     )
 
 
+def render_methods() -> str:
+    """A line a method: its name, who proposed it, where it is written."""
+    width = max(map(len, METHODS))
+    return "\n".join(f"{name:{width}}  {one.source}  ({one.module})" for name, one in METHODS.items())
+
+
 def main() -> None:
     """Run the stage for the study and the method named on the command line."""
+    if "--list-methods" in sys.argv[1:]:
+        print(render_methods())
+        return
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("study", help="one of tables.yaml's")
     parser.add_argument("method", choices=list(METHODS))
+    parser.add_argument("--list-methods", action="store_true", help="name the methods, and do nothing else")
     arguments = parser.parse_args()
     name = f"cells-{arguments.study}-{arguments.method}"
     run_stage(name, functools.partial(run_cells, study=arguments.study, method=arguments.method))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import write_text
-from pipeline.grid import STUDIES, list_methods, read_grid
+from pipeline.grid import list_methods, read_grid
 from pipeline.params import Params
 from pipeline.stage import run_stage
 from reports.paper_figures import draw_figures
@@ -43,7 +43,7 @@ def build_exhibit(params: Params, tracker: object, study: str) -> dict[str, Any]
 def main() -> None:
     """Run the stage for the study named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("study", choices=list(LAYOUTS))
     study = parser.parse_args().study
     run_stage(study, functools.partial(build_exhibit, study=study))
 

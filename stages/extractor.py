@@ -18,7 +18,7 @@ from pipeline.dataset_sources import is_there
 from pipeline.datasets import load_dataset
 from pipeline.extractor import measure_accuracy, save_classifier, train_classifier
 from pipeline.files import project_root
-from pipeline.grid import PAPER_DATASETS, choose_dataset, read_grid
+from pipeline.grid import choose_dataset, read_grid
 from pipeline.image_store import read_images
 from pipeline.params import Params
 from pipeline.stage import run_stage
@@ -83,7 +83,7 @@ def fit(params: Params, arrays: Any, output: Path, figure: Path) -> dict[str, An
 def main() -> None:
     """Run the stage, for the data set named on the command line if there is one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", nargs="?", choices=PAPER_DATASETS)
+    parser.add_argument("dataset", nargs="?", help="one of tables.yaml's `datasets`")
     dataset = parser.parse_args().dataset
     if dataset is None:
         run_stage("extractor", extractor)

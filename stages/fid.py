@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
+from models.noise import Stream, draw_normal
 from pipeline.extractor import open_extractor
 from pipeline.files import project_root
 from pipeline.frechet import INCEPTION_MIN_SAMPLES, compute_frechet_distance
 from pipeline.image_store import read_images
-from pipeline.noise import Stream, draw_normal
 from pipeline.params import Params
 from pipeline.plan import load_engine
 from pipeline.stage import run_stage

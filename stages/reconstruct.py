@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.noise import Stream, draw_normal
 from pipeline.image_store import read_images
 from pipeline.inference import NoiseAddress, to_unit
-from pipeline.noise import Stream, draw_normal
 from pipeline.params import Params
 from pipeline.plan import build_chain, load_engine
 from pipeline.recovery import measure_error

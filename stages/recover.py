@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from models.noise import Stream
 from pipeline.image_store import read_images
 from pipeline.inference import NoiseAddress, to_unit
-from pipeline.noise import Stream
 from pipeline.params import Params
 from pipeline.plan import build_chain, load_engine
 from pipeline.recovery import measure_recovery, recover_images

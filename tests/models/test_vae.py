@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from models import vae
+from models import optimisation
 from models.architectures import ARCHITECTURES
+from models.encoder import build_encoder
 from models.generator import build_generator
-from models.vae import VaeSettings, build_encoder, compute_divergence, compute_loss, draw_latents, fit_vae
+from models.vae import VaeSettings, compute_divergence, compute_loss, draw_latents, fit_vae
 
 SETTINGS = VaeSettings(steps=30, batch_size=20, learning_rate=1e-3, sigma=0.3)
 
@@ -69,7 +70,7 @@ def test_encoder_and_decoder_fit_together(name):
 
 def test_training_lowers_the_loss_and_repeats_itself(images, monkeypatch):
     losses = []
-    monkeypatch.setattr(vae, "CHECK_EVERY", 1)
+    monkeypatch.setattr(optimisation, "CHECK_EVERY", 1)
     first = fit_vae("mnist", 5, images, None, SETTINGS, rng(), lambda step, loss: losses.append(loss))
     assert len(losses) == 30 and losses[-1] < 0.7 * losses[0]
     state = torch.random.get_rng_state()

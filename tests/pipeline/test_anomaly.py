@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from models.generator import build_generator
-from pipeline.anomaly import compute_auprc, compute_minimum_auprc, score_images, split_anomaly
+from models.langevin import ChainSettings
+from pipeline.anomaly import Scoring, compute_auprc, compute_minimum_auprc, score_images, split_anomaly
 from pipeline.inference import EngineSettings, InferenceEngine
-from pipeline.langevin import ChainSettings
 
 LABELS = np.repeat(np.arange(10), 50)
 
@@ -52,8 +52,22 @@ def test_scores_are_defined_for_constant_images_and_chains_are_independent_of_th
     engine = InferenceEngine(generator, 0.3, EngineSettings())
     images = torch.zeros(6, 1, 28, 28, dtype=torch.uint8)
     images[3:] = 255
-    scores = score_images(engine, images, 5, ChainSettings(0.3, 2), seed=1, chains=3)
-    assert scores.shape == (3, 6) and scores.isfinite().all()
-    assert not torch.isclose(scores[0], scores[1]).any()  # other chains
-    fewer = score_images(engine, images[:4], 5, ChainSettings(0.3, 2), seed=1, chains=1)
-    torch.testing.assert_close(fewer[0], scores[0, :4], atol=1e-2, rtol=1e-5)
+    scoring = Scoring(ChainSettings(0.3, 2))
+    scores, others = (score_images(engine, images, 5, scoring, seed=1, draw=draw) for draw in range(2))
+    assert scores.shape == (6,) and scores.isfinite().all()
+    assert not torch.isclose(scores, others).any()
+    fewer = score_images(engine, images[:4], 5, scoring, seed=1, draw=0)
+    torch.testing.assert_close(fewer, scores[:4], atol=1e-2, rtol=1e-5)
+
+
+def test_other_scores_are_those_of_the_same_latents():
+    generator = build_generator("mnist", 5, torch.Generator().manual_seed(0)).eval()
+    engine = InferenceEngine(generator, 0.3, EngineSettings())
+    images = torch.randint(0, 256, (6, 1, 28, 28), generator=torch.Generator().manual_seed(1))
+    chain = ChainSettings(0.3, 2)
+    joint, reconstruction, laplace = (
+        score_images(engine, images.byte(), 5, Scoring(chain, score), seed=1, draw=0)
+        for score in ("joint", "reconstruction", "laplace")
+    )
+    assert (joint > reconstruction).all()  # by |z|^2 / 2
+    assert (laplace > joint).all()  # by half the log determinant of a matrix above the identity

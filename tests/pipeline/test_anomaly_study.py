@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from models.langevin import ChainSettings
 from pipeline.anomaly import split_anomaly
 from pipeline.anomaly_study import (
     ALPHAS,
@@ -16,10 +17,9 @@ from pipeline.anomaly_study import (
     study_setting,
 )
 from pipeline.inference import choose_engine
-from pipeline.langevin import ChainSettings
 from pipeline.scores import SCORES
 from pipeline.training import TrainingPlan
-from reports.anomaly_study import draw_study, render_study, to_frame
+from reports.anomaly_study import conclude, draw_study, render_study, to_frame
 
 PLAN = TrainingPlan(
     rounds=1,
@@ -69,6 +69,8 @@ def test_settings_differ_from_the_base_in_one_respect():
     halved = dataclasses.replace(base, sigma=0.15, chain=ChainSettings(step_size=0.15, steps=2))
     assert (settings[2].latent_dim, settings[2].plan) == (30, halved)
     assert (settings[3].latent_dim, settings[3].plan) == (30, dataclasses.replace(base, rounds=3))
+    assert (settings[4].share, settings[4].plan) == (0.25, dataclasses.replace(base, rounds=4))
+    assert all(setting.share == 1 for setting in settings if "quarter" not in setting.variation)
 
 
 def test_the_choice_is_made_on_the_validation_half_and_judged_on_the_test_half():
@@ -100,8 +102,20 @@ def test_a_training_is_scored_in_every_way_and_repeats_itself(monkeypatch):
 def test_the_study_reads_and_is_drawn(tmp_path):
     rows = make_rows(lambda score, half: 0.75 if (score, half) == ("laplace", "test") else 0.5)
     text = render_study(rows, "five digits")
-    assert "| mode of 500 steps, laplace | 0.750 | 0.750 | 0.750 |" in text
-    assert "| latent_dim 10 | 0.500 | 0.500 | 0.500 |" in text
+    assert "| mode of 500 steps, laplace | 0.750 | 0.750 |" in text
+    assert "| latent_dim 10 | 0.500 | 0.500 |" in text
     draw_study(tmp_path / "x.png", rows, "five digits")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     assert len(to_frame(rows)) == len(rows)
+
+
+def test_the_conclusion_says_what_moved_the_auprc():
+    rows = [
+        dataclasses.replace(row, auprc=0.5 + 0.1 * (row.alpha > 0) + 0.2 * (row.score == "laplace"))
+        for row in make_rows()
+    ]
+    text = "\n".join(conclude(rows))
+    n = len(VARIATIONS) * 2 * len(TEST_STEPS) * len(SCORES)
+    assert f"pooled: alpha 0.5 is above alpha 0 in {n} of {n} ways, by +0.100 on average" in text
+    assert "tenth: score moves the mean by 0.200: joint 0.550, reconstruction 0.550, laplace 0.750." in text
+    assert "tenth: steps moves the mean by 0.000" in text

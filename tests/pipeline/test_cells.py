@@ -7,15 +7,18 @@ import torch
 import yaml
 
 from models.classifier import build_classifier
-from pipeline import cells as module
-from pipeline.cells import CellResult, measure_cell
+from models.interface import FittedMethod
+from pipeline.cells import CellResult
 from pipeline.datasets import ImageSet
 from pipeline.extractor import extract_features
-from pipeline.grid import IGNORED_BY_TASK, list_cells, read_grid
+from pipeline.grid import list_cells, read_grid
 from pipeline.illustrations import measure_distance_to_prior
 from pipeline.memo import compute_key, digest_code, load_result, save_result
-from pipeline.methods import count_sample_gradients
 from pipeline.plan import build_plan
+from pipeline.registry import METHODS
+from pipeline.short_run import count_sample_gradients
+from pipeline.tasks import IGNORED_BY_TASK, TASKS
+from pipeline.tasks import measure_cell as measure_with
 
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": "smoke"}
@@ -34,6 +37,10 @@ def images():
 def extract():
     classifier = build_classifier(1, 10, torch.Generator().manual_seed(0)).eval()
     return lambda batch: extract_features(classifier, batch)
+
+
+def measure_cell(cell, images, extract):
+    return measure_with(cell, images, extract, METHODS[cell.method].load())
 
 
 def cell(table, method="Ours", number=0):
@@ -122,13 +129,16 @@ def test_the_budget_counts_gradients_in_z_and_in_the_weights():
 
 def test_a_memo_comes_back_whole_or_not_at_all(tmp_path):
     result = CellResult(
-        {"mse": 0.1}, {"ot_cost": [2.0, 1.0]}, {"samples": np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 2)}
+        {"mse": 0.1},
+        {"ot_cost": [2.0, 1.0]},
+        {"samples": np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 2)},
+        lacks={"mse_test": "infers no latent vectors"},
     )
     key = compute_key(cell={"s": 0.3}, data="x")
     assert load_result(tmp_path, key) is None
     save_result(tmp_path, key, result)
     found = load_result(tmp_path, key)
-    assert found.numbers == result.numbers and found.error == ""
+    assert found.numbers == result.numbers and found.error == "" and found.lacks == result.lacks
     assert found.curves == result.curves
     assert np.array_equal(found.arrays["samples"], result.arrays["samples"])
     assert key != compute_key(cell={"s": 0.31}, data="x")
@@ -143,12 +153,37 @@ def test_changed_code_is_another_digest_and_code_that_is_not_imported_is_not(tmp
     entry.write_text("from models import b")
     imported.write_text("x = 1")
     other.write_text("y = 1")
-    before = digest_code(entry, tmp_path)
+    before = digest_code([entry], tmp_path)
     other.write_text("y = 2")
-    assert digest_code(entry, tmp_path) == before
+    assert digest_code([entry], tmp_path) == before
     imported.write_text("x = 2")
-    assert digest_code(entry, tmp_path) != before
+    assert digest_code([entry], tmp_path) != before
 
 
-def test_every_task_of_the_grid_can_be_measured():
-    assert set(IGNORED_BY_TASK) == set(module.MEASURES)
+def test_a_method_that_another_imports_is_no_part_of_its_code():
+    entry = ROOT / "pipeline" / "cells.py"
+    files = {METHODS[method].find_file(ROOT) for method in ("VAE", "Ours")}
+    assert all(file.is_file() for file in files)
+    digests = {digest_code([entry], ROOT), *(digest_code([entry, file], ROOT) for file in files)}
+    assert len(digests) == 2  # the short run's code is part of every cell's, the VAE's of its own alone
+
+
+def test_what_is_left_out_of_a_memos_key_is_said_for_every_task():
+    assert set(IGNORED_BY_TASK) == set(TASKS)
+
+
+class Still(FittedMethod):
+    """Draws one grey image over and over, and can do nothing else."""
+
+    def sample(self, n):
+        return torch.linspace(0, 1, n).view(-1, 1, 1, 1).expand(n, 1, 28, 28)
+
+
+def test_what_a_method_lacks_is_said_beside_what_it_has(images, extract):
+    found = measure_with(cell("table2"), images, extract, lambda request: Still())
+    assert not found.error and found.numbers["frechet_distance"] > 0
+    assert found.lacks == dict.fromkeys(("mse_train", "mse_test"), "infers no latent vectors")
+    assert found.arrays["samples"].shape == (64, 1, 28, 28) and "reconstructions" not in found.arrays
+    assert measure_with(cell("table3"), images, extract, lambda request: Still()).error == (
+        "Lacking: scores no images"
+    )

@@ -7,16 +7,17 @@ import yaml
 from pipeline.files import ParamError
 from pipeline.grid import (
     PAPER_STUDIES,
-    STUDIES,
-    check_methods,
+    check_grid,
+    check_study,
     choose_dataset,
     describe,
-    fingerprint,
     list_cells,
     list_methods,
     read_grid,
 )
-from pipeline.methods import METHODS
+from pipeline.memo import fingerprint
+from pipeline.registry import METHODS
+from pipeline.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -36,7 +37,7 @@ def test_the_tables_have_the_papers_rows_and_columns():
     assert [cell.params.s for cell in cells("table5")] == [0.03, 0.15, 0.3, 0.6]
     assert [cell.params.profile_settings.train.K for cell in cells("table6")] == [30, 50, 100]
     assert [cell.params.profile_settings.train.L2 for cell in cells("table7")] == [1, 2, 3]
-    for method in METHODS:
+    for method in GRID["methods"]:
         masks = [cell.params.mask for cell in cells("table8", method)]
         assert [mask.size for mask in masks[:7]] == [15, 20, 25, 30, 35, 40, 45]
         assert [mask.share for mask in masks[7:]] == [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9]
@@ -51,10 +52,10 @@ def test_every_cell_of_every_profile_has_valid_parameters(profile):
     places = [
         (study, method, cell.place)
         for study in PAPER_STUDIES
-        for method in METHODS
+        for method in GRID["methods"]
         for cell in cells(study, method, profile=profile)
     ]
-    assert len(places) == len(set(places)) == 89 + 2 * len(METHODS) + 6
+    assert len(places) == len(set(places)) == 89 + 2 * len(GRID["methods"]) + 6
     scale = GRID["scales"][profile].get("mnist5k", {}).get("prepare", {}).get("n_train")
     assert cells("table6", profile=profile)[0].params.profile_settings.prepare.n_train == scale
 
@@ -95,7 +96,12 @@ def test_a_study_wins_over_its_data_set_in_the_scales():
 
 
 def test_whatever_changes_a_cells_numbers_changes_its_fingerprint():
-    prints = [fingerprint(cell) for study in STUDIES for method in METHODS for cell in cells(study, method)]
+    prints = [
+        fingerprint(cell)
+        for study in GRID["studies"]
+        for method in GRID["methods"]
+        for cell in cells(study, method)
+    ]
     # The sweeps of s, L2 and alpha pass through table 2's own setting, table 4 through its latent dimension:
     # those cells are the same training.
     assert sum(one in prints[:number] for number, one in enumerate(prints)) == 4
@@ -125,7 +131,6 @@ def test_values_in_words():
     ("change", "message"),
     [
         (lambda grid: grid.pop("scales"), "expected the keys methods, datasets, studies, scales"),
-        (lambda grid: grid["studies"].update(table9={}), "studies.table9: unknown"),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path, change, message):
@@ -137,10 +142,28 @@ def test_a_wrong_file_is_one_line(tmp_path, change, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_method_that_nobody_wrote_is_refused():
-    with pytest.raises(ParamError, match="methods: found 'GAN', expected one of VAE, ABP, Ours"):
-        check_methods({**GRID, "methods": ["VAE", "GAN"]}, METHODS)
-    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == list(METHODS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda grid: grid["methods"].append("GUN"), "methods: found 'GUN', expected one of VAE, 2sVAE, "),
+        (lambda grid: grid["studies"]["table4"].update(only="GUN"), r"studies\.table4\.only: found 'GUN'"),
+        (lambda grid: grid["studies"]["table4"].update(task="x"), r"studies\.table4\.task: found 'x'"),
+    ],
+)
+def test_methods_and_tasks_that_nobody_wrote_are_refused(change, message):
+    check_grid(GRID, METHODS, TASKS)
+    grid = copy.deepcopy(GRID)
+    change(grid)
+    with pytest.raises(ParamError, match=message):
+        check_grid(grid, METHODS, TASKS)
+
+
+def test_a_study_has_all_methods_or_those_that_it_is_about():
+    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == GRID["methods"]
+    assert list_methods("fashion", GRID) == ["VAE", "ABP", "Ours"]
+    assert [len(cells("fashion", method)) for method in ("VAE", "Ours")] == [1, 1]
+    with pytest.raises(ParamError, match="no study 'table9', expected one of table2, "):
+        check_study(GRID, "table9")
 
 
 def test_a_wrong_axis_or_value_names_the_table_and_key():

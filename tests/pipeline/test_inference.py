@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from models.generator import build_generator
+from models.langevin import ChainSettings, compute_energy
+from models.noise import Stream, draw_normal
 from pipeline.inference import EngineSettings, InferenceEngine, NoiseAddress, choose_engine
-from pipeline.langevin import ChainSettings, compute_energy
-from pipeline.noise import Stream, draw_normal
 
 CHAIN = ChainSettings(0.3, 3)
 ADDRESS = NoiseAddress(1, Stream.TEST_CHAIN, 0)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from models.generator import build_generator
+from models.langevin import ChainSettings
 from pipeline.checkpoints import compute_training_key, load_model, resume_training, save_model, save_training
 from pipeline.inference import EngineSettings
-from pipeline.langevin import ChainSettings
 from pipeline.training import DivergenceError, TrainingPlan, start_training, train
 
 N, DIM = 60, 5

@@ -66,7 +66,15 @@ def make_cell(study, method, axes, **changes):
     numbers = dict.fromkeys(NUMBERS.split(), 0.5)
     curves = {key: [2.0, 1.0] for key in ("ot_cost", "mse_after", "frechet_distance")}
     found = {"study": study, "method": method, "axes": axes, "arrays": arrays, "numbers": numbers}
-    return found | {"curves": curves, "dataset": "mnist5k", "alpha": 0.5, "seed": 1, "error": "", **changes}
+    return found | {
+        "curves": curves,
+        "dataset": "mnist5k",
+        "alpha": 0.5,
+        "seed": 1,
+        "error": "",
+        "lacks": {},
+        **changes,
+    }
 
 
 AXES = {
@@ -80,6 +88,7 @@ AXES = {
     "figure3": [{"space": {"dataset": "mnist", "classes": [0, 1], "latent_dim": d}} for d in (2, 3)],
     "figure8": [{"alpha": 0.5}, {"alpha": 1}],
     "solvers": [{"alpha": 0.5, "solver": solver, "seed": 1} for solver in ("bsp", "dual")],
+    "fashion": [{}],
 }
 
 

@@ -42,7 +42,7 @@ def count_measured(monkeypatch, result):
     """Replace the measuring; returns the list of cells that were measured."""
     measured = []
 
-    def measure(cell, images, extract):
+    def measure(cell, images, extract, fit):
         measured.append(cell.place)
         return result(cell)
 

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from pipeline.langevin import ChainSettings, compute_energy, langevin_step
-from pipeline.noise import Stream, draw_normal
+from models.langevin import ChainSettings, compute_energy, langevin_step
+from models.noise import Stream, draw_normal
 
 SIGMA = 0.5
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pipeline.noise import Stream, draw_normal, philox
+from models.noise import Stream, draw_normal, philox
 
 
 @pytest.mark.parametrize(

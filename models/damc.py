@@ -1,0 +1,184 @@
+"""Diffusion-amortised MCMC: chains begin where a diffusion model of earlier chains' ends begins them.
+
+Yu, Zhu, Xie, Ma, Gao, Zhu and Wu, *Learning Energy-Based Prior Model with Diffusion-Amortized MCMC* (NeurIPS
+2023), Algorithm 1, on top of LEBM (`models.lebm`). A denoiser q(z|I), q(z) where I is left out, starts the
+posterior's and the prior's chains. Their ends z train it: with z_t = sqrt(a_t) z + sqrt(1 - a_t) e it
+descends
+
+    |e - e_hat(z_t, t, I)|^2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from models.autoencoder import measure_residual
+from models.chains import ChainInference, lower, run_chains, run_prior_chains
+from models.encoder import Encoder, build_encoder
+from models.generator import Generator, build_generator, build_network
+from models.interface import FitRequest, count_weights
+from models.lebm import (
+    BETAS,
+    PRIOR_RATE,
+    PRIOR_STEP_SIZE,
+    PRIOR_STEPS,
+    STEP_PER_SIGMA,
+    LatentEnergy,
+    contrast,
+)
+from models.noise import Stream, draw_normal
+from models.optimisation import check_loss, shuffle
+
+POSTERIOR_STEPS = 10  # half of LEBM's here: chains that begin near their end need fewer
+DIFFUSION_STEPS = 50
+FIRST_BETA, LAST_BETA = 1e-3, 0.2
+FREE_SHARE = 0.2  # of a minibatch whose image is left out, for q(z)
+WIDTH, TIME_DIM = 256, 32
+COST = POSTERIOR_STEPS + 2  # the generator's gradient and the encoder's; the denoiser is small
+CHECK_EVERY = 20
+CHUNK = 500
+
+
+class Denoiser(nn.Module):
+    """e_hat(z_t, t, c): (B, d), a step's number, (B, 2 d) features of the image, zeros for none -> (B, d)."""
+
+    def __init__(self, d: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(3 * d + TIME_DIM, WIDTH),
+            nn.GELU(),
+            nn.Linear(WIDTH, WIDTH),
+            nn.GELU(),
+            nn.Linear(WIDTH, d),
+        )
+
+    def forward(self, z: Tensor, time: Tensor, features: Tensor) -> Tensor:
+        frequencies = torch.exp(
+            -torch.arange(TIME_DIM // 2, device=z.device) * math.log(1e3) / (TIME_DIM // 2)
+        )
+        angles = time[:, None] * frequencies
+        return self.layers(torch.cat([z, features, angles.sin(), angles.cos()], 1))
+
+
+def make_schedule(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Noise variances beta_t and the shares a_t of signal left after t steps, (T,) each."""
+    betas = torch.linspace(FIRST_BETA, LAST_BETA, DIFFUSION_STEPS, device=device)
+    return betas, (1 - betas).cumprod(0)
+
+
+@torch.no_grad()
+def denoise(denoiser: Denoiser, noise: Tensor, features: Tensor) -> Tensor:
+    """Draw z from the diffusion model: ``noise`` (T + 1, B, d) standard normal -> (B, d).
+
+    Ho, Jain and Abbeel, *Denoising Diffusion Probabilistic Models* (2020), Algorithm 2.
+    """
+    betas, shares = make_schedule(noise.device)
+    z = noise[-1]
+    for t in reversed(range(DIFFUSION_STEPS)):
+        time = torch.full((len(z),), float(t), device=z.device)
+        guess = denoiser(z, time, features)
+        z = (z - betas[t] / (1 - shares[t]).sqrt() * guess) / (1 - betas[t]).sqrt()
+        if t:
+            z = z + betas[t].sqrt() * noise[t]
+    return z
+
+
+def compute_denoising_loss(
+    denoiser: Denoiser, z: Tensor, features: Tensor, time: Tensor, noise: Tensor
+) -> Tensor:
+    """The loss of the module's docstring, a mean over samples and dimensions: z, noise (B, d), time (B,)."""
+    _, shares = make_schedule(z.device)
+    share = shares[time][:, None]
+    noisy = share.sqrt() * z + (1 - share).sqrt() * noise
+    return (noise - denoiser(noisy, time.float(), features)).square().mean()
+
+
+class AmortisedChains(ChainInference):
+    """LEBM whose chains begin at the denoiser's draws."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        energy: LatentEnergy,
+        encoder: Encoder,
+        denoiser: Denoiser,
+        request: FitRequest,
+    ):
+        step_size = STEP_PER_SIGMA * request.sigma
+        super().__init__(generator, request.latent_dim, request, step_size, None, energy.eval())
+        self._energy, self._encoder, self._denoiser = energy, encoder.eval(), denoiser.eval()
+
+    @torch.no_grad()
+    def draw_start(self, images: Tensor, visible: Tensor | None, indices: Tensor, draw: int) -> Tensor:
+        noise = draw_normal(self.seed, Stream.TEST_INIT, indices, draw, DIFFUSION_STEPS + 1, self._dim)
+        return denoise(self._denoiser, noise, torch.cat(self._encoder(images, visible), 1))
+
+    @torch.no_grad()
+    def draw_prior(self, n: int) -> Tensor:
+        indices = torch.arange(n, device=self._device)
+        noise, chain_noise = (
+            draw_normal(self.seed, Stream.GENERATION, indices, draw, steps, self._dim)
+            for draw, steps in ((0, DIFFUSION_STEPS + 1), (1, PRIOR_STEPS))
+        )
+        start = denoise(self._denoiser, noise, noise.new_zeros(n, 2 * self._dim))
+        return run_prior_chains(start, chain_noise, PRIOR_STEP_SIZE, self._energy)
+
+    def count_parameters(self) -> int:
+        return super().count_parameters() + count_weights(self._energy, self._encoder, self._denoiser)
+
+
+def fit(request: FitRequest) -> AmortisedChains:
+    """Train energy, generator and denoiser on each minibatch."""
+    rng = request.make_rng()
+    d, device = request.latent_dim, request.device
+    generator = build_generator(request.architecture, d, rng).to(device)
+    energy = build_network(lambda: LatentEnergy(d), rng).to(device)
+    encoder = build_encoder(generator.architecture, d, rng).to(device)
+    denoiser = build_network(lambda: Denoiser(d), rng).to(device)
+    rate = request.learning_rate
+    optimiser = torch.optim.Adam(generator.parameters(), lr=rate, betas=BETAS, fused=True)
+    prior_optimiser = torch.optim.Adam(energy.parameters(), lr=PRIOR_RATE * rate, betas=BETAS, fused=True)
+    weights = [*denoiser.parameters(), *encoder.parameters()]
+    amortiser = torch.optim.Adam(weights, lr=rate, fused=True)
+    network, dtype = lower(generator, request.precision)
+    step_size = STEP_PER_SIGMA * request.sigma
+    batches = shuffle(len(request.images), request.minibatch, rng, device)
+    steps = request.count_steps(COST)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=rng).to(device)
+
+    for step in range(1, steps + 1):
+        rows = next(batches)
+        n = len(rows)
+        images, visible = request.load(rows)
+        with request.autocast():
+            features = torch.cat(encoder(images, visible), 1)
+        network.refresh()
+        with torch.no_grad():
+            start = denoise(denoiser, draw(DIFFUSION_STEPS + 1, n, d), features)
+            noise = draw(POSTERIOR_STEPS, n, d)
+            z = run_chains(network, start, images, visible, noise, step_size, request.sigma, energy, dtype)
+            start = denoise(denoiser, draw(DIFFUSION_STEPS + 1, n, d), torch.zeros_like(features))
+            prior = run_prior_chains(start, draw(PRIOR_STEPS, n, d), PRIOR_STEP_SIZE, energy)
+        prior_optimiser.zero_grad(set_to_none=True)
+        contrast(energy, z, prior).backward()
+        prior_optimiser.step()
+        is_free = torch.rand(n, 1, generator=rng).to(device) < FREE_SHARE
+        time = torch.randint(DIFFUSION_STEPS, (n,), generator=rng).to(device)
+        seen = features * ~is_free
+        amortiser.zero_grad(set_to_none=True)
+        compute_denoising_loss(denoiser, z, seen, time, draw(n, d)).backward()
+        amortiser.step()
+        with request.autocast():
+            generated = generator(z)
+        loss = measure_residual(generated, images, visible).mean() / (2 * request.sigma**2)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        if step % CHECK_EVERY == 0 or step == steps:
+            check_loss("DAMC", step, loss)
+    return AmortisedChains(generator, energy, encoder, denoiser, request)

@@ -1,0 +1,95 @@
+"""What a method is given to train on and what it offers afterwards: the interface of the tables' rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+class Lacking(ValueError):
+    """Something that a method does not offer; its cell in a table says so."""
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What every method is given: data, generator, and what makes the comparison fair.
+
+    ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W) uint8, 1 where the pixel is seen, or None;
+    ``sigma``: standard deviation of p(I|z), images in [0, 1]; ``budget``: gradients of one sample's energy
+    or loss, in z and in the weights together, that training may take.
+    """
+
+    architecture: str
+    latent_dim: int
+    images: Tensor
+    visible: Tensor | None
+    sigma: float
+    seed: int
+    budget: int
+    minibatch: int
+    learning_rate: float
+    precision: torch.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where training runs: where the images are."""
+        return self.images.device
+
+    def count_steps(self, cost: float) -> int:
+        """How many minibatch steps the budget pays where a step costs ``cost`` gradients a sample."""
+        return math.ceil(self.budget / cost / self.minibatch)
+
+    def make_rng(self) -> torch.Generator:
+        """The generator that all of a method's training draws from."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def load(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Training images (B, C, H, W) in [0, 1], and what is visible of them."""
+        return self.images[rows].float() / 255, None if self.visible is None else self.visible[rows]
+
+    def autocast(self) -> torch.autocast:
+        """The request's precision, for networks whose gradients are of first order."""
+        return torch.autocast(self.device.type, self.precision, self.precision != torch.float32)
+
+
+class FittedMethod:
+    """A trained method: images go in as uint8 and come out as float32 in [0, 1].
+
+    What a method does not override it lacks.
+    """
+
+    def sample(self, n: int) -> Tensor:
+        """Images of ``n`` draws from the model: (n, C, H, W)."""
+        raise Lacking("draws no images")
+
+    def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
+        """A latent vector for each new image (B, d); ``draw`` numbers independent attempts."""
+        raise Lacking("infers no latent vectors")
+
+    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
+        """A latent vector for each training image, from what training left: (N, d)."""
+        return self.infer(images, visible, steps, 0)
+
+    def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
+        """A draw of z for each training image, whose marginal is the aggregated posterior: (N, d)."""
+        raise Lacking("draws no posterior")
+
+    def generate(self, z: Tensor) -> Tensor:
+        """g(z): (B, C, H, W)."""
+        raise Lacking("has no generator")
+
+    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
+        """How anomalous each image is, larger is more: (B,)."""
+        raise Lacking("scores no images")
+
+    def count_parameters(self) -> int:
+        """Trained weights, those of inference included, latent vectors of training images not."""
+        raise NotImplementedError
+
+
+def count_weights(*networks: nn.Module) -> int:
+    """Weights of networks, together."""
+    return sum(weight.numel() for network in networks for weight in network.parameters())

@@ -1,0 +1,45 @@
+"""What a study can measure of a method, by the name of its task in tables.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.cells import (
+    CellResult,
+    Extract,
+    Fit,
+    measure_complete,
+    measure_latent,
+    measure_normal,
+    measure_occluded,
+)
+from pipeline.datasets import ImageSet
+from pipeline.grid import Cell
+from pipeline.leaderboard import measure_all
+from pipeline.training import DivergenceError
+
+TASKS: dict[str, Callable[[Cell, ImageSet, Extract, Fit], CellResult]] = {
+    "complete": measure_complete,
+    "normal": measure_normal,
+    "occluded": measure_occluded,
+    "latent": measure_latent,
+    "all": measure_all,
+}
+# Parameters that do not reach what a task measures, so that changing one leaves its cells as they are.
+IGNORED_BY_TASK = {
+    "complete": ("anomaly", "mask", "profile_settings.evaluate.anomaly_steps"),
+    "normal": ("mask", "fid"),
+    "occluded": ("anomaly", "fid"),
+    "latent": ("anomaly", "mask", "fid", "profile_settings.evaluate"),
+    "all": (),
+}
+
+
+def measure_cell(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
+    """Fit the cell's method and measure what its task is about; failures become the result's ``error``."""
+    try:
+        return TASKS[cell.task](cell, images, extract, fit)
+    except DivergenceError as error:
+        return CellResult(error=f"diverged: {error}")
+    except (ValueError, ArithmeticError, RuntimeError) as error:  # one cell never breaks a table
+        return CellResult(error=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")

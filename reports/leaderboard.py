@@ -1,0 +1,107 @@
+"""The leaderboard: a line a method over all that is measured of it, and quality against cost as a picture."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reports.figures import OURS, REFERENCE, save_figure
+from reports.paper_tables import name_dataset
+from reports.study_cells import Cell
+
+COLUMNS = {
+    "mse_test": "MSE, test",
+    "frechet_distance": "Frechet distance",
+    "tenth_mean": "AUPRC, tenth",
+    "pooled_mean": "AUPRC, pooled",
+    "absolute_error": "recovery, mean absolute error",
+    "parameters": "parameters",
+    "training_seconds": "training, s",
+    "sample_gradients": "sample-gradients",
+    "score_seconds": "scoring 1,000 images, s",
+}
+QUALITIES = {  # with the better side
+    "mse_test": "lower",
+    "frechet_distance": "lower",
+    "pooled_mean": "higher",
+    "absolute_error": "lower",
+}
+
+
+def tabulate(cells: Sequence[Cell]) -> pd.DataFrame:
+    """A row a method, in the cells' order: mean and std over seeds of each column, seeds, what failed."""
+    rows = []
+    for method in dict.fromkeys(cell["method"] for cell in cells):
+        here = [cell for cell in cells if cell["method"] == method]
+        row: dict[str, object] = {"method": method, "seeds": sum(not cell["error"] for cell in here)}
+        for key in COLUMNS:
+            values = [cell["numbers"][key] for cell in here if key in cell["numbers"]]
+            row[key] = statistics.fmean(values) if values else math.nan
+            row[f"{key}_std"] = statistics.stdev(values) if len(values) > 1 else math.nan
+        lacks = dict.fromkeys(reason for cell in here for reason in cell["lacks"].values())
+        row["lacks"] = "; ".join(lacks)
+        row["failed"] = "; ".join(dict.fromkeys(cell["error"] for cell in here if cell["error"]))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
+    """The leaderboard in Markdown; the best value of each quality is bold."""
+    measured = [cell for cell in cells if not cell["error"]]
+    n = measured[0]["numbers"]["n"] if measured else 0
+    where = name_dataset(measured[0]["dataset"]) if measured else "nothing measured"
+    lines = [
+        "### Leaderboard",
+        "",
+        f"Profile {profile}, {where}, {n:.0f} training images, mean ± standard deviation over seeds. Every "
+        "method has the same data, generator, minibatch and number of sample-gradients. An empty cell: the "
+        "method lacks it.",
+        "",
+        "| method | seeds | " + " | ".join(COLUMNS.values()) + " |",
+        "|" + "---|" * (len(COLUMNS) + 2),
+    ]
+    best = {key: frame[key].min() if side == "lower" else frame[key].max() for key, side in QUALITIES.items()}
+    for row in frame.to_dict("records"):
+        texts = []
+        for key in COLUMNS:
+            text = _format(row[key], row[f"{key}_std"])
+            texts.append(f"**{text}**" if text and row[key] == best.get(key) else text)
+        lines.append(f"| {row['method']} | {row['seeds']} | " + " | ".join(texts) + " |")
+    notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
+    notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]
+    return "\n".join([*lines, "", *notes, ""])
+
+
+def _format(mean: float, std: float) -> str:
+    if math.isnan(mean):
+        return ""
+    text = f"{mean:,.0f}" if mean >= 1000 else f"{mean:.3g}"
+    return text if math.isnan(std) or std == 0 else f"{text} ± {std:.1g}"
+
+
+def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
+    """Training seconds against each quality, a point a method, ours in colour."""
+    figure = Figure(figsize=(13, 9), layout="constrained")
+    for axis, (key, side) in zip(figure.subplots(2, 2).flat, QUALITIES.items(), strict=True):
+        for row in frame.to_dict("records"):
+            if math.isnan(row[key]):
+                continue
+            colour = OURS if str(row["method"]).startswith("Ours") else REFERENCE
+            spread = None if math.isnan(row[f"{key}_std"]) else row[f"{key}_std"]
+            axis.errorbar(row["training_seconds"], row[key], spread, fmt="o", color=colour)
+            axis.annotate(
+                row["method"],
+                (row["training_seconds"], row[key]),
+                xytext=(4, 3),
+                textcoords="offset points",
+                fontsize=8,
+            )
+        axis.set(xscale="log", xlabel="training, s", ylabel=f"{COLUMNS[key]} ({side} is better)")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("Quality against cost", fontsize=12)
+    save_figure(figure, path)

@@ -1,0 +1,96 @@
+"""What every rival promises: it trains, names what it lacks, repeats itself, draws from its own generator."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.interface import FittedMethod, Lacking
+from pipeline.registry import METHODS
+
+ROOT = Path(__file__).parents[2]
+RIVALS = sorted(name for name, method in METHODS.items() if method.module.startswith("models."))
+WITHOUT_RECONSTRUCTION = {"RealNVP", "GLOW", "DCGAN", "WGAN-GP", "MEG"}
+WITHOUT_SCORE = {"DCGAN", "WGAN-GP"}
+COMPLETE_ONLY = {"RealNVP", "GLOW", "DCGAN", "WGAN-GP", "MEG", "ALI", "BiGAN-sigma", "EBM-VAE", "iWGAN"}
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_trains_and_does_what_it_does_not_lack(name, make_request, smooth_images):
+    before = torch.random.get_rng_state()
+    fitted = METHODS[name].load()(make_request())
+    samples = fitted.sample(7)
+    assert samples.shape == (7, 1, 28, 28) and samples.dtype == torch.float32
+    assert 0 <= samples.min() and samples.max() <= 1
+    assert fitted.count_parameters() > 1000
+    if name in WITHOUT_RECONSTRUCTION:
+        with pytest.raises(Lacking, match="infers no latent vectors"):
+            fitted.infer(smooth_images[:6], None, 3, 0)
+    else:
+        latents = fitted.infer(smooth_images[:6], None, 3, 0)
+        assert latents.isfinite().all()
+        assert fitted.generate(latents).shape == (6, 1, 28, 28)
+        assert fitted.infer_training(smooth_images, None, 3).shape == (40, latents.shape[1])
+        assert fitted.draw_posterior(smooth_images, 3).shape == (40, latents.shape[1])
+    if name in WITHOUT_SCORE:
+        with pytest.raises(Lacking, match="scores no images"):
+            fitted.score(smooth_images[:6], 3, 0)
+    else:
+        scores = fitted.score(smooth_images[:6], 3, 0)
+        assert scores.shape == (6,) and scores.isfinite().all()
+    again = METHODS[name].load()(make_request())
+    assert torch.equal(again.sample(7), samples)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", sorted(set(RIVALS) - COMPLETE_ONLY))
+def test_training_on_occluded_images_never_looks_at_hidden_pixels(name, make_request, smooth_images):
+    visible = torch.ones(40, 1, 28, 28, dtype=torch.uint8)
+    visible[:, :, 8:20, 8:20] = 0
+    inverted = torch.where(visible.bool(), smooth_images, 255 - smooth_images)
+    one, other = (
+        METHODS[name].load()(make_request(images=images, visible=visible, budget=200))
+        for images in (smooth_images, inverted)
+    )
+    latents, others = (
+        fitted.infer_training(images, visible, 2)
+        for fitted, images in ((one, smooth_images), (other, inverted))
+    )
+    torch.testing.assert_close(one.generate(latents), other.generate(others), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(COMPLETE_ONLY))
+def test_a_rival_that_needs_complete_images_says_so(name, make_request):
+    visible = torch.ones(40, 1, 28, 28, dtype=torch.uint8)
+    with pytest.raises(Lacking, match="complete images only"):
+        METHODS[name].load()(make_request(visible=visible))
+
+
+def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
+    for name in ("RAE", "2sVAE", "WAE-MMD", "GLO", "PGD"):
+        errors = []
+        for budget in (200, 12_000):
+            fitted = METHODS[name].load()(make_request(budget=budget))
+            generated = fitted.generate(fitted.infer_training(smooth_images, None, 5))
+            errors.append((generated - smooth_images.float() / 255).square().mean().item())
+        assert errors[1] < 0.7 * errors[0], name
+
+
+def test_every_method_names_a_source_and_a_module_that_is_there():
+    for name, method in METHODS.items():
+        assert method.find_file(ROOT).is_file(), name
+        assert any(letter.isdigit() for letter in method.source), name  # a year
+        assert callable(method.load())
+
+
+def test_an_interface_without_anything_lacks_everything(smooth_images):
+    nothing = FittedMethod()
+    for attempt in (
+        lambda: nothing.sample(1),
+        lambda: nothing.infer_training(smooth_images, None, 1),
+        lambda: nothing.draw_posterior(smooth_images, 1),
+        lambda: nothing.generate(torch.zeros(1, 2)),
+        lambda: nothing.score(smooth_images, 1, 0),
+    ):
+        with pytest.raises(Lacking):
+            attempt()
