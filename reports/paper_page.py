@@ -67,9 +67,14 @@ def tabulate_architectures(published: dict[str, Any]) -> ResultTable:
 
 
 def render_paper(
-    params: Params, cells: Cells, published: dict[str, Any], table1: str, verdicts: Sequence[Verdict]
+    params: Params,
+    cells: Cells,
+    published: dict[str, Any],
+    table1: str,
+    verdicts: Sequence[Verdict],
+    anomaly_study: str = "",
 ) -> str:
-    """Render the page; it holds nothing but the cells' own numbers and the paper's."""
+    """Render the page; it holds nothing but the cells' own numbers, the paper's, and the anomaly study's."""
     parts = [
         "# Section 7 of the paper, with our numbers",
         "",
@@ -85,6 +90,8 @@ def render_paper(
         for study in studies:
             parts.append(render_study(study, cells[study], published))
     parts.append(render_claims(verdicts))
+    if anomaly_study:
+        parts += [anomaly_study, "![AUPRC by test steps](figures/anomaly_study.png)", ""]
     return "\n".join(parts)
 
 

@@ -17,6 +17,9 @@ from reports.tables import render_markdown, write_table
 
 TABLES = Path("reports/tables")
 PAGE = Path("reports/README.md")
+STUDY = (
+    TABLES / "anomaly_study.md"
+)  # of benchmarks/dvc.yaml: no dependency, it would be trained with the tables
 
 
 def paper(params: Params, tracker: object) -> dict[str, Any]:
@@ -27,7 +30,8 @@ def paper(params: Params, tracker: object) -> dict[str, Any]:
     write_table(table1, TABLES)
     verdicts = judge_claims(cells)
     write_text(TABLES / "claims.md", render_claims(verdicts))
-    write_text(PAGE, render_paper(params, cells, published, render_markdown(table1), verdicts))
+    study = STUDY.read_text(encoding="utf-8") if STUDY.exists() else ""
+    write_text(PAGE, render_paper(params, cells, published, render_markdown(table1), verdicts, study))
     outcomes = [verdict.holds for verdict in verdicts]
     return {
         "claims": len(outcomes),

@@ -119,3 +119,6 @@ def test_the_conclusion_says_what_moved_the_auprc():
     assert f"pooled: alpha 0.5 is above alpha 0 in {n} of {n} ways, by +0.100 on average" in text
     assert "tenth: score moves the mean by 0.200: joint 0.550, reconstruction 0.550, laplace 0.750." in text
     assert "tenth: steps moves the mean by 0.000" in text
+    assert (
+        "is a draw of 20 steps scored by laplace, 0.750; of those scored by the joint energy a draw" in text
+    )

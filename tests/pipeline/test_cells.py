@@ -13,6 +13,7 @@ from pipeline.datasets import ImageSet
 from pipeline.extractor import extract_features
 from pipeline.grid import list_cells, read_grid
 from pipeline.illustrations import measure_distance_to_prior
+from pipeline.leaderboard import KEPT
 from pipeline.memo import compute_key, digest_code, load_result, save_result
 from pipeline.plan import build_plan
 from pipeline.registry import METHODS
@@ -187,3 +188,55 @@ def test_what_a_method_lacks_is_said_beside_what_it_has(images, extract):
     assert measure_with(cell("table3"), images, extract, lambda request: Still()).error == (
         "Lacking: scores no images"
     )
+
+
+class Blurred(Still):
+    """Can do everything, badly."""
+
+    def infer(self, images, visible, steps, draw):
+        return images.float().flatten(1)[:, :4] / 255
+
+    def generate(self, z):
+        return z.mean(1).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).clamp(0, 1)
+
+    def score(self, images, steps, draw):
+        return images.float().mean((1, 2, 3))
+
+    def count_parameters(self):
+        return 7
+
+
+def test_the_leaderboard_measures_every_task_and_the_cost(images, extract):
+    requests = []
+
+    def fit(request):
+        requests.append(request)
+        return Blurred()
+
+    found = measure_with(cell("leaderboard"), images, extract, fit)
+    assert not found.error and not found.lacks
+    kept = {key for keys in KEPT.values() for key in keys}
+    assert kept | {"training_seconds", "sample_gradients", "parameters", "score_seconds"} == set(
+        found.numbers
+    )
+    assert found.numbers["parameters"] == 7
+    assert (
+        found.numbers["sample_gradients"]
+        == requests[0].budget
+        == count_sample_gradients(requests[0].plan, 80)
+    )
+    complete, normal, occluded = requests
+    assert len(complete.images) == 80 and complete.visible is None
+    assert len(normal.images) == 86  # 80 % of the 108 that are not the held-out digit
+    assert occluded.visible is not None and (occluded.visible == 0).any()
+
+
+def test_the_leaderboard_says_what_a_method_lacks(images, extract):
+    class Silent(Still):
+        def count_parameters(self):
+            return 1
+
+    found = measure_with(cell("leaderboard"), images, extract, lambda request: Silent())
+    assert found.numbers["frechet_distance"] > 0 and "training_seconds" in found.numbers
+    assert found.lacks["tenth_mean"] == "scores no images"
+    assert found.lacks["mse_test"] == found.lacks["absolute_error"] == "infers no latent vectors"
