@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-from-lock
 IN_VENV := . $(VENV)/bin/activate &&
 PORT ?= 5000
 
-.PHONY: repro main test ui install lock
+.PHONY: repro main test test-faults ui install lock
 
 repro: $(STAMP)  ## regenerate every table, picture and MLflow run
 	$(IN_VENV) dvc repro
@@ -16,6 +16,9 @@ main: $(STAMP)  ## the pipeline's own run alone, without the paper's tables
 
 test: $(STAMP)  ## the tests, without those marked slow
 	$(IN_VENV) python -m pytest
+
+test-faults: $(STAMP)  ## kill trainings and queue workers, break the tracker and the disk; minutes
+	$(IN_VENV) python -m pytest -m "faults or not slow" tests/faults tests/pipeline/test_tracking.py
 
 ui: $(STAMP)  ## browse the runs on http://127.0.0.1:$(PORT)
 	$(IN_VENV) python -m pipeline.tracking ui --port $(PORT)

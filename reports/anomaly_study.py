@@ -96,8 +96,8 @@ def describe_best_test(protocol: str, rows: Sequence[StudyRow]) -> str:
     joint = max((way for way in means if way[2] == "joint"), key=lambda way: means[way])
     return (
         f"{protocol}: averaged over all trainings, the best way of testing on the validation half is a "
-        f"{best[0]} of {best[1]} steps scored by {best[2]}, {means[best]:.3f}; of those scored by the joint energy a "
-        f"{joint[0]} of {joint[1]} steps, {means[joint]:.3f}."
+        f"{best[0]} of {best[1]} steps scored by {best[2]}, {means[best]:.3f}; of those scored by the joint "
+        f"energy a {joint[0]} of {joint[1]} steps, {means[joint]:.3f}."
     )
 
 

@@ -139,6 +139,14 @@ def test_no_output_is_a_folder_with_code_and_none_has_two_owners():
         assert output not in PACKAGES
 
 
+def test_nothing_of_the_tables_waits_for_a_benchmark():
+    """DVC would run a benchmark's stage whose output lies in a folder that a table depends on."""
+    outputs = [output for stage in BENCHMARKS for output in list_outputs(f"benchmarks/{stage}")]
+    for stage in DAG:
+        for dep in DAG[stage]["deps"]:
+            assert not [out for out in outputs if f"{out}/".startswith(f"{dep}/")], f"{stage}: {dep}"
+
+
 def test_every_stage_but_publish_leaves_numbers_and_all_that_show_something_a_picture():
     without = {"report", "paper", "cells", "sweep"}  # pages, and cells, whose pictures their study draws
     for stage in set(STAGES) - {"publish"}:

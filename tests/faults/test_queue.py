@@ -1,0 +1,126 @@
+"""A crowded queue: twelve experiments, two workers, one training killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+pytestmark = pytest.mark.faults
+
+ROOT = Path(__file__).parents[2]
+SEEDS = range(1, 13)
+PATIENCE = 900  # seconds for all of them
+STATUSES = ("Success", "Failed", "Running", "Queued")
+
+
+def call(folder, *command):
+    foreign = ("DVC_", "MLFLOW_", "GIT_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=kept | {"PATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The tracked files at profile smoke, committed, without a tracking database."""
+    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    params = tmp_path / "params.yaml"
+    params.write_text(params.read_text().replace("profile: embedded", "profile: smoke", 1))
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "start")):
+        call(tmp_path, *git, *command)
+    return tmp_path
+
+
+def enqueue(clone, seed):
+    call(clone, "dvc", "exp", "run", "--queue", "-n", f"crowd-{seed}", "-S", f"seed={seed}", "reconstruct")
+
+
+def read_status(clone):
+    """The status of every experiment by its name, as `dvc queue status` prints them."""
+    found = {}
+    for line in call(clone, "dvc", "queue", "status").splitlines():
+        words = line.split()
+        if len(words) > 2 and words[1].startswith("crowd-") and words[-1] in STATUSES:
+            found[words[1]] = words[-1]
+    return found
+
+
+def work_off(clone, workers):
+    """Let workers run until nothing waits; one that finds the machine busy gives up, and is started again."""
+    deadline = time.monotonic() + PATIENCE
+    while {"Queued", "Running"} & set((status := read_status(clone)).values()):
+        assert time.monotonic() < deadline, status
+        if "Running" not in status.values():
+            call(clone, "dvc", "queue", "start", "-j", str(workers))
+        time.sleep(5)
+    return status
+
+
+def find_training(clone):
+    """The process id of a training that one of the clone's workers is running."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                place = os.readlink(entry / "cwd")
+            except OSError:  # no process, or one that has just ended
+                continue
+            if b"stages.train" in words and place.startswith(str(clone)):
+                return int(entry.name)
+        time.sleep(0.1)
+    raise AssertionError("no training was started")
+
+
+def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone, toll):
+    for seed in SEEDS:
+        enqueue(clone, seed)
+    call(clone, "dvc", "queue", "start", "-j", "2")
+    os.kill(find_training(clone), signal.SIGKILL)
+    toll.injected += 1
+    status = work_off(clone, workers=2)
+    (failed,) = (name for name, one in status.items() if one == "Failed")
+    assert list(status.values()).count("Success") == len(SEEDS) - 1
+    call(clone, "dvc", "queue", "remove", failed)
+    enqueue(clone, int(failed.removeprefix("crowd-")))
+    work_off(clone, workers=1)
+
+    expected = {f"crowd-{seed}" for seed in SEEDS}
+    shown = json.loads(call(clone, "dvc", "exp", "show", "--json"))
+    assert {
+        one["name"] for commit in shown for one in commit.get("experiments") or [] if one.get("name")
+    } == expected
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    experiment = client.get_experiment_by_name("short-run-mcmc-ot")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    finished = [
+        run
+        for run in runs
+        if run.data.tags.get("stage") == "train-complete" and run.info.status == "FINISHED"
+    ]
+    assert sorted(int(run.data.params["seed"]) for run in finished) == list(SEEDS)  # none twice
+    for run in finished:
+        assert run.data.metrics["mse_after"] > 0
+        assert client.list_artifacts(run.info.run_id, "pictures")
+    toll.survived += 1
