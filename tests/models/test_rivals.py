@@ -15,6 +15,7 @@ WITHOUT_SCORE = {"DCGAN", "WGAN-GP"}
 COMPLETE_ONLY = {"RealNVP", "GLOW", "DCGAN", "WGAN-GP", "MEG", "ALI", "BiGAN-sigma", "EBM-VAE", "iWGAN"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_trains_and_does_what_it_does_not_lack(name, make_request, smooth_images):
     before = torch.random.get_rng_state()
@@ -43,6 +44,7 @@ def test_a_rival_trains_and_does_what_it_does_not_lack(name, make_request, smoot
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(RIVALS) - COMPLETE_ONLY))
 def test_training_on_occluded_images_never_looks_at_hidden_pixels(name, make_request, smooth_images):
     visible = torch.ones(40, 1, 28, 28, dtype=torch.uint8)
@@ -66,6 +68,7 @@ def test_a_rival_that_needs_complete_images_says_so(name, make_request):
         METHODS[name].load()(make_request(visible=visible))
 
 
+@pytest.mark.slow
 def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
     for name in ("RAE", "2sVAE", "WAE-MMD", "GLO", "PGD"):
         errors = []
