@@ -89,6 +89,7 @@ def test_the_wasserstein_game_is_the_equation(players, smooth_images):
     torch.testing.assert_close(value, expected)
 
 
+@pytest.mark.slow
 def test_the_duality_gap_shrinks_with_training_and_leaves_the_players_alone(players, smooth_images):
     images = smooth_images[:20].float() / 255
     before = [weight.clone() for weight in players.generator.parameters()]
