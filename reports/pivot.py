@@ -45,7 +45,7 @@ def _list_lacking(cells: Sequence[Cell]) -> list[tuple[str, str]]:
 
 def render_pivot(study: str, quantity: Quantity, cells: Sequence[Cell], published: dict[str, Any]) -> str:
     """One line a method, one column a place: value, spread, and the paper's number in brackets."""
-    columns = list(dict.fromkeys(describe_column(cell) for cell in cells if cell["axes"]))
+    columns = list(dict.fromkeys(describe_column(cell) for cell in cells if cell["dataset"]))
     rows = list(dict.fromkeys(name_row(cell) for cell in cells))
     lines = [f"| {quantity.title} | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
     for row in rows:
