@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,14 +63,6 @@ class Project:
         output, _ = process.communicate()
         assert process.returncode == 0, output
         return output
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory):
-    """A tracking database migrated once: every project gets a copy."""
-    path = tmp_path_factory.mktemp("migrated") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture

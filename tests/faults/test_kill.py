@@ -80,8 +80,8 @@ def test_twenty_kills_leave_the_training_bit_identical(project, toll):
     toll.survived += N_RANDOM + N_WRITES
 
 
-@pytest.mark.parametrize("damage", ["truncated", "of_other_parameters", "text"])
-def test_a_checkpoint_that_does_not_fit_is_refused_and_said(project, toll, damage):
+def leave_checkpoint(project):
+    """Kill a training as soon as it has left a checkpoint; returns the file."""
     process = project.start(*TRAIN)
     folder = project.folder / ".dvc" / "tmp" / "checkpoints"
     while not (found := list(folder.glob("*.pt"))) and process.poll() is None:
@@ -89,6 +89,12 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_said(project, toll, damag
     process.kill()
     process.wait()
     (checkpoint,) = found
+    return checkpoint
+
+
+@pytest.mark.parametrize("damage", ["truncated", "of_other_parameters", "text"])
+def test_a_checkpoint_that_does_not_fit_is_refused_and_said(project, toll, damage):
+    checkpoint = leave_checkpoint(project)
     content = checkpoint.read_bytes()
     if damage == "of_other_parameters":
         saved = torch.load(checkpoint, weights_only=True)
@@ -107,13 +113,8 @@ def test_a_checkpoint_that_would_run_code_is_refused(project, toll):
         def __reduce__(self):
             return (print, ("the checkpoint ran code",))
 
-    process = project.start(*TRAIN)
-    folder = project.folder / ".dvc" / "tmp" / "checkpoints"
-    while not (found := list(folder.glob("*.pt"))) and process.poll() is None:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    torch.save({"key": Bomb()}, found[0])
+    checkpoint = leave_checkpoint(project)
+    torch.save({"key": Bomb()}, checkpoint)
     toll.injected += 1
     output = project.run(*TRAIN)
     assert "the checkpoint ran code" not in output and "starting from the beginning" in output

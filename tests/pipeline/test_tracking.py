@@ -22,14 +22,6 @@ from stages.publish import publish
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory):
-    """A database migrated once; the tests copy it, since one migration takes seconds."""
-    path = tmp_path_factory.mktemp("migrated") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def project(tmp_path, migrated, monkeypatch):
     """An empty project with params.yaml and a migrated database; the working folder of the test."""
