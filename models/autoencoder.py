@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.encoder import Encoder, build_encoder
 from models.generator import Generator, build_generator
 from models.interface import FitRequest, FittedMethod, count_weights
+from models.likelihood import measure_residual
 
 CHUNK = 500  # images encoded or decoded at once
 
@@ -18,14 +19,6 @@ def build_autoencoder(request: FitRequest, rng: torch.Generator) -> tuple[Encode
     """Build decoder, then encoder, with weights drawn from ``rng``, on the images' device."""
     generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
     return build_encoder(generator.architecture, generator.latent_dim, rng).to(request.device), generator
-
-
-def measure_residual(generated: Tensor, images: Tensor, visible: Tensor | None) -> Tensor:
-    """|M (I - g(z))|^2 for each sample, (B,), of images (B, C, H, W); ``visible``: (B, 1, H, W) or None."""
-    residual = generated.float() - images
-    if visible is not None:
-        residual = residual * visible
-    return residual.square().flatten(1).sum(1)
 
 
 class Autoencoder(FittedMethod):
@@ -79,3 +72,23 @@ class Autoencoder(FittedMethod):
 
     def count_parameters(self) -> int:
         return count_weights(self.encoder, self.generator)
+
+
+class JudgedAutoencoder(Autoencoder):
+    """An auto-encoder with a critic, by which it scores; `judge` says how."""
+
+    def __init__(self, encoder: Encoder, generator: Generator, critic: nn.Module, request: FitRequest):
+        super().__init__(encoder, generator, request)
+        self.critic = critic.eval()
+
+    def judge(self, images: Tensor, z: Tensor) -> Tensor:
+        """The score of images (B, C, H, W) in [0, 1] with their latent vectors (B, d): (B,)."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
+        batches = (part.float() / 255 for part in images.split(CHUNK))
+        return torch.cat([self.judge(batch, self.encoder(batch, None)[0]) for batch in batches])
+
+    def count_parameters(self) -> int:
+        return super().count_parameters() + count_weights(self.critic)

@@ -13,46 +13,28 @@ Chandrasekhar, *Efficient GAN-Based Anomaly Detection* (2018), Eq. (2) with the 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.autoencoder import Autoencoder, build_autoencoder
-from models.critic import Critic, build_critic
-from models.encoder import Encoder
+from models.autoencoder import JudgedAutoencoder, build_autoencoder
+from models.critic import build_critic
 from models.gan import refuse_occlusion
-from models.generator import Generator
-from models.interface import FitRequest, count_weights
-from models.optimisation import check_loss, shuffle
+from models.interface import FitRequest
+from models.optimisation import descend, take_steps
 from models.vae import draw_latents
 
 RATE, BETAS = 1e-4, (0.5, 0.999)  # the three papers'
 SCORE_WEIGHT = 0.9
 COST = 6  # two pairs through the critic, encoder and generator: four gradients; the critic's own step: two
-CHECK_EVERY = 20
-CHUNK = 500
 
 
-class AdversarialInference(Autoencoder):
-    """Encoder, generator, and the critic that scores."""
+class AdversarialInference(JudgedAutoencoder):
+    """Scores by the distance to the reconstruction and the critic's doubt."""
 
-    def __init__(self, encoder: Encoder, generator: Generator, critic: Critic, request: FitRequest):
-        super().__init__(encoder, generator, request)
-        self._critic = critic.eval()
-
-    @torch.no_grad()
-    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        scores = []
-        for rows in torch.arange(len(images), device=images.device).split(CHUNK):
-            batch = images[rows].float() / 255
-            z, _ = self.encoder(batch, None)
-            error = (batch - self.generator(z)).abs().flatten(1).sum(1)
-            doubt = functional.softplus(-self._critic(batch, z))
-            scores.append(SCORE_WEIGHT * error + (1 - SCORE_WEIGHT) * doubt)
-        return torch.cat(scores)
-
-    def count_parameters(self) -> int:
-        return super().count_parameters() + count_weights(self._critic)
+    def judge(self, images: Tensor, z: Tensor) -> Tensor:
+        error = (images - self.generator(z)).abs().flatten(1).sum(1)
+        doubt = functional.softplus(-self.critic(images, z))
+        return SCORE_WEIGHT * error + (1 - SCORE_WEIGHT) * doubt
 
 
 def fit_ali(request: FitRequest) -> AdversarialInference:
@@ -70,28 +52,24 @@ def _fit(request: FitRequest, name: str) -> AdversarialInference:
     rng = request.make_rng()
     encoder, generator = build_autoencoder(request, rng)
     critic = build_critic(generator.architecture, rng, request.latent_dim, True).to(request.device)
-    weights = [*encoder.parameters(), *generator.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=RATE, betas=BETAS, fused=True)
-    adversary = torch.optim.Adam(critic.parameters(), lr=RATE, betas=BETAS, fused=True)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(COST)
-    for step in range(1, steps + 1):
+    optimiser = request.make_adam([*encoder.parameters(), *generator.parameters()], RATE, BETAS)
+    adversary = request.make_adam(critic.parameters(), RATE, BETAS)
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         images, _ = request.load(next(batches))
-        prior = torch.randn(len(images), request.latent_dim, generator=rng).to(request.device)
+        prior = request.draw_prior(len(images), rng)
         with request.autocast():
             mean, log_variance = encoder(images, None)
             z = draw_latents(mean, log_variance, rng) if name == "ALI" else mean
             generated = generator(prior)
             doubt = functional.softplus(-critic(images, z.detach()))
             doubt = doubt + functional.softplus(critic(generated.detach(), prior))
-        adversary.zero_grad(set_to_none=True)
-        doubt.mean().backward()
-        adversary.step()
+        descend(adversary, doubt.mean())
         with request.autocast():
             losses = functional.softplus(critic(images, z)) + functional.softplus(-critic(generated, prior))
-        optimiser.zero_grad(set_to_none=True)
-        losses.mean().backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss(name, step, losses.mean())
+        descend(optimiser, losses.mean())
+        return losses.mean()
+
+    take_steps(name, request.count_steps(COST), take_step)
     return AdversarialInference(encoder, generator, critic, request)

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from models.generator import Generator
 from models.interface import FitRequest, FittedMethod
 from models.langevin import Network, compute_energy, langevin_step
+from models.likelihood import measure_residual
 from models.lowering import LoweredNetwork
 from models.noise import Stream, draw_normal
+from models.optimisation import descend
 
 Tilt = Callable[[Tensor], Tensor]  # f: (B, d) -> (B,)
 CHUNK = 500
@@ -63,6 +65,22 @@ def lower(network: nn.Module, precision: torch.dtype) -> tuple[Network, torch.dt
     if isinstance(network, Generator):
         return LoweredNetwork(network.layers, precision), precision
     return network, torch.float32
+
+
+def learn_generator(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    z: Tensor,
+    images: Tensor,
+    visible: Tensor | None,
+    request: FitRequest,
+) -> Tensor:
+    """A step on |M (I - g(z))|^2 / (2 sigma^2) at the chains' ends; returns the mean loss."""
+    with request.autocast():
+        generated = network(z)
+    loss = measure_residual(generated, images, visible).mean() / (2 * request.sigma**2)
+    descend(optimiser, loss)
+    return loss
 
 
 class ChainInference(FittedMethod):

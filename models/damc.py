@@ -15,8 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import measure_residual
-from models.chains import ChainInference, lower, run_chains, run_prior_chains
+from models.chains import ChainInference, learn_generator, lower, run_chains, run_prior_chains
 from models.encoder import Encoder, build_encoder
 from models.generator import Generator, build_generator, build_network
 from models.interface import FitRequest, count_weights
@@ -30,7 +29,7 @@ from models.lebm import (
     contrast,
 )
 from models.noise import Stream, draw_normal
-from models.optimisation import check_loss, shuffle
+from models.optimisation import descend, take_steps
 
 POSTERIOR_STEPS = 10  # half of LEBM's here: chains that begin near their end need fewer
 DIFFUSION_STEPS = 50
@@ -38,7 +37,6 @@ FIRST_BETA, LAST_BETA = 1e-3, 0.2
 FREE_SHARE = 0.2  # of a minibatch whose image is left out, for q(z)
 WIDTH, TIME_DIM = 256, 32
 COST = POSTERIOR_STEPS + 2  # the generator's gradient and the encoder's; the denoiser is small
-CHECK_EVERY = 20
 CHUNK = 500
 
 
@@ -138,20 +136,16 @@ def fit(request: FitRequest) -> AmortisedChains:
     energy = build_network(lambda: LatentEnergy(d), rng).to(device)
     encoder = build_encoder(generator.architecture, d, rng).to(device)
     denoiser = build_network(lambda: Denoiser(d), rng).to(device)
-    rate = request.learning_rate
-    optimiser = torch.optim.Adam(generator.parameters(), lr=rate, betas=BETAS, fused=True)
-    prior_optimiser = torch.optim.Adam(energy.parameters(), lr=PRIOR_RATE * rate, betas=BETAS, fused=True)
-    weights = [*denoiser.parameters(), *encoder.parameters()]
-    amortiser = torch.optim.Adam(weights, lr=rate, fused=True)
+    optimiser = request.make_adam(generator.parameters(), betas=BETAS)
+    prior_optimiser = request.make_adam(energy.parameters(), PRIOR_RATE * request.learning_rate, BETAS)
+    amortiser = request.make_adam([*denoiser.parameters(), *encoder.parameters()])
     network, dtype = lower(generator, request.precision)
-    step_size = STEP_PER_SIGMA * request.sigma
-    batches = shuffle(len(request.images), request.minibatch, rng, device)
-    steps = request.count_steps(COST)
+    step_size, batches = STEP_PER_SIGMA * request.sigma, request.shuffle(rng)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=rng).to(device)
 
-    for step in range(1, steps + 1):
+    def take_step(step: int) -> Tensor:
         rows = next(batches)
         n = len(rows)
         images, visible = request.load(rows)
@@ -164,21 +158,11 @@ def fit(request: FitRequest) -> AmortisedChains:
             z = run_chains(network, start, images, visible, noise, step_size, request.sigma, energy, dtype)
             start = denoise(denoiser, draw(DIFFUSION_STEPS + 1, n, d), torch.zeros_like(features))
             prior = run_prior_chains(start, draw(PRIOR_STEPS, n, d), PRIOR_STEP_SIZE, energy)
-        prior_optimiser.zero_grad(set_to_none=True)
-        contrast(energy, z, prior).backward()
-        prior_optimiser.step()
+        descend(prior_optimiser, contrast(energy, z, prior))
         is_free = torch.rand(n, 1, generator=rng).to(device) < FREE_SHARE
         time = torch.randint(DIFFUSION_STEPS, (n,), generator=rng).to(device)
-        seen = features * ~is_free
-        amortiser.zero_grad(set_to_none=True)
-        compute_denoising_loss(denoiser, z, seen, time, draw(n, d)).backward()
-        amortiser.step()
-        with request.autocast():
-            generated = generator(z)
-        loss = measure_residual(generated, images, visible).mean() / (2 * request.sigma**2)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("DAMC", step, loss)
+        descend(amortiser, compute_denoising_loss(denoiser, z, features * ~is_free, time, draw(n, d)))
+        return learn_generator(generator, optimiser, z, images, visible, request)
+
+    take_steps("DAMC", request.count_steps(COST), take_step)
     return AmortisedChains(generator, energy, encoder, denoiser, request)

@@ -13,43 +13,26 @@ encoder keeps the VAE's entropy, without which nothing holds its variances up, a
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from models.autoencoder import Autoencoder, build_autoencoder
-from models.critic import Critic, build_critic
-from models.encoder import Encoder
+from models.autoencoder import JudgedAutoencoder, build_autoencoder
+from models.critic import build_critic
 from models.gan import refuse_occlusion
-from models.generator import Generator
-from models.interface import FitRequest, count_weights
-from models.optimisation import check_loss, shuffle
+from models.interface import FitRequest
+from models.optimisation import descend, take_steps
 from models.vae import compute_loss, draw_latents
 
 WEIGHT = 0.1  # of f's terms beside the VAE's, per sample
 DECAY = 1e-3  # |f|^2, which keeps an unnormalised f near zero
 BETAS = (0.5, 0.999)
 COST = 6  # encoder and generator: two; two pairs through f for its own step and for theirs
-CHECK_EVERY = 20
-CHUNK = 500
 
 
-class JointModel(Autoencoder):
+class JointModel(JudgedAutoencoder):
     """Encoder, generator, and the energy of pairs that scores."""
 
-    def __init__(self, encoder: Encoder, generator: Generator, critic: Critic, request: FitRequest):
-        super().__init__(encoder, generator, request)
-        self._critic = critic.eval()
-
-    @torch.no_grad()
-    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        scores = []
-        for rows in torch.arange(len(images), device=images.device).split(CHUNK):
-            batch = images[rows].float() / 255
-            scores.append(-self._critic(batch, self.encoder(batch, None)[0]))
-        return torch.cat(scores)
-
-    def count_parameters(self) -> int:
-        return super().count_parameters() + count_weights(self._critic)
+    def judge(self, images: Tensor, z: Tensor) -> Tensor:
+        return -self.critic(images, z)
 
 
 def fit(request: FitRequest) -> JointModel:
@@ -58,29 +41,25 @@ def fit(request: FitRequest) -> JointModel:
     rng = request.make_rng()
     encoder, generator = build_autoencoder(request, rng)
     critic = build_critic(generator.architecture, rng, request.latent_dim).to(request.device)
-    weights = [*encoder.parameters(), *generator.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=request.learning_rate, fused=True)
-    adversary = torch.optim.Adam(critic.parameters(), lr=request.learning_rate / 10, betas=BETAS, fused=True)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(COST)
-    for step in range(1, steps + 1):
+    optimiser = request.make_adam([*encoder.parameters(), *generator.parameters()])
+    adversary = request.make_adam(critic.parameters(), request.learning_rate / 10, BETAS)
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         images, _ = request.load(next(batches))
-        prior = torch.randn(len(images), request.latent_dim, generator=rng).to(request.device)
+        prior = request.draw_prior(len(images), rng)
         with request.autocast():
             mean, log_variance = encoder(images, None)
             z = draw_latents(mean, log_variance, rng)
             reconstructed, generated = generator(z), generator(prior)
             inferred, drawn = critic(images, z.detach()), critic(generated.detach(), prior)
         contrast = (drawn - inferred).mean() + DECAY * (drawn.square() + inferred.square()).mean()
-        adversary.zero_grad(set_to_none=True)
-        contrast.backward()
-        adversary.step()
+        descend(adversary, contrast)
         with request.autocast():
             opposed = critic(images, z).mean() - critic(generated, prior).mean()
         bound = compute_loss(reconstructed, images, None, mean, log_variance, request.sigma).mean()
-        optimiser.zero_grad(set_to_none=True)
-        (bound + WEIGHT * opposed).backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("EBM-VAE", step, bound)
+        descend(optimiser, bound + WEIGHT * opposed)
+        return bound
+
+    take_steps("EBM-VAE", request.count_steps(COST), take_step)
     return JointModel(encoder, generator, critic, request)

@@ -20,7 +20,7 @@ from torch.nn import functional
 from models.gan import refuse_occlusion
 from models.generator import build_network
 from models.interface import FitRequest, FittedMethod, count_weights
-from models.optimisation import minimise, shuffle
+from models.optimisation import minimise
 
 ALPHA = 0.05  # keeps the logit finite, RealNVP's value
 HIDDEN, DEPTH, LEVELS = 64, 6, 2  # channels in a coupling, couplings a level: about a generator's arithmetic
@@ -230,7 +230,7 @@ def _fit(request: FitRequest, kind: str) -> Flow:
     refuse_occlusion(request)
     rng = request.make_rng()
     flow = MultiScaleFlow(tuple(request.images.shape[1:]), kind, rng).to(request.device)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
+    batches = request.shuffle(rng)
 
     def draw(rows: Tensor) -> Tensor:
         images = request.images[rows]
@@ -240,6 +240,5 @@ def _fit(request: FitRequest, kind: str) -> Flow:
         return -flow.evaluate_log_likelihood(draw(rows)).mean() / math.prod(flow.shape)
 
     flow.initialise(draw(next(batches)))
-    steps = request.count_steps(COST)
-    minimise(kind, flow.parameters(), compute_loss, batches, steps, request.learning_rate)
+    minimise(kind, request.make_adam(flow.parameters()), compute_loss, batches, request.count_steps(COST))
     return Flow(flow, request)

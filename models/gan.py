@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.critic import Critic, build_critic, mix, penalise_gradient
+from models.critic import build_critic, mix, penalise_gradient
 from models.generator import Generator, build_generator
 from models.interface import FitRequest, FittedMethod, Lacking, count_weights
-from models.optimisation import check_loss, shuffle
+from models.optimisation import descend, take_steps
 
 # The papers': learning rate 2e-4 and 1e-4, and Adam's betas.
 DCGAN_RATE, DCGAN_BETAS = 2e-4, (0.5, 0.999)
@@ -30,7 +30,6 @@ WGAN_CRITIC_STEPS, WGAN_PENALTY = 5, 10.0
 # penalty costs two more; a generator's step goes through both networks.
 DCGAN_COST = 4
 WGAN_COST = 4 * WGAN_CRITIC_STEPS + 2
-CHECK_EVERY = 20
 CHUNK = 500
 
 
@@ -65,20 +64,23 @@ def fit_dcgan(request: FitRequest) -> Gan:
     rng = request.make_rng()
     generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
     critic = build_critic(generator.architecture, rng, has_batch_norm=True).to(request.device)
-    optimiser, adversary = _optimisers(generator, critic, DCGAN_RATE, DCGAN_BETAS)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(DCGAN_COST)
-    for step in range(1, steps + 1):
+    optimiser, adversary = (
+        request.make_adam(network.parameters(), DCGAN_RATE, DCGAN_BETAS) for network in (generator, critic)
+    )
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         images, _ = request.load(next(batches))
         with request.autocast():
-            generated = generator(_draw(len(images), request, rng))
+            generated = generator(request.draw_prior(len(images), rng))
             doubt = functional.softplus(-critic(images)) + functional.softplus(critic(generated.detach()))
-        _descend(adversary, doubt.mean())
+        descend(adversary, doubt.mean())
         with request.autocast():
             loss = functional.softplus(-critic(generated)).mean()
-        _descend(optimiser, loss)
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("DCGAN", step, loss)
+        descend(optimiser, loss)
+        return loss
+
+    take_steps("DCGAN", request.count_steps(DCGAN_COST), take_step)
     return Gan(generator, request)
 
 
@@ -88,38 +90,22 @@ def fit_wgan_gp(request: FitRequest) -> Gan:
     rng = request.make_rng()
     generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
     critic = build_critic(generator.architecture, rng).to(request.device)
-    optimiser, adversary = _optimisers(generator, critic, WGAN_RATE, WGAN_BETAS)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(WGAN_COST)
-    for step in range(1, steps + 1):
+    optimiser, adversary = (
+        request.make_adam(network.parameters(), WGAN_RATE, WGAN_BETAS) for network in (generator, critic)
+    )
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         for _ in range(WGAN_CRITIC_STEPS):
             images, _ = request.load(next(batches))
             with torch.no_grad():
-                generated = generator(_draw(len(images), request, rng))
+                generated = generator(request.draw_prior(len(images), rng))
             gap = critic(generated).mean() - critic(images).mean()
             penalty = penalise_gradient(critic, mix(images, generated, rng), target=1.0)
-            _descend(adversary, gap + WGAN_PENALTY * penalty)
-        loss = -critic(generator(_draw(len(images), request, rng))).mean()
-        _descend(optimiser, loss)
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("WGAN-GP", step, loss)
+            descend(adversary, gap + WGAN_PENALTY * penalty)
+        loss = -critic(generator(request.draw_prior(len(images), rng))).mean()
+        descend(optimiser, loss)
+        return loss
+
+    take_steps("WGAN-GP", request.count_steps(WGAN_COST), take_step)
     return Gan(generator, request)
-
-
-def _draw(n: int, request: FitRequest, rng: torch.Generator) -> Tensor:
-    return torch.randn(n, request.latent_dim, generator=rng).to(request.device)
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-
-
-def _optimisers(
-    generator: Generator, critic: Critic, rate: float, betas: tuple[float, float]
-) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    return (
-        torch.optim.Adam(generator.parameters(), lr=rate, betas=betas, fused=True),
-        torch.optim.Adam(critic.parameters(), lr=rate, betas=betas, fused=True),
-    )

@@ -19,12 +19,11 @@ from torch.nn import functional
 from models.density import LatentMixture
 from models.generator import Generator, build_generator
 from models.interface import FitRequest, FittedMethod, count_weights
-from models.optimisation import check_loss, shuffle
+from models.optimisation import take_steps
 
 LATENT_RATE = 10.0  # ten times the weights' rate in the paper, by plain gradient steps
 SMALLEST = 7  # side at which the pyramid ends
 COST = 1  # one gradient a sample in z and in the weights together
-CHECK_EVERY = 20
 CHUNK = 500
 
 
@@ -106,21 +105,22 @@ def fit(request: FitRequest) -> OptimisedLatents:
     generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
     latents = torch.randn(len(request.images), request.latent_dim, generator=rng).to(request.device)
     latents = latents / latents.norm(dim=1, keepdim=True)
-    optimiser = torch.optim.Adam(generator.parameters(), lr=request.learning_rate, fused=True)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(COST)
-    for step in range(1, steps + 1):
+    optimiser = request.make_adam(generator.parameters())
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         rows = next(batches)
         images, visible = request.load(rows)
         z = latents[rows].requires_grad_(True)
         with request.autocast():
             generated = generator(z)
-        losses = compute_loss(generated, images, visible)
+        loss = compute_loss(generated, images, visible).mean()
         optimiser.zero_grad(set_to_none=True)
-        losses.mean().backward()
+        loss.backward()
         with torch.no_grad():
             latents[rows] = project(z - LATENT_RATE * len(rows) * z.grad)
         optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("GLO", step, losses.mean())
+        return loss
+
+    take_steps("GLO", request.count_steps(COST), take_step)
     return OptimisedLatents(generator, latents, request)

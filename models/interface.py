@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from models.optimisation import shuffle
+
+ADAM_BETAS = (0.9, 0.999)
 
 
 class Lacking(ValueError):
@@ -19,7 +24,8 @@ class FitRequest:
 
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W) uint8, 1 where the pixel is seen, or None;
     ``sigma``: standard deviation of p(I|z), images in [0, 1]; ``budget``: gradients of one sample's energy
-    or loss, in z and in the weights together, that training may take.
+    or loss, in z and in the weights together, that training may take; ``learning_rate``: of methods whose
+    source names none; ``rate_factor``: what every learning rate is multiplied by, all that is tuned.
     """
 
     architecture: str
@@ -32,6 +38,7 @@ class FitRequest:
     minibatch: int
     learning_rate: float
     precision: torch.dtype
+    rate_factor: float = field(default=1.0, kw_only=True)
 
     @property
     def device(self) -> torch.device:
@@ -45,6 +52,24 @@ class FitRequest:
     def make_rng(self) -> torch.Generator:
         """The generator that all of a method's training draws from."""
         return torch.Generator().manual_seed(self.seed)
+
+    def make_adam(
+        self,
+        weights: Iterable[Tensor],
+        rate: float | None = None,
+        betas: tuple[float, float] = ADAM_BETAS,
+    ) -> torch.optim.Adam:
+        """Adam at the method's own ``rate``, or the request's, times the tuned factor."""
+        rate = self.learning_rate if rate is None else rate
+        return torch.optim.Adam(list(weights), lr=rate * self.rate_factor, betas=betas, fused=True)
+
+    def draw_prior(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draws from N(0, I), (n, d), where the images are."""
+        return torch.randn(n, self.latent_dim, generator=rng).to(self.device)
+
+    def shuffle(self, rng: torch.Generator) -> Iterator[Tensor]:
+        """The rows (B,) of minibatches, pass after pass, for ever."""
+        return shuffle(len(self.images), self.minibatch, rng, self.device)
 
     def load(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """Training images (B, C, H, W) in [0, 1], and what is visible of them."""

@@ -23,7 +23,7 @@ from models.encoder import Encoder
 from models.gan import refuse_occlusion
 from models.generator import Generator
 from models.interface import FitRequest, count_weights
-from models.optimisation import check_loss, shuffle
+from models.optimisation import descend, take_steps
 from models.wae import measure_discrepancy
 
 RATE, BETAS = 1e-4, (0.5, 0.9)
@@ -31,7 +31,6 @@ PENALTY, DISCREPANCY = 10.0, 10.0
 CRITIC_STEPS = 5
 GAP_STEPS = 20  # of each side, for the duality gap
 COST = 6 * CRITIC_STEPS + 5  # two generations, an encoding, two in f and two for its penalty; then both ways
-CHECK_EVERY = 20
 CHUNK = 500
 
 
@@ -75,17 +74,15 @@ class InferentialWgan(Autoencoder):
 class Game:
     """The players with their optimisers: what a minibatch does to either side."""
 
-    def __init__(self, players: Players, rng: torch.Generator):
-        self.players, self._rng = players, rng
+    def __init__(self, players: Players, request: FitRequest, rng: torch.Generator):
+        self.players, self._request, self._rng = players, request, rng
         ours = [*players.encoder.parameters(), *players.generator.parameters()]
-        self._descent = torch.optim.Adam(ours, lr=RATE, betas=BETAS, fused=True)
-        self._ascent = torch.optim.Adam(players.critic.parameters(), lr=RATE, betas=BETAS, fused=True)
+        self._descent = request.make_adam(ours, RATE, BETAS)
+        self._ascent = request.make_adam(players.critic.parameters(), RATE, BETAS)
 
     def draw_prior(self, images: Tensor) -> Tensor:
         """A draw of z for each image."""
-        return torch.randn(len(images), self.players.generator.latent_dim, generator=self._rng).to(
-            images.device
-        )
+        return self._request.draw_prior(len(images), self._rng)
 
     def ascend(self, images: Tensor) -> None:
         """A step of f."""
@@ -94,25 +91,21 @@ class Game:
         critic = self.players.critic
         gap = (critic(generated) - critic(reconstructed)).mean()
         penalty = penalise_gradient(critic, mix(reconstructed, generated, self._rng), target=1.0)
-        self._ascent.zero_grad(set_to_none=True)
-        (gap + PENALTY * penalty).backward()
-        self._ascent.step()
+        descend(self._ascent, gap + PENALTY * penalty)
 
     def descend(self, images: Tensor) -> Tensor:
         """A step of g and e; returns L."""
         prior = self.draw_prior(images)
         value, z, _, _ = self.players.evaluate(images, prior)
-        self._descent.zero_grad(set_to_none=True)
-        (value + DISCREPANCY * measure_discrepancy(z, prior)).backward()
-        self._descent.step()
+        descend(self._descent, value + DISCREPANCY * measure_discrepancy(z, prior))
         return value.detach()
 
 
-def measure_duality_gap(players: Players, images: Tensor, rng: torch.Generator) -> float:
+def measure_duality_gap(players: Players, images: Tensor, request: FitRequest, rng: torch.Generator) -> float:
     """sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1], by a few steps of copies of either side."""
     ends = []
     for side in ("ascend", "descend"):
-        game = Game(copy.deepcopy(players), rng)
+        game = Game(copy.deepcopy(players), request, rng)
         for _ in range(GAP_STEPS):
             getattr(game, side)(images)
         with torch.no_grad():
@@ -126,14 +119,14 @@ def fit(request: FitRequest) -> InferentialWgan:
     rng = request.make_rng()
     encoder, generator = build_autoencoder(request, rng)
     critic = build_critic(generator.architecture, rng).to(request.device)
-    game = Game(Players(encoder, generator, critic), rng)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(COST)
-    for step in range(1, steps + 1):
+    game = Game(Players(encoder, generator, critic), request, rng)
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         for _ in range(CRITIC_STEPS):
             game.ascend(request.load(next(batches))[0])
-        value = game.descend(request.load(next(batches))[0])
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("iWGAN", step, value)
-    gap = measure_duality_gap(game.players, request.load(next(batches))[0], rng)
+        return game.descend(request.load(next(batches))[0])
+
+    take_steps("iWGAN", request.count_steps(COST), take_step)
+    gap = measure_duality_gap(game.players, request.load(next(batches))[0], request, rng)
     return InferentialWgan(game.players, request, gap)

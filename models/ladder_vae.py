@@ -18,11 +18,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import Autoencoder, build_autoencoder, measure_residual
+from models.autoencoder import Autoencoder, build_autoencoder
 from models.encoder import MAX_LOG_VARIANCE, Encoder
 from models.generator import Generator, build_network
 from models.interface import FitRequest, count_weights
-from models.optimisation import minimise, shuffle
+from models.likelihood import measure_residual
+from models.optimisation import minimise
 from models.vae import compute_divergence, draw_latents
 
 WIDTH = 512
@@ -154,6 +155,5 @@ def fit(request: FitRequest) -> LadderVae:
         return losses.mean()
 
     weights = [*generator.parameters(), *encoder.parameters(), *ladder.parameters()]
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    minimise("Ladder-VAE", weights, compute_loss, batches, steps, request.learning_rate)
+    minimise("Ladder-VAE", request.make_adam(weights), compute_loss, request.shuffle(rng), steps)
     return LadderVae(encoder, generator, ladder, request)

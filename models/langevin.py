@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.likelihood import measure_residual
+
 Network = Callable[[Tensor], Tensor]  # (B, d) -> (B, C, H, W)
 
 
@@ -48,10 +50,7 @@ def compute_energy(
     ``generated``, ``images``: (B, C, H, W) in [0, 1]; ``z``: (B, d); ``visible``: (B, 1, H, W), 1 where
     the pixel counts, None where all do. Additive constants are left out.
     """
-    residual = generated.float() - images
-    if visible is not None:
-        residual = residual * visible
-    return residual.square().flatten(1).sum(1) / (2 * sigma**2) + z.square().sum(1) / 2
+    return measure_residual(generated, images, visible) / (2 * sigma**2) + z.square().sum(1) / 2
 
 
 def langevin_step(

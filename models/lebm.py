@@ -12,12 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import measure_residual
-from models.chains import ChainInference, lower, run_chains, run_prior_chains
+from models.chains import ChainInference, learn_generator, lower, run_chains, run_prior_chains
 from models.generator import Generator, build_generator, build_network
 from models.interface import FitRequest, count_weights
 from models.noise import Stream, draw_normal
-from models.optimisation import check_loss, shuffle
+from models.optimisation import descend, take_steps
 
 # The paper: K0 = 60 steps of .4, K1 = 20 steps of .1 at sigma .3 on [-1, 1]; a step that is stable grows with
 # sigma, which here is on [0, 1]; f learns five times as slowly as g.
@@ -28,7 +27,6 @@ PRIOR_RATE = 0.2
 BETAS = (0.5, 0.999)
 WIDTH = 200
 COST = POSTERIOR_STEPS + 1  # the prior's chains go through f alone, which is some hundred times smaller
-CHECK_EVERY = 20
 
 
 class LatentEnergy(nn.Module):
@@ -73,13 +71,12 @@ def fit(request: FitRequest) -> LatentEnergyModel:
     d = request.latent_dim
     generator = build_generator(request.architecture, d, rng).to(request.device)
     energy = build_network(lambda: LatentEnergy(d), rng).to(request.device)
-    optimiser = torch.optim.Adam(generator.parameters(), lr=request.learning_rate, betas=BETAS, fused=True)
-    rate = PRIOR_RATE * request.learning_rate
-    prior_optimiser = torch.optim.Adam(energy.parameters(), lr=rate, betas=BETAS, fused=True)
+    optimiser = request.make_adam(generator.parameters(), betas=BETAS)
+    prior_optimiser = request.make_adam(energy.parameters(), PRIOR_RATE * request.learning_rate, BETAS)
     network, dtype = lower(generator, request.precision)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(COST)
-    for step in range(1, steps + 1):
+    step_size, batches = STEP_PER_SIGMA * request.sigma, request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         rows = next(batches)
         images, visible = request.load(rows)
         start, noise = (
@@ -89,27 +86,10 @@ def fit(request: FitRequest) -> LatentEnergyModel:
         prior_noise = torch.randn(PRIOR_STEPS, len(rows), d, generator=rng).to(request.device)
         network.refresh()
         with torch.no_grad():
-            z = run_chains(
-                network,
-                start[0],
-                images,
-                visible,
-                noise,
-                STEP_PER_SIGMA * request.sigma,
-                request.sigma,
-                energy,
-                dtype,
-            )
+            z = run_chains(network, start[0], images, visible, noise, step_size, request.sigma, energy, dtype)
             prior = run_prior_chains(start[1], prior_noise, PRIOR_STEP_SIZE, energy)
-        prior_optimiser.zero_grad(set_to_none=True)
-        contrast(energy, z, prior).backward()
-        prior_optimiser.step()
-        with request.autocast():
-            generated = generator(z)
-        loss = measure_residual(generated, images, visible).mean() / (2 * request.sigma**2)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("LEBM", step, loss)
+        descend(prior_optimiser, contrast(energy, z, prior))
+        return learn_generator(generator, optimiser, z, images, visible, request)
+
+    take_steps("LEBM", request.count_steps(COST), take_step)
     return LatentEnergyModel(generator, energy, request)

@@ -20,12 +20,11 @@ from models.critic import Critic, build_critic, penalise_gradient
 from models.gan import Gan, refuse_occlusion
 from models.generator import Generator, build_generator
 from models.interface import FitRequest, count_weights
-from models.optimisation import check_loss, shuffle
+from models.optimisation import descend, take_steps
 
 RATE, BETAS = 1e-4, (0.5, 0.9)  # the authors' code
 PENALTY = 0.1
 COST = 8  # energy: two gradients and two for the penalty; generator, energy, and two pairs through T
-CHECK_EVERY = 20
 CHUNK = 500
 
 
@@ -60,24 +59,20 @@ def fit(request: FitRequest) -> EnergyModel:
     generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
     energy = build_critic(generator.architecture, rng).to(request.device)
     statistics = build_critic(generator.architecture, rng, request.latent_dim).to(request.device)
-    weights = [*generator.parameters(), *statistics.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=RATE, betas=BETAS, fused=True)
-    adversary = torch.optim.Adam(energy.parameters(), lr=RATE, betas=BETAS, fused=True)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(COST)
-    for step in range(1, steps + 1):
+    optimiser = request.make_adam([*generator.parameters(), *statistics.parameters()], RATE, BETAS)
+    adversary = request.make_adam(energy.parameters(), RATE, BETAS)
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         images, _ = request.load(next(batches))
-        z = torch.randn(len(images), request.latent_dim, generator=rng).to(request.device)
+        z = request.draw_prior(len(images), rng)
         generated = generator(z)
         gap = energy(images).mean() - energy(generated.detach()).mean()
         loss = gap + PENALTY * penalise_gradient(energy, images, target=0.0)
-        adversary.zero_grad(set_to_none=True)
-        loss.backward()
-        adversary.step()
+        descend(adversary, loss)
         information = bound_information(statistics(generated, z), statistics(generated, z.roll(1, 0)))
-        optimiser.zero_grad(set_to_none=True)
-        (energy(generated).mean() - information).backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("MEG", step, loss)
+        descend(optimiser, energy(generated).mean() - information)
+        return loss
+
+    take_steps("MEG", request.count_steps(COST), take_step)
     return EnergyModel(generator, energy, request)

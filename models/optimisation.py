@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-ADAM_BETAS = (0.9, 0.999)
 CHECK_EVERY = 20  # steps between two looks at the loss: each look waits for the device
 
 
@@ -20,36 +19,38 @@ def shuffle(n: int, batch_size: int, rng: torch.Generator, device: torch.device)
         yield from reversed(batches)
 
 
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step of ``optimiser`` on ``loss``, a number."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+
+
+def take_steps(name: str, steps: int, take_step: Callable[[int], Tensor]) -> None:
+    """Call ``take_step`` with 1, 2, ..., ``steps``; each returns its loss.
+
+    Raises ValueError, with the method's ``name``, when a loss that is looked at is no longer finite.
+    """
+    for step in range(1, steps + 1):
+        loss = take_step(step)
+        if (step % CHECK_EVERY == 0 or step == steps) and not math.isfinite(value := loss.item()):
+            raise ValueError(
+                f"{name} diverged by step {step}: loss {value}; lower the learning rate, or raise sigma"
+            )
+
+
 def minimise(
     name: str,
-    weights: Iterable[Tensor],
+    optimiser: torch.optim.Optimizer,
     compute_loss: Callable[[Tensor], Tensor],
     batches: Iterator[Tensor],
     steps: int,
-    learning_rate: float,
-    betas: tuple[float, float] = ADAM_BETAS,
-    on_step: Callable[[int, float], object] = lambda step, loss: None,
 ) -> None:
-    """Take ``steps`` Adam steps on ``compute_loss``, a minibatch's mean loss from its rows.
+    """Take ``steps`` steps on ``compute_loss``, a minibatch's mean loss from its rows; raises as above."""
 
-    ``on_step`` is told a step and its loss now and then. Raises ValueError, with the method's ``name``, when
-    the loss is no longer finite.
-    """
-    optimiser = torch.optim.Adam(list(weights), lr=learning_rate, betas=betas, fused=True)
-    for step in range(1, steps + 1):
+    def take_step(step: int) -> Tensor:
         loss = compute_loss(next(batches))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            on_step(step, check_loss(name, step, loss))
+        descend(optimiser, loss)
+        return loss
 
-
-def check_loss(name: str, step: int, loss: Tensor) -> float:
-    """The loss as a number; raises ValueError where it is not finite."""
-    value = loss.item()
-    if not math.isfinite(value):
-        raise ValueError(
-            f"{name} diverged by step {step}: loss {value}; lower the learning rate, or raise sigma"
-        )
-    return value
+    take_steps(name, steps, take_step)

@@ -13,16 +13,16 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
-from models.autoencoder import measure_residual
 from models.chains import ChainInference
 from models.generator import build_generator
 from models.interface import FitRequest
-from models.optimisation import check_loss, shuffle
+from models.langevin import compute_energy
+from models.optimisation import take_steps
 
 STEP_SIZE = 0.3  # s: the main method's, which is stable with its sigma (conventions, section 1)
 COST = 1  # one gradient a sample in z and in the weights together
-CHECK_EVERY = 20
 
 
 def fit(request: FitRequest) -> ChainInference:
@@ -30,22 +30,23 @@ def fit(request: FitRequest) -> ChainInference:
     rng = request.make_rng()
     generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
     latents = torch.randn(len(request.images), request.latent_dim, generator=rng).to(request.device)
-    optimiser = torch.optim.Adam(generator.parameters(), lr=request.learning_rate, fused=True)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    h, steps = STEP_SIZE**2 / 2, request.count_steps(COST)
-    for step in range(1, steps + 1):
+    optimiser = request.make_adam(generator.parameters())
+    batches, h = request.shuffle(rng), STEP_SIZE**2 / 2
+
+    def take_step(step: int) -> Tensor:
         rows = next(batches)
         images, visible = request.load(rows)
         z = latents[rows].requires_grad_(True)
         with request.autocast():
             generated = generator(z)
-        energy = measure_residual(generated, images, visible) / (2 * request.sigma**2) + z.square().sum(1) / 2
+        energy = compute_energy(generated, images, z, request.sigma, visible).mean()
         optimiser.zero_grad(set_to_none=True)
-        energy.mean().backward()
+        energy.backward()
         noise = torch.randn(z.shape, generator=rng).to(z.device)
         with torch.no_grad():  # the mean's gradient is each sample's over the batch size
             latents[rows] = z - h * len(rows) * z.grad + math.sqrt(2 * h) * noise
         optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("PGD", step, energy.mean())
+        return energy
+
+    take_steps("PGD", request.count_steps(COST), take_step)
     return ChainInference(generator, request.latent_dim, request, STEP_SIZE, latents)

@@ -17,10 +17,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import Autoencoder, build_autoencoder, measure_residual
+from models.autoencoder import Autoencoder, build_autoencoder
 from models.density import LatentMixture
 from models.interface import FitRequest
-from models.optimisation import minimise, shuffle
+from models.likelihood import measure_residual
+from models.optimisation import minimise
 
 # configurations/config.py of the authors' code, MNIST.
 BETA = 1e-4
@@ -69,9 +70,8 @@ def _fit(request: FitRequest, name: str, cost: int) -> Autoencoder:
         error = measure_residual(generated, images, visible).mean() / pixels
         return error + BETA * z.square().mean() + penalty
 
-    weights = [*generator.parameters(), *encoder.parameters()]
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    minimise(name, weights, compute_loss, batches, request.count_steps(cost), request.learning_rate)
+    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()])
+    minimise(name, optimiser, compute_loss, request.shuffle(rng), request.count_steps(cost))
     fitted = Autoencoder(encoder, generator, request)
     latents = fitted.infer(request.images, request.visible, 0, 0)
     mixture = LatentMixture(latents, N_COMPONENTS, request.seed)

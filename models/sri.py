@@ -16,27 +16,28 @@ to what goes into one of its ReLUs.
 from __future__ import annotations
 
 import functools
+import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from models.architectures import ARCHITECTURES
-from models.autoencoder import measure_residual
-from models.chains import ChainInference, lower, run_chains
+from models.chains import ChainInference, learn_generator, lower, run_chains
 from models.generator import Generator, build_network
 from models.interface import FitRequest
 from models.langevin import Network, compute_energy
 from models.noise import Stream, draw_normal
-from models.optimisation import check_loss, shuffle
+from models.optimisation import take_steps
 
 STEPS = 25
 STEP_PER_SIGMA = 0.05 / 0.075  # the paper's s = .05 at sigma .15 on [-1, 1], where training starts
 FACTORS = (0.8, 1.0, 1.25)
-N_ADJUSTMENTS = 10  # over the training
-N_MEASURED = 8  # images of the bound
+N_ADJUSTMENTS = 10  # over the training, or as many as a quarter of the budget pays, and at least one
+N_MEASURED = 2  # images of the bound
 INJECTED_DIM = 16
 COST = STEPS + 1
-CHECK_EVERY = 20
+COLUMN_COST = 2  # a column of a step's derivative, in gradients
 
 
 class LayeredGenerator(nn.Module):
@@ -76,18 +77,27 @@ def measure_bound(
     sigma: float,
 ) -> float:
     """The mean over samples of -U(z^K) + log |det dz^K / dz^0|, by forward differentiation of the chain."""
-    run = functools.partial(
-        run_chains, network, images=images, visible=visible, noise=noise, step_size=step_size, sigma=sigma
-    )
-    columns = []
-    for axis in range(z.shape[1]):
-        direction = torch.zeros_like(z)
-        direction[:, axis] = 1
-        end, column = torch.func.jvp(run, (z,), (direction,))
-        columns.append(column)
-    volumes = torch.linalg.slogdet(torch.stack(columns, 2).double()).logabsdet
+
+    def run(start: Tensor) -> Tensor:
+        return run_chains(network, start, images, visible, noise, step_size, sigma)
+
+    def differentiate(direction: Tensor) -> Tensor:  # (d,): the same for every sample
+        return torch.func.jvp(run, (z,), (direction.expand_as(z),))[1]
+
+    directions = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    columns = torch.func.vmap(differentiate)(directions)  # (d, B, d): derivatives by z^0_k come first
+    volumes = torch.linalg.slogdet(columns.permute(1, 2, 0).double()).logabsdet
+    end = run(z)
     energy = compute_energy(network(end), images, end, sigma, visible)
-    return float((volumes - energy).mean())
+    return float((volumes - energy).mean().detach())
+
+
+def plan_training(request: FitRequest, d: int) -> tuple[int, int]:
+    """How many minibatch steps and adjustments of s the budget pays together."""
+    cost = len(FACTORS) * N_MEASURED * STEPS * d * COLUMN_COST
+    adjustments = min(N_ADJUSTMENTS, max(1, int(request.budget / 4 / cost)))
+    left = replace(request, budget=max(0, request.budget - adjustments * cost))
+    return max(1, left.count_steps(COST)), adjustments
 
 
 def fit_one(request: FitRequest) -> ChainInference:
@@ -108,11 +118,14 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
         build if n_layers == 1 else lambda: LayeredGenerator(build(), n_layers), rng
     ).to(request.device)
     d, step_size = whole.latent_dim, STEP_PER_SIGMA * request.sigma
-    optimiser = torch.optim.Adam(whole.parameters(), lr=request.learning_rate, fused=True)
+    optimiser = request.make_adam(whole.parameters())
     network, dtype = lower(whole, request.precision)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(COST)
-    for step in range(1, steps + 1):
+    batches = request.shuffle(rng)
+    steps, adjustments = plan_training(request, d)
+    interval = math.ceil(steps / adjustments)
+
+    def take_step(step: int) -> Tensor:
+        nonlocal step_size
         rows = next(batches)
         images, visible = request.load(rows)
         start = draw_normal(request.seed, Stream.TRAIN_INIT, rows, step, 1, d)[0]
@@ -121,30 +134,17 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
         if isinstance(whole, Generator):
             network.refresh()
         with torch.no_grad():
-            if step % max(1, steps // N_ADJUSTMENTS) == 0:
-                few = slice(0, N_MEASURED)
-                seen = None if visible is None else visible[few]
+            if (step - interval // 2) % interval == 0:
+                seen = None if visible is None else visible[:N_MEASURED]
+                few = start[:N_MEASURED], images[:N_MEASURED], seen, noise[:, :N_MEASURED]
                 bounds = {
-                    factor: measure_bound(
-                        whole,
-                        start[few],
-                        images[few],
-                        seen,
-                        noise[:, few],
-                        factor * step_size,
-                        request.sigma,
-                    )
+                    factor: measure_bound(whole, *few, factor * step_size, request.sigma)
                     for factor in FACTORS
                 }
                 step_size *= max(bounds, key=lambda factor: bounds[factor])
             z = run_chains(network, start, images, visible, noise, step_size, request.sigma, dtype=dtype)
         whole.train()
-        with request.autocast():
-            generated = whole(z)
-        loss = measure_residual(generated, images, visible).mean() / (2 * request.sigma**2)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("SRI", step, loss)
+        return learn_generator(whole, optimiser, z, images, visible, request)
+
+    take_steps("SRI", steps, take_step)
     return ChainInference(whole, d, request, step_size)

@@ -17,11 +17,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import Autoencoder, build_autoencoder, measure_residual
+from models.autoencoder import Autoencoder, build_autoencoder
 from models.encoder import MAX_LOG_VARIANCE, Encoder
 from models.generator import Generator, build_network
 from models.interface import FitRequest, count_weights
-from models.optimisation import minimise, shuffle
+from models.likelihood import measure_residual
+from models.optimisation import minimise
 from models.vae import compute_divergence, draw_latents
 
 # The authors' code: three hidden layers of 1,024, twice as many epochs for the second stage as for the first.
@@ -141,6 +142,5 @@ def _minimise(
     stage: int,
     rng: torch.Generator,
 ) -> None:
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
     steps = request.count_steps(2 * STEP_COST[stage])
-    minimise(name, weights, compute_loss, batches, steps, request.learning_rate)
+    minimise(name, request.make_adam(weights), compute_loss, request.shuffle(rng), steps)

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.autoencoder import Autoencoder, build_autoencoder, measure_residual
+from models.autoencoder import Autoencoder, build_autoencoder
 from models.generator import build_network
 from models.interface import FitRequest
-from models.optimisation import check_loss, minimise, shuffle
+from models.likelihood import measure_residual
+from models.optimisation import descend, minimise, take_steps
 
 WEIGHT = 10.0  # lambda, the paper's for MNIST
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel's width 2 d, as in the authors' code
 WIDTH, DEPTH = 512, 4  # of the discriminator of latent vectors, the paper's for MNIST
 ADVERSARIAL_BETAS = (0.5, 0.999)
-CHECK_EVERY = 20
 
 
 def measure_discrepancy(z: Tensor, other: Tensor) -> Tensor:
@@ -52,22 +52,24 @@ def fit_mmd(request: FitRequest) -> Autoencoder:
         with request.autocast():
             z, _ = encoder(images, visible)
             generated = generator(z)
-        prior = torch.randn(z.shape, generator=rng).to(z.device)
         error = measure_residual(generated, images, visible).mean()
-        return error + WEIGHT * measure_discrepancy(z, prior)
+        return error + WEIGHT * measure_discrepancy(z, request.draw_prior(len(z), rng))
 
-    weights = [*generator.parameters(), *encoder.parameters()]
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    minimise("WAE-MMD", weights, compute_loss, batches, request.count_steps(cost=2), request.learning_rate)
+    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()])
+    minimise("WAE-MMD", optimiser, compute_loss, request.shuffle(rng), request.count_steps(cost=2))
     return Autoencoder(encoder, generator, request)
 
 
 def build_discriminator(d: int, rng: torch.Generator) -> nn.Sequential:
     """The discriminator of latent vectors: (B, d) -> (B, 1), a logit."""
-    layers: list[nn.Module] = []
-    for width_in in (d, *[WIDTH] * (DEPTH - 1)):
-        layers += [nn.Linear(width_in, WIDTH), nn.ReLU()]
-    return build_network(lambda: nn.Sequential(*layers, nn.Linear(WIDTH, 1)), rng)
+
+    def build() -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for width_in in (d, *[WIDTH] * (DEPTH - 1)):
+            layers += [nn.Linear(width_in, WIDTH), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(WIDTH, 1))
+
+    return build_network(build, rng)
 
 
 def fit_gan(request: FitRequest) -> Autoencoder:
@@ -75,27 +77,23 @@ def fit_gan(request: FitRequest) -> Autoencoder:
     rng = request.make_rng()
     encoder, generator = build_autoencoder(request, rng)
     discriminator = build_discriminator(request.latent_dim, rng).to(request.device)
-    weights = [*generator.parameters(), *encoder.parameters()]
     rate = request.learning_rate
-    optimiser = torch.optim.Adam(weights, lr=rate, betas=ADVERSARIAL_BETAS, fused=True)
-    adversary = torch.optim.Adam(discriminator.parameters(), lr=rate / 2, betas=ADVERSARIAL_BETAS, fused=True)
-    batches = shuffle(len(request.images), request.minibatch, rng, request.device)
-    steps = request.count_steps(cost=2)
-    for step in range(1, steps + 1):
+    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()], rate, ADVERSARIAL_BETAS)
+    adversary = request.make_adam(discriminator.parameters(), rate / 2, ADVERSARIAL_BETAS)
+    batches = request.shuffle(rng)
+
+    def take_step(step: int) -> Tensor:
         images, visible = request.load(next(batches))
         with request.autocast():
             z, _ = encoder(images, visible)
             generated = generator(z)
         error = measure_residual(generated, images, visible).mean()
         loss = error + WEIGHT * functional.softplus(-discriminator(z)).mean()  # - log D(z)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        prior = torch.randn(z.shape, generator=rng).to(z.device)
+        descend(optimiser, loss)
+        prior = request.draw_prior(len(z), rng)
         doubt = functional.softplus(-discriminator(prior)) + functional.softplus(discriminator(z.detach()))
-        adversary.zero_grad(set_to_none=True)
-        (WEIGHT * doubt.mean()).backward()
-        adversary.step()
-        if step % CHECK_EVERY == 0 or step == steps:
-            check_loss("WAE-GAN", step, loss)
+        descend(adversary, WEIGHT * doubt.mean())
+        return loss
+
+    take_steps("WAE-GAN", request.count_steps(cost=2), take_step)
     return Autoencoder(encoder, generator, request)

@@ -19,7 +19,6 @@ from pipeline.grid import Cell
 from pipeline.illustrations import illustrate_inpainting, measure_distance_to_prior, to_bytes
 from pipeline.inference import choose_engine, to_unit
 from pipeline.masks import apply_masks, make_masks, scale_mask_size
-from pipeline.params import Params
 from pipeline.plan import build_plan, build_scoring
 from pipeline.recovery import measure_error, measure_recovery, recover_images
 from pipeline.short_run import ShortRun, TrainingRequest, count_sample_gradients
@@ -55,7 +54,7 @@ def measure_complete(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     numbers = params.profile_settings
     reference = extract(train_images)
     n_generated = numbers.evaluate.n_generated
-    request = _build_request(params, cell.task, train_images, None)
+    request = build_request(cell, train_images, None)
     curves: dict[str, list[float]] = defaultdict(list)
 
     def measure_distance(fitted: FittedMethod) -> float:
@@ -105,7 +104,7 @@ def measure_complete(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
 def measure_latent(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Figures 2 and 3: the aggregated posterior of a low-dimensional latent space against the prior."""
     params, train_images = cell.params, torch.from_numpy(images.train_images)
-    request = _build_request(params, cell.task, train_images, None)
+    request = build_request(cell, train_images, None)
     curves: dict[str, list[float]] = defaultdict(list)
     inferred = []
 
@@ -130,7 +129,7 @@ def measure_normal(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> 
     pooled = np.concatenate([images.train_images, images.test_images])
     labels = np.concatenate([images.train_labels, images.test_labels])
     split = split_anomaly(labels, params.anomaly.held_out)
-    request = _build_request(params, cell.task, torch.from_numpy(pooled[split.train]), None)
+    request = build_request(cell, torch.from_numpy(pooled[split.train]), None)
     fitted = fit(request)
     test_images = torch.from_numpy(pooled[split.pooled]).to(request.images.device)
     steps = params.profile_settings.evaluate.anomaly_steps
@@ -159,7 +158,7 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     size = scale_mask_size(mask.size, height)
     visible = make_masks(mask.kind, range(n), height, width, params.seed, size=size, share=mask.share)
     occluded = torch.from_numpy(apply_masks(images.train_images, visible))
-    request = _build_request(params, cell.task, occluded, torch.from_numpy(visible))
+    request = build_request(cell, occluded, torch.from_numpy(visible))
     curves: dict[str, list[float]] = defaultdict(list)
     request = replace(request, on_round=lambda state: _keep_record(curves, state))
     fitted = fit(request)
@@ -186,9 +185,11 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     )
 
 
-def _build_request(params: Params, task: str, images: Tensor, visible: Tensor | None) -> TrainingRequest:
+def build_request(cell: Cell, images: Tensor, visible: Tensor | None) -> TrainingRequest:
+    """What a cell's method is asked to train on: images uint8 (N, C, H, W), visible (N, 1, H, W) or None."""
+    params = cell.params
     settings = choose_engine(**dataclasses.asdict(params.engine))
-    plan = build_plan(params, "complete" if task == "latent" else task)
+    plan = build_plan(params, cell.task if cell.task in ("normal", "occluded") else "complete")
     return TrainingRequest(
         architecture=params.architecture,
         latent_dim=params.resolved_latent_dim,
@@ -200,9 +201,10 @@ def _build_request(params: Params, task: str, images: Tensor, visible: Tensor | 
         minibatch=plan.minibatch,
         learning_rate=plan.learning_rate,
         precision=settings.precision,
-        plan=plan,
+        plan=replace(plan, learning_rate=plan.learning_rate * cell.rate_factor),
         settings=settings,
         scoring=build_scoring(params, params.profile_settings.evaluate.anomaly_steps),
+        rate_factor=cell.rate_factor,
     )
 
 

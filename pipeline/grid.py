@@ -14,7 +14,20 @@ from pipeline.params import ParamError, Params, parse_params
 TABLES = ("table2", "table3", "table4", "table5", "table6", "table7", "table8")
 PAPER_STUDIES = (*TABLES, "figure3", "figure8")
 DEFAULT_TASK = "complete"
-AXES = ("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space", "seed")
+AXES = (
+    "dataset",
+    "held_out",
+    "latent_dim",
+    "s",
+    "K",
+    "L2",
+    "alpha",
+    "solver",
+    "mask",
+    "space",
+    "rate_factor",
+    "seed",
+)
 Grid = dict[str, Any]
 
 
@@ -24,7 +37,7 @@ class Cell:
 
     ``method``: a row of the tables; ``axes``: the values that place it, by name, such as {"held_out": 4};
     ``paper_dataset``: the paper's data set that params.dataset is or stands for; ``classes``: of it, None
-    for all.
+    for all; ``rate_factor``: what the method's learning rate is multiplied by.
     """
 
     study: str
@@ -34,6 +47,7 @@ class Cell:
     params: Params
     paper_dataset: str
     classes: tuple[int, ...] | None = None
+    rate_factor: float = 1.0
 
     @property
     def place(self) -> str:
@@ -65,6 +79,7 @@ def check_grid(grid: Grid, methods: Iterable[str], tasks: Iterable[str]) -> None
     for study, about in grid["studies"].items():
         asked += [(f"studies.{study}.only", method, methods) for method in _as_list(about.get("only", []))]
         asked.append((f"studies.{study}.task", about.get("task", DEFAULT_TASK), tasks))
+        asked.append((f"studies.{study}.tuned_by", about.get("tuned_by", study), grid["studies"]))
     for key, found, known in asked:
         if found not in known:
             raise ParamError(f"tables.yaml: {key}: found {found!r}, expected one of {', '.join(known)}")
@@ -108,7 +123,7 @@ def list_cells(
     ``is_there`` says whether a data set's files are at hand. Raises ParamError naming the study and the key
     that is wrong.
     """
-    about = dict(grid["studies"][study])
+    about = {key: value for key, value in grid["studies"][study].items() if key != "tuned_by"}
     task = about.pop("task", DEFAULT_TASK)
     own = about.pop("own", {})
     if method not in _as_list(about.pop("only", method)):
@@ -128,7 +143,8 @@ def list_cells(
         params = _apply(values, study, params_content, grid)
         classes = tuple(values["classes"]) if "classes" in values else None
         placed = tuple((key, values.get(key, value)) for key, value in chosen if key in varying)
-        cells.append(Cell(study, task, method, placed, params, paper_dataset, classes))
+        factor = values.get("rate_factor", 1.0)
+        cells.append(Cell(study, task, method, placed, params, paper_dataset, classes, factor))
     return cells
 
 

@@ -25,7 +25,8 @@ def fingerprint(cell: Cell, ignored_by_method: Iterable[str] = ()) -> dict[str, 
         for key, value in cell.params.flat().items()
         if not any(key == name or key.startswith(f"{name}.") for name in ignored)
     }
-    return {"task": cell.task, "method": cell.method, "classes": cell.classes, "params": settings}
+    found = {"task": cell.task, "method": cell.method, "classes": cell.classes, "params": settings}
+    return found if cell.rate_factor == 1 else {**found, "rate_factor": cell.rate_factor}
 
 
 def digest_code(entries: Iterable[Path], root: Path) -> str:

@@ -17,6 +17,7 @@ from pipeline.datasets import ImageSet
 from pipeline.grid import Cell
 from pipeline.leaderboard import measure_all
 from pipeline.training import DivergenceError
+from pipeline.tuning import measure_validation
 
 TASKS: dict[str, Callable[[Cell, ImageSet, Extract, Fit], CellResult]] = {
     "complete": measure_complete,
@@ -24,6 +25,7 @@ TASKS: dict[str, Callable[[Cell, ImageSet, Extract, Fit], CellResult]] = {
     "occluded": measure_occluded,
     "latent": measure_latent,
     "all": measure_all,
+    "validation": measure_validation,
 }
 # Parameters that do not reach what a task measures, so that changing one leaves its cells as they are.
 IGNORED_BY_TASK = {
@@ -32,6 +34,7 @@ IGNORED_BY_TASK = {
     "occluded": ("anomaly", "fid"),
     "latent": ("anomaly", "mask", "fid", "profile_settings.evaluate"),
     "all": (),
+    "validation": ("anomaly", "mask", "profile_settings.evaluate.anomaly_steps"),
 }
 
 

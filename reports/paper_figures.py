@@ -17,10 +17,18 @@ from reports.paper_curves import (
     draw_solvers,
     draw_sweep,
 )
-from reports.paper_images import draw_diversity, draw_inpaintings, draw_recoveries, draw_rivals, draw_samples
-from reports.paper_latents import draw_evolution, draw_posteriors
+from reports.paper_images import (
+    draw_diversity,
+    draw_generated,
+    draw_inpaintings,
+    draw_recoveries,
+    draw_rivals,
+    draw_samples,
+)
+from reports.paper_latents import draw_evolution, draw_posteriors, draw_rival_posteriors
 from reports.study_cells import Cell
 
+WITHOUT_OURS = ("figure5",)
 FIGURES: dict[str, dict[str, Callable[[Path, Sequence[Cell]], None]]] = {
     "table2": {"figure4": draw_samples, "figure6": draw_inpaintings, "figure7": draw_diversity},
     "table3": {"table3": draw_auprc},
@@ -33,6 +41,8 @@ FIGURES: dict[str, dict[str, Callable[[Path, Sequence[Cell]], None]]] = {
     "figure8": {"figure8": draw_alpha_curves},
     "solvers": {"solvers": draw_solvers},
     "fashion": {"fashion": draw_rivals},
+    "figure5": {"figure5": draw_generated},
+    "latents": {"latents": draw_rival_posteriors},
 }
 
 
@@ -44,7 +54,7 @@ def draw_figures(study: str, cells: Sequence[Cell], folder: Path) -> list[Path]:
     measured = [cell for cell in cells if not cell["error"]]
     paths = [folder / f"{name}.png" for name in FIGURES[study]]
     for path, draw in zip(paths, FIGURES[study].values(), strict=True):
-        if any(cell["method"] == "Ours" for cell in measured):
+        if any(study in WITHOUT_OURS or cell["method"] == "Ours" for cell in measured):
             draw(path, measured)
         else:
             draw_nothing(path)

@@ -45,6 +45,19 @@ def draw_rivals(path: Path, cells: Sequence[Cell]) -> None:
     save_grid(path, rows, columns=N_COLUMNS)
 
 
+def draw_generated(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 5: samples of each method, a data set after the other."""
+    rows = []
+    for dataset in dict.fromkeys(cell["dataset"] for cell in cells):
+        here = [cell for cell in cells if cell["dataset"] == dataset]
+        images = to_unit(here[0]["arrays"]["images"][:N_COLUMNS])
+        rows.append((f"{name_dataset(dataset)}: training images", images))
+        for cell in here:
+            samples = to_unit(cell["arrays"]["samples"][: 2 * N_COLUMNS])
+            rows.append((f"{name_row(cell)}: samples from the prior", samples))
+    save_grid(path, rows, columns=N_COLUMNS)
+
+
 def draw_inpaintings(path: Path, cells: Sequence[Cell]) -> None:
     """Figure 6: test images restored by ours under the six masks of section 7.4."""
     cell = find_last(cells, "Ours")

@@ -15,6 +15,7 @@ from reports.paper_tables import describe_place, name_row
 from reports.study_cells import Cell
 
 CLASS_COLOURS = (OURS, REFERENCE)
+N_PANELS = 6  # in a line of a figure of many methods
 N_POINTS = 2000  # drawn of each population
 Panels = list[tuple[str, np.ndarray]]
 
@@ -52,6 +53,23 @@ def draw_posteriors(path: Path, cells: Sequence[Cell]) -> None:
         panels.append((f"prior: {here[0]['numbers']['floor']:.2g}", draw_prior(here[0])))
         rows.append((describe_space(here[0]), panels, here[0]["arrays"]["labels"]))
     draw_latents(path, "Aggregated posteriors and the prior", rows)
+
+
+def draw_rival_posteriors(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 3 for every method: panels in lines, nearest to the prior first, the prior last in each."""
+    ordered = sorted(cells, key=lambda cell: cell["numbers"]["to_prior"])
+    rows = []
+    for start in range(0, len(ordered), N_PANELS):
+        line = ordered[start : start + N_PANELS]
+        panels = [
+            (f"{name_row(cell)}: {cell['numbers']['to_prior']:.2g}", cell["arrays"]["latents"])
+            for cell in line
+        ]
+        panels.append((f"prior: {line[0]['numbers']['floor']:.2g}", draw_prior(line[0])))
+        rows.append(("", panels, line[0]["arrays"]["labels"]))
+    draw_latents(
+        path, f"Aggregated posteriors, {describe_space(cells[0])}: transport cost to the prior", rows
+    )
 
 
 def draw_latents(path: Path, title: str, rows: Sequence[tuple[str, Panels, np.ndarray]]) -> None:

@@ -12,6 +12,7 @@ from reports.study_cells import Cell
 from reports.tables import ResultRow
 
 STAND_IN_FOR = {"colour_digits": "SVHN", "photo_patches": "CelebA"}
+PRINTED_AS = {"SRI-L5": "SRI (L=5)"}
 SWEEPS = {
     "table4": ("table4_latent_dim_svhn", "latent_dim", "svhn"),
     "table6": ("table6_langevin_steps_mnist", "K", "mnist"),
@@ -120,6 +121,18 @@ LAYOUTS = {
         "Table 2's row; the paper has none for this data set. A few passes, not its 500.",
         (MSE, Quantity("mse_test", "MSE of test images, [0, 1]"), FRECHET),
     ),
+    "figure5": TableLayout(
+        "Figure 5 in numbers: SRI and LEBM",
+        "On the two stand-ins, trained with Table 2's number of sample-gradients.",
+        (MSE, FRECHET),
+    ),
+    "latents": TableLayout(
+        "Figure 3, every method: distance of the aggregated posterior to the prior",
+        "Mean squared distance of an optimal assignment between one draw of z for each training image and as "
+        "large a sample of the prior; the floor is that of a second sample of the prior. Methods without a "
+        "vector of two latent numbers for an image are left out.",
+        (Quantity("to_prior", "transport cost to the prior"), Quantity("floor", "floor")),
+    ),
     "figure8": TableLayout(
         "Figure 8 in numbers: the share alpha of the correction",
         "alpha = 0 is ABP. Values at the end of training; the figure has them by round.",
@@ -197,10 +210,11 @@ def find_published(study: str, cell: Cell, quantity: Quantity, published: Publis
     if column is None or (quantity.extractor and cell["extractor"] != "inception"):
         return None
     name = {MSE: "mse", FRECHET: "fid"}.get(quantity)
+    method = PRINTED_AS.get(cell["method"], cell["method"])
     if study == "table2" and name:
         found = published["table2_reconstruction_generation"]
         columns = found["columns"]
-        return found[column][name][columns.index(cell["method"])] if cell["method"] in columns else None
+        return found[column][name][columns.index(method)] if method in columns else None
     if study == "table3" and column == "mnist" and quantity.key in ("tenth_mean", "tenth_std"):
         found = published["table3_anomaly_auprc"]
         row = found.get(name_row(cell), {}).get(quantity.key.removeprefix("tenth_"))

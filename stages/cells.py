@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import inspect
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -24,10 +25,12 @@ from pipeline.params import Params
 from pipeline.registry import METHODS
 from pipeline.stage import run_stage
 from pipeline.tasks import TASKS, measure_cell
+from pipeline.tuning import apply_factor, choose_rate_factor
 
 OUTPUT = Path("artifacts/cells")
 EXTRACTORS = Path("artifacts/extractors")
 MEMO = Path(".dvc/tmp/cells")
+WITH_FEATURES = ("complete", "all", "validation")  # tasks that measure a Frechet distance
 NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks without a Frechet distance
 
 
@@ -41,6 +44,8 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
     check_grid(grid, METHODS, TASKS)
     check_study(grid, study)
     cells = list_cells(study, method, read_yaml("params.yaml"), grid, lambda name: is_there(name, folder))
+    if "tuned_by" in grid["studies"][study]:
+        cells = apply_factor(cells, read_rate_factor(grid["studies"][study]["tuned_by"], method))
     code = digest_measuring(study, method, grid)
     output = OUTPUT / study / method
     shutil.rmtree(output, ignore_errors=True)
@@ -61,6 +66,7 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
                 else f"{cell.params.dataset} classifier",
                 "seed": cell.params.seed,
                 "axes": dict(cell.axes),
+                "rate_factor": cell.rate_factor,
                 "numbers": result.numbers,
                 "curves": result.curves,
                 "error": result.error,
@@ -73,6 +79,17 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
     return {"cells": len(found), "failed": sum(bool(one["error"]) for one in found), **numbers}
 
 
+def read_rate_factor(study: str, method: str) -> float:
+    """The factor that the study ``study`` chose for a method; raises ValueError where it has not run."""
+    path = OUTPUT / study / method / "cells.json"
+    try:
+        return choose_rate_factor(json.loads(path.read_text())["cells"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path}: {type(error).__name__}; `python -m stages.cells {study} {method}` makes it"
+        ) from error
+
+
 def digest_measuring(study: str, method: str, grid: Grid) -> str:
     """A digest of the code that decides a study's numbers for one method: its task's and the method's."""
     root = Path(__file__).parents[1]
@@ -83,7 +100,7 @@ def digest_measuring(study: str, method: str, grid: Grid) -> str:
 def run_or_recall(cell: Cell, code: str) -> CellResult:
     """Measure a cell, or take what an interrupted run measured with the same settings, data and code."""
     images = load_images(cell)
-    extractor = find_extractor(cell) if cell.task in ("complete", "all") else NO_EXTRACTOR
+    extractor = find_extractor(cell) if cell.task in WITH_FEATURES else NO_EXTRACTOR
     key = compute_key(
         cell=fingerprint(cell, METHODS[cell.method].ignores),
         data=images.digest,

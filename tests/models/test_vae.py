@@ -4,23 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from models import optimisation
 from models.architectures import ARCHITECTURES
 from models.encoder import build_encoder
 from models.generator import build_generator
-from models.vae import VaeSettings, compute_divergence, compute_loss, draw_latents, fit_vae
-
-SETTINGS = VaeSettings(steps=30, batch_size=20, learning_rate=1e-3, sigma=0.3)
+from models.vae import compute_divergence, compute_loss, draw_latents, fit
 
 
 def rng(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture(scope="module")
-def images():
-    smooth = torch.nn.functional.interpolate(torch.rand(40, 1, 4, 4, generator=rng()), size=(28, 28))
-    return (smooth * 255).to(torch.uint8)
 
 
 def test_the_divergence_is_torchs():
@@ -68,43 +59,53 @@ def test_encoder_and_decoder_fit_together(name):
     assert generator.eval()(mean).shape == (2, *generator.architecture.image_shape)
 
 
-def test_training_lowers_the_loss_and_repeats_itself(images, monkeypatch):
-    losses = []
-    monkeypatch.setattr(optimisation, "CHECK_EVERY", 1)
-    first = fit_vae("mnist", 5, images, None, SETTINGS, rng(), lambda step, loss: losses.append(loss))
-    assert len(losses) == 30 and losses[-1] < 0.7 * losses[0]
-    state = torch.random.get_rng_state()
-    second = fit_vae("mnist", 5, images, None, SETTINGS, rng())
-    assert torch.equal(state, torch.random.get_rng_state())
+def test_training_repeats_itself_and_leaves_the_global_draws_alone(make_request):
+    before = torch.random.get_rng_state()
+    first, second = (fit(make_request(budget=200)) for _ in range(2))
+    assert torch.equal(before, torch.random.get_rng_state())
     for one, other in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
         assert torch.equal(one, other)
-    floats = images.float() / 255
-    assert (first.reconstruct(floats) - floats).square().mean() < floats.var()
 
 
-def test_training_on_occluded_images_never_looks_at_hidden_pixels(images):
+def test_training_lowers_the_reconstruction_error(make_request, smooth_images):
+    floats, errors = smooth_images.float() / 255, []
+    for budget in (40, 4000):
+        fitted = fit(make_request(budget=budget))
+        generated = fitted.generate(fitted.infer(smooth_images, None, 0, 0))
+        errors.append((generated - floats).square().mean())
+    assert errors[1] < 0.7 * errors[0] and errors[1] < floats.var()
+
+
+def test_the_learning_rate_is_the_methods_own_times_the_tuned_factor(make_request):
+    request = make_request(rate_factor=3.0)
+    weights = [torch.zeros(2, requires_grad=True)]
+    assert request.make_adam(weights).param_groups[0]["lr"] == pytest.approx(3e-3)
+    assert request.make_adam(weights, 2e-4).param_groups[0]["lr"] == pytest.approx(6e-4)
+    slow, fast = (fit(make_request(budget=80, rate_factor=factor)) for factor in (1.0, 3.0))
+    assert not torch.equal(slow.sample(1), fast.sample(1))
+
+
+def test_training_on_occluded_images_never_looks_at_hidden_pixels(make_request, smooth_images):
     visible = torch.ones(40, 1, 28, 28, dtype=torch.uint8)
     visible[:, :, 8:20, 8:20] = 0
-    inverted = torch.where(visible.bool(), images, 255 - images)
-    settings = VaeSettings(steps=4, batch_size=20, learning_rate=1e-3, sigma=0.3)
-    one, other = (fit_vae("mnist", 5, some, visible, settings, rng()) for some in (images, inverted))
+    inverted = torch.where(visible.bool(), smooth_images, 255 - smooth_images)
+    one, other = (
+        fit(make_request(images=images, visible=visible, budget=160)) for images in (smooth_images, inverted)
+    )
     for mine, theirs in zip(one.encoder.parameters(), other.encoder.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    assert torch.equal(
-        one.reconstruct(images.float() / 255, visible), other.reconstruct(inverted.float() / 255, visible)
-    )
+    assert torch.equal(one.infer(smooth_images, visible, 0, 0), other.infer(inverted, visible, 0, 0))
 
 
-def test_an_image_unlike_the_training_images_scores_higher(images):
-    vae = fit_vae("mnist", 5, images, None, VaeSettings(150, 20, 1e-3, 0.3), rng())
-    known, noise = images.float() / 255, torch.rand(40, 1, 28, 28, generator=rng(3))
-    assert vae.score(known, rng()).median() < vae.score(noise, rng()).median()
-    assert vae.sample(3, rng()).shape == (3, 1, 28, 28)
+def test_an_image_unlike_the_training_images_scores_higher(make_request, smooth_images):
+    vae = fit(make_request(budget=6000))
+    noise = torch.randint(0, 256, (40, 1, 28, 28), generator=rng(3)).byte()
+    assert vae.score(smooth_images, 0, 0).median() < vae.score(noise, 0, 0).median()
 
 
-def test_a_training_that_leaves_the_finite_numbers_stops_with_its_step(images):
+def test_a_training_that_leaves_the_finite_numbers_stops_with_its_step(make_request):
     with pytest.raises(ValueError, match=r"VAE diverged by step \d+: loss nan"):
-        fit_vae("mnist", 5, images, None, VaeSettings(50, 20, 1e30, 0.3), rng())
+        fit(make_request(budget=2000, learning_rate=1e30))
 
 
 def test_the_loss_counts_visible_pixels_only():
