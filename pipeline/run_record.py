@@ -19,6 +19,7 @@ from pipeline.files import flatten
 TABLES_OF = {  # stages whose tables do not carry their name
     "report": ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training"),
     "paper": ("table1", "claims"),
+    "leaderboard": ("leaderboard", "methods", "rivals_*", "tuning"),
 }
 MAX_POINTS = 1000  # per curve; more make the UI crawl
 
@@ -32,6 +33,12 @@ class StageRecord:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     digest: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Study and method of a stage `cells-<study>-<method>`; nothing for the others."""
+        kind, *rest = self.stage.split("-", 2)
+        return dict(zip(("study", "method"), rest, strict=True)) if kind == "cells" and len(rest) == 2 else {}
 
 
 def read_record(stage: str, root: Path = Path(".")) -> StageRecord:

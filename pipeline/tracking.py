@@ -124,7 +124,8 @@ class Store:
         self.log_points(run_id, finals)
         for path in record.files:
             self.client.log_artifact(run_id, str(path), "tables" if path.suffix != ".png" else "pictures")
-        self.client.set_tag(run_id, DIGEST, record.digest)
+        for key, value in {**record.tags, DIGEST: record.digest}.items():
+            self.client.set_tag(run_id, key, value)
         self.client.set_terminated(run_id, "FINISHED")
 
     def publish(self, records: list[StageRecord], extra_files: list[Path]) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.registry import Method
 from reports.figures import OURS, REFERENCE, save_figure
 from reports.paper_tables import name_dataset
 from reports.study_cells import Cell
@@ -53,6 +54,7 @@ def tabulate(cells: Sequence[Cell]) -> pd.DataFrame:
 def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
     """The leaderboard in Markdown; the best value of each quality is bold."""
     measured = [cell for cell in cells if not cell["error"]]
+    factors = {cell["method"]: cell["rate_factor"] for cell in measured}
     n = measured[0]["numbers"]["n"] if measured else 0
     where = name_dataset(measured[0]["dataset"]) if measured else "nothing measured"
     lines = [
@@ -60,10 +62,11 @@ def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
         "",
         f"Profile {profile}, {where}, {n:.0f} training images, mean ± standard deviation over seeds. Every "
         "method has the same data, generator, minibatch and number of sample-gradients. An empty cell: the "
-        "method lacks it.",
+        "method lacks it. Rate: what the method's learning rate was multiplied by, chosen on a validation "
+        "split (tuning.md); sources and settings are in methods.md.",
         "",
-        "| method | seeds | " + " | ".join(COLUMNS.values()) + " |",
-        "|" + "---|" * (len(COLUMNS) + 2),
+        "| method | seeds | rate | " + " | ".join(COLUMNS.values()) + " |",
+        "|" + "---|" * (len(COLUMNS) + 3),
     ]
     best = {key: frame[key].min() if side == "lower" else frame[key].max() for key, side in QUALITIES.items()}
     for row in frame.to_dict("records"):
@@ -71,10 +74,27 @@ def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
         for key in COLUMNS:
             text = _format(row[key], row[f"{key}_std"])
             texts.append(f"**{text}**" if text and row[key] == best.get(key) else text)
-        lines.append(f"| {row['method']} | {row['seeds']} | " + " | ".join(texts) + " |")
+        factor = factors.get(row["method"])
+        rate = "" if factor is None else f"x {factor:g}"
+        lines.append(f"| {row['method']} | {row['seeds']} | {rate} | " + " | ".join(texts) + " |")
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
     notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]
     return "\n".join([*lines, "", *notes, ""])
+
+
+def render_methods(methods: Mapping[str, Method]) -> str:
+    """Who proposed each method, where it is written and where its hyper-parameters come from, in Markdown."""
+    lines = [
+        "### Methods",
+        "",
+        "All have the same generator (as decoder, where they have one), sigma, minibatch and number of "
+        "sample-gradients; the settings below are what each has beyond that.",
+        "",
+        "| method | source | settings | module |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {name} | {one.source} | {one.settings} | `{one.module}` |" for name, one in methods.items()]
+    return "\n".join([*lines, ""])
 
 
 def _format(mean: float, std: float) -> str:

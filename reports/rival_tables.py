@@ -55,12 +55,12 @@ def write_rival_tables(
     profile: str,
     folder: Path,
 ) -> int:
-    """Write rivals_table2, rivals_table3 and rivals_table8 as .csv and .md; returns how many rows they have."""
+    """Write rivals_table2, _table3 and _table8 as .csv and .md into ``folder``; returns how many rows."""
     n_rows = 0
     for study, quantities in QUANTITIES.items():
         placed = place_cells(study, cells, places)
         note = (
-            f"Profile {profile}, study `leaderboard`: fewer images than in the table of the same number, mean "
+            f"Profile {profile}, study `leaderboard`: fewer images than in the table of that number; mean "
             "± standard deviation over seeds; the paper's number in brackets where quantity, data set and "
             "extractor are its own."
         )

@@ -42,7 +42,7 @@ def render_tuning(frame: pd.DataFrame, profile: str) -> str:
         "",
         f"Profile {profile}, one seed. Every method, ours included, was trained {len(factors)} times on two "
         "thirds of the training images, at its source's learning rate times a factor, and judged on the last "
-        "third: Frechet distance of its samples; mean squared error of its reconstructions, where it has any. "
+        "third: Frechet distance of its samples; mean squared error of its reconstructions, where it infers. "
         "Chosen (bold) is the lowest mean of both, each in units of the method's own best. No test image was "
         "looked at; everything else is as the source has it.",
         "",

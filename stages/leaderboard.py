@@ -1,4 +1,4 @@
-"""Stage leaderboard: all methods side by side, from what the stage cells left of the study leaderboard."""
+"""Stage leaderboard: all methods side by side, from what the stage cells left of leaderboard and tuning."""
 
 from __future__ import annotations
 
@@ -9,21 +9,35 @@ from typing import Any
 from pipeline.files import write_text
 from pipeline.grid import list_methods, read_grid
 from pipeline.params import Params
+from pipeline.registry import METHODS
 from pipeline.stage import run_stage
-from reports.leaderboard import QUALITIES, draw_leaderboard, render, tabulate
+from reports.leaderboard import QUALITIES, draw_leaderboard, render, render_methods, tabulate
+from reports.published import read_published
+from reports.rival_tables import write_rival_tables
 from reports.study_cells import read_cells
+from reports.tuning import render_tuning, tabulate_tuning
 
-STUDY = "leaderboard"
+STUDY, TUNING = "leaderboard", "tuning"
 TABLES = Path("reports/tables")
 FIGURE = Path("reports/figures/leaderboard.png")
 
 
 def leaderboard(params: Params, tracker: object) -> dict[str, Any]:
-    """Write reports/tables/leaderboard.csv and .md and the figure; returns each method's qualities."""
-    cells = read_cells(STUDY, list_methods(STUDY, read_grid()))
+    """Write the leaderboard, the methods' rows in Tables 2, 3 and 8, their tuning and sources, the figure.
+
+    Returns each method's qualities.
+    """
+    grid = read_grid()
+    methods = list_methods(STUDY, grid)
+    cells = read_cells(STUDY, methods)
     frame = tabulate(cells)
     write_text(TABLES / "leaderboard.csv", frame.to_csv(index=False))
     write_text(TABLES / "leaderboard.md", render(frame, cells, params.profile))
+    write_rival_tables(cells, grid["studies"][STUDY], read_published(), params.profile, TABLES)
+    tuning = tabulate_tuning(read_cells(TUNING, methods))
+    write_text(TABLES / "tuning.csv", tuning.to_csv(index=False))
+    write_text(TABLES / "tuning.md", render_tuning(tuning, params.profile))
+    write_text(TABLES / "methods.md", render_methods({name: METHODS[name] for name in methods}))
     draw_leaderboard(FIGURE, frame)
     return {
         str(row["method"]): {key: row[key] for key in QUALITIES if not math.isnan(row[key])}

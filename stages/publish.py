@@ -13,6 +13,7 @@ from pipeline.tracking import Store, hide_password, tracking_uri, warn_unreachab
 from reports.provenance import find_current_stages
 
 METRICS = Path("metrics")
+LOCKS = (Path("dvc.lock"), Path("benchmarks/dvc.lock"))
 FIGURES = Path("reports/figures")
 TABLES = Path("reports/tables")
 
@@ -37,15 +38,16 @@ def publish() -> int:
 
 
 def find_current_files() -> set[str]:
-    """The outputs that dvc.lock knows to belong to the present params.yaml and tables.yaml.
+    """The outputs that the lock files know to belong to the present params.yaml and tables.yaml.
 
-    Where there is no dvc.lock, the stages were run by hand, and all metrics are present ones.
+    Where there is none, the stages were run by hand, and all metrics are present ones.
     """
-    if not Path("dvc.lock").exists():
+    locks = [read_yaml(path) for path in LOCKS if path.exists()]
+    if not locks:
         return {path.as_posix() for path in METRICS.glob("*.json")}
-    lock = read_yaml("dvc.lock")
-    current = find_current_stages(lock, read_yaml("params.yaml"), read_yaml("tables.yaml"))
-    return {out["path"] for name in current for out in lock["stages"][name].get("outs", [])}
+    stages = {name: stage for lock in locks for name, stage in lock["stages"].items()}
+    current = find_current_stages({"stages": stages}, read_yaml("params.yaml"), read_yaml("tables.yaml"))
+    return {out["path"] for name in current for out in stages[name].get("outs", [])}
 
 
 def main() -> None:

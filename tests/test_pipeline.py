@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.grid import PAPER_STUDIES, read_grid
+
 ROOT = Path(__file__).parents[1]
 RUN_TABLES = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training")
 PAPER_TABLES = (
@@ -112,11 +114,12 @@ def test_the_tracker_holds_one_parent_and_every_stage(project):
     runs = client.search_runs([experiment.experiment_id])
     stages = sorted(run.data.tags["stage"] for run in runs if "stage" in run.data.tags)
     benchmarks = (project / "benchmarks" / "dvc.yaml").read_text()  # committed, but no part of `dvc repro`
+    others = set(read_grid(project / "tables.yaml")["studies"]) - set(PAPER_STUDIES)
     written = {
         path.stem
         for path in (project / "metrics").glob("*.json")
         if f"metrics/{path.name}" not in benchmarks
-        and not path.stem.startswith(("cells-solvers-", "cells-fashion-", "cells-leaderboard-"))
+        and not path.stem.startswith(tuple(f"cells-{study}-" for study in others))
     }
     assert stages == sorted(written)
     assert len(runs) == len(stages) + 1

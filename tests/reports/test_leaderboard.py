@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from reports.leaderboard import COLUMNS, draw_leaderboard, render, tabulate
+from pipeline.registry import METHODS
+from reports.leaderboard import COLUMNS, draw_leaderboard, render, render_methods, tabulate
 
 KEYS = [key for key in COLUMNS if key != "mse_test"]
 
@@ -12,6 +13,7 @@ def cell(method, seed, error="", lacks=None, **numbers):
         "method": method,
         "dataset": "mnist5k",
         "seed": seed,
+        "rate_factor": 3.0,
         "error": error,
         "lacks": lacks or {},
         "numbers": {} if error else {"n": 500, **dict.fromkeys(KEYS, 2.0), **numbers},
@@ -43,7 +45,13 @@ def test_the_best_of_each_quality_is_bold_and_what_is_missing_is_said():
     assert "**0.01**" in lines["Ours"] and "**0.6 ± 0.1**" in lines["VAE"]
     assert "**" not in lines["DCGAN"].replace("**2**", "")
     assert "- DCGAN infers no latent vectors" in text and "- Ours: diverged: s = 3" in text
-    assert "500 training images" in text
+    assert "500 training images" in text and "| 1 | x 3 |" in text
+
+
+def test_every_method_says_where_its_settings_are_from():
+    text = render_methods(METHODS)
+    for name, method in METHODS.items():
+        assert method.settings and f"| {name} | {method.source} | {method.settings} |" in text
 
 
 def test_it_is_drawn_and_is_made_even_of_nothing(tmp_path):

@@ -168,7 +168,9 @@ def test_a_pivot_shows_the_papers_number_in_brackets_and_a_failure_where_it_stan
 
 
 def test_every_study_has_a_layout_and_every_study_of_the_paper_a_place_on_the_page():
-    assert set(LAYOUTS) | {"leaderboard"} == set(read_grid()["studies"])  # which has a stage of its own
+    assert set(LAYOUTS) | {"leaderboard", "tuning"} == set(
+        read_grid()["studies"]
+    )  # with a stage of their own
     assert sorted(study for _, studies in READING for study in studies) == sorted(PAPER_STUDIES)
     text = render_study("table6", [cell("table6", axes={"K": 50}, mse_train=0.012)], read_published())
     assert "0.012 (0.011)" in text and "![" in text

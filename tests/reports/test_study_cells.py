@@ -89,6 +89,8 @@ AXES = {
     "figure8": [{"alpha": 0.5}, {"alpha": 1}],
     "solvers": [{"alpha": 0.5, "solver": solver, "seed": 1} for solver in ("bsp", "dual")],
     "fashion": [{}],
+    "figure5": [{"dataset": "mnist5k"}],
+    "latents": [{"space": {"dataset": "mnist", "classes": [0, 1], "latent_dim": 2}}],
 }
 
 
