@@ -23,7 +23,11 @@ from models.interface import FitRequest, FittedMethod, count_weights
 from models.optimisation import minimise
 
 ALPHA = 0.05  # keeps the logit finite, RealNVP's value
-HIDDEN, DEPTH, LEVELS = 64, 6, 2  # channels in a coupling, couplings a level: about a generator's arithmetic
+HIDDEN, DEPTH, LEVELS = (
+    64,
+    4,
+    2,
+)  # channels in a coupling, couplings a level: a generator's arithmetic for MNIST
 COST = 1
 CHUNK = 500
 

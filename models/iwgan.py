@@ -12,7 +12,7 @@ The duality gap sup_f L - inf_{g, e} L, estimated by a few steps of either side 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,8 +29,10 @@ from models.wae import measure_discrepancy
 RATE, BETAS = 1e-4, (0.5, 0.9)
 PENALTY, DISCREPANCY = 10.0, 10.0
 CRITIC_STEPS = 5
-GAP_STEPS = 20  # of each side, for the duality gap
-COST = 6 * CRITIC_STEPS + 5  # two generations, an encoding, two in f and two for its penalty; then both ways
+GAP_STEPS = 5  # of each side, for the duality gap
+ASCENT = 6  # two generations, an encoding, two gradients in f and two for its penalty
+DESCENT = 5  # two generations, an encoding, two in f
+COST = ASCENT * CRITIC_STEPS + DESCENT
 CHUNK = 500
 
 
@@ -127,6 +129,8 @@ def fit(request: FitRequest) -> InferentialWgan:
             game.ascend(request.load(next(batches))[0])
         return game.descend(request.load(next(batches))[0])
 
-    take_steps("iWGAN", request.count_steps(COST), take_step)
+    gap_cost = GAP_STEPS * (ASCENT + DESCENT) * request.minibatch
+    left = replace(request, budget=max(1, request.budget - gap_cost))
+    take_steps("iWGAN", left.count_steps(COST), take_step)
     gap = measure_duality_gap(game.players, request.load(next(batches))[0], request, rng)
     return InferentialWgan(game.players, request, gap)

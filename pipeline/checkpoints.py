@@ -83,8 +83,13 @@ def compute_training_key(plan: TrainingPlan, **others: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def name_previous(path: Path) -> Path:
+    """Where the checkpoint before the last one is kept, should the last one be damaged."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
 def save_training(path: Path, state: TrainingState, key: str) -> None:
-    """Write a training between two rounds so that it can be taken up again."""
+    """Write a training between two rounds so that it can be taken up again; the last one before it stays."""
     content = {
         "key": key,
         "weights": state.generator.state_dict(),
@@ -94,21 +99,43 @@ def save_training(path: Path, state: TrainingState, key: str) -> None:
         "transport": None if state.transport is None else vars(state.transport),
         "records": [dataclasses.asdict(record) for record in state.records],
     }
+    if path.exists():
+        os.replace(path, name_previous(path))
     save_tensors(path, content)
 
 
+def forget_training(path: Path) -> None:
+    """Remove the checkpoints of a finished training."""
+    for one in (path, name_previous(path)):
+        one.unlink(missing_ok=True)
+
+
 def resume_training(path: Path, generator: Generator, plan: TrainingPlan, key: str) -> TrainingState | None:
-    """Take up the training saved at ``path``; None, with a log line, if there is none that fits ``key``."""
+    """Take up the training saved at ``path``, or the one before it where that is damaged or another's.
+
+    Each one refused is a log line. None where neither fits ``key``: the training starts from the beginning.
+    """
+    for one in (path, name_previous(path)):
+        if (content := _read_training(one, key)) is not None:
+            return _restore_training(content, generator, plan)
+    return None
+
+
+def _read_training(path: Path, key: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
         content = load_tensors(path)
     except ValueError as error:
-        log.warning("starting from the beginning: %s", error)
+        log.warning("refused: %s", error)
         return None
     if content.get("key") != key:
-        log.warning("starting from the beginning: %s belongs to other parameters or data", path)
+        log.warning("refused: %s: belongs to other parameters or data; delete it", path)
         return None
+    return content
+
+
+def _restore_training(content: dict[str, Any], generator: Generator, plan: TrainingPlan) -> TrainingState:
     device = next(generator.parameters()).device
     generator.load_state_dict(content["weights"])
     optimiser = build_optimiser(generator, plan.learning_rate)

@@ -75,11 +75,23 @@ def read_grid(path: str | Path = "tables.yaml") -> Grid:
 
 def check_grid(grid: Grid, methods: Iterable[str], tasks: Iterable[str]) -> None:
     """Raise ParamError for a method or a task in tables.yaml that is not one of those given."""
+    asked: list[tuple[str, Any, Iterable[str]]] = []
+    for study, about in grid["studies"].items():
+        asked.append((f"studies.{study}.task", about.get("task", DEFAULT_TASK), tasks))
+        asked.append((f"studies.{study}.tuned_by", about.get("tuned_by", study), grid["studies"]))
+    check_methods(grid, methods)
+    _check_names(asked)
+
+
+def check_methods(grid: Grid, methods: Iterable[str]) -> None:
+    """Raise ParamError for a method in tables.yaml that is not one of ``methods``."""
     asked = [("methods", method, methods) for method in grid["methods"]]
     for study, about in grid["studies"].items():
         asked += [(f"studies.{study}.only", method, methods) for method in _as_list(about.get("only", []))]
-        asked.append((f"studies.{study}.task", about.get("task", DEFAULT_TASK), tasks))
-        asked.append((f"studies.{study}.tuned_by", about.get("tuned_by", study), grid["studies"]))
+    _check_names(asked)
+
+
+def _check_names(asked: Iterable[tuple[str, Any, Iterable[str]]]) -> None:
     for key, found, known in asked:
         if found not in known:
             raise ParamError(f"tables.yaml: {key}: found {found!r}, expected one of {', '.join(known)}")

@@ -6,11 +6,17 @@ Nothing that measures a cell imports this file: an entry that is added leaves wh
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from models.interface import FitRequest, FittedMethod
+from pipeline.files import ParamError
+from pipeline.grid import check_methods, read_grid
+
+if TYPE_CHECKING:  # it imports torch, which the check of names has no need of
+    from models.interface import FitRequest, FittedMethod
 
 RIVAL = (
     "alpha",
@@ -20,8 +26,6 @@ RIVAL = (
     "anomaly.score",
     "anomaly.inference",
 )  # parameters that reach short-run inference alone
-
-Fit = Callable[[FitRequest], FittedMethod]
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Method:
     function: str = "fit"
     ignores: tuple[str, ...] = RIVAL
 
-    def load(self) -> Fit:
+    def load(self) -> Callable[[FitRequest], FittedMethod]:
         """Import the function that trains it."""
         return getattr(importlib.import_module(self.module), self.function)
 
@@ -78,13 +82,13 @@ METHODS: dict[str, Method] = {
     "RealNVP": Method(
         "models.flows",
         "Dinh et al. 2017",
-        "logit with alpha .05 (section 4.1); two levels of six couplings of width 64 are ours",
+        "logit with alpha .05 (section 4.1); two levels of four couplings of width 64 are ours",
         "fit_realnvp",
     ),
     "GLOW": Method(
         "models.flows",
         "Kingma and Dhariwal 2018",
-        "actnorm and 1x1 convolutions (section 3); two levels of six steps of width 64 are ours",
+        "actnorm and 1x1 convolutions (section 3); two levels of four steps of width 64 are ours",
         "fit_glow",
     ),
     "ABP": Method(
@@ -183,7 +187,7 @@ METHODS: dict[str, Method] = {
     "Ours": Method(
         "pipeline.short_run",
         "An, Xie and Li 2021",
-        "s .3 (section 7.1); alpha, K, L and L2 are params.yaml's",
+        "s .3 (section 7.1); alpha, K, L and L2 are params.yaml's; each correction is a complete bijection",
         "fit_short_run",
         ignores=(),
     ),
@@ -202,3 +206,16 @@ METHODS: dict[str, Method] = {
         ignores=(),
     ),
 }
+
+
+def main() -> None:
+    """Check the methods of tables.yaml, before DVC writes their names into a command line."""
+    try:
+        check_methods(read_grid(), METHODS)
+    except ParamError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

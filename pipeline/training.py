@@ -240,7 +240,8 @@ def _measure(
         errors += float((error * weight).sum(dtype=torch.float64))
         weights += float(weight.sum(dtype=torch.float64)) * error.shape[1]
     mean, std = latents.mean(0), latents.std(0, correction=0)
-    return errors / weights, float(mean.square().mean().sqrt()), float(std.mean())
+    mse = errors / weights if weights else 0.0  # all pixels of all images hidden: nothing to be wrong about
+    return mse, float(mean.square().mean().sqrt()), float(std.mean())
 
 
 def _check_latents(state: TrainingState, plan: TrainingPlan, passes_done: int) -> None:

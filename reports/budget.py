@@ -1,7 +1,7 @@
 """How much arithmetic each study takes at a profile: `python -m reports.budget --profile paper --tflops 300`.
 
 Counted from the plans, not measured: a Langevin step costs a forward and a gradient in z, a learning step
-half as much again, a VAE's step twice a learning step. Transport, metrics and data are left out.
+half as much again, and so does each gradient of a rival. Transport, metrics and data are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pipeline.anomaly import TRAIN_SHARE
 from pipeline.files import read_yaml
 from pipeline.grid import PAPER_STUDIES, Cell, list_cells, list_methods, read_grid
 from pipeline.plan import build_plan
-from pipeline.short_run import count_sample_gradients
+from pipeline.registry import METHODS
+from pipeline.short_run import ShortRun, count_sample_gradients
 
 N_IMAGES = {  # training and test images of the data sets whose profile takes all
     "mnist": (60_000, 10_000),
@@ -26,7 +27,7 @@ N_IMAGES = {  # training and test images of the data sets whose profile takes al
     "svhn": (73_257, 26_032),
     "celeba": (162_770, 19_962),
 }
-LEARNING, VAE_STEP = 1.5, 3.0  # in units of a Langevin step
+LEARNING = 1.5  # in units of a Langevin step
 
 
 def count_cell(cell: Cell) -> float:
@@ -50,8 +51,8 @@ def count_cell(cell: Cell) -> float:
     }[cell.task]
     if cell.task == "normal":
         n_train = int(TRAIN_SHARE * (n_train + n_test))
-    if cell.method == "VAE":
-        units = VAE_STEP * count_sample_gradients(plan, n_train) / 2
+    if METHODS[cell.method].module != ShortRun.__module__:
+        units = LEARNING * count_sample_gradients(plan, n_train)
     else:
         inferred = n_train * plan.rounds * plan.passes * plan.chain.steps
         units = inferred + LEARNING * (count_sample_gradients(plan, n_train) - inferred) + tests

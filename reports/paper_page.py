@@ -73,9 +73,12 @@ def render_paper(
     published: dict[str, Any],
     table1: str,
     verdicts: Sequence[Verdict],
-    anomaly_study: str = "",
+    beyond: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Render the page; it holds nothing but the cells' own numbers, the paper's, and the anomaly study's."""
+    """Render the page; it holds nothing but the cells' own numbers and the paper's.
+
+    ``beyond``: tables of benchmarks/dvc.yaml in Markdown, each with its figure's name or "".
+    """
     parts = [
         "# Section 7 of the paper, with our numbers",
         "",
@@ -91,8 +94,10 @@ def render_paper(
         for study in studies:
             parts.append(render_study(study, cells[study], published))
     parts.append(render_claims(verdicts))
-    if anomaly_study:
-        parts += [anomaly_study, "![AUPRC by test steps](figures/anomaly_study.png)", ""]
+    if beyond:
+        parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc repro benchmarks/dvc.yaml`.", ""]
+    for text, figure in beyond:
+        parts += [text, *([f"![{figure}](figures/{figure}.png)", ""] if figure else [])]
     return "\n".join(parts)
 
 

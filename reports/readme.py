@@ -30,6 +30,8 @@ def update_readme(text: str) -> str:
         "anomaly_study": functools.partial(render_table, "anomaly_study"),
         "claims": functools.partial(render_table, "claims"),
         "results": render_results,
+        "leaderboard": functools.partial(render_table, "leaderboard"),
+        "tuning": functools.partial(render_table, "tuning"),
         "fashion": functools.partial(render_table, "fashion"),
         "comparison": functools.partial(render_table, "comparison"),
         "precision": functools.partial(render_table, "precision"),

@@ -13,7 +13,13 @@ import pandas as pd
 import torch
 
 from models.generator import build_generator
-from pipeline.checkpoints import compute_training_key, resume_training, save_model, save_training
+from pipeline.checkpoints import (
+    compute_training_key,
+    forget_training,
+    resume_training,
+    save_model,
+    save_training,
+)
 from pipeline.files import write_text
 from pipeline.image_store import read_images
 from pipeline.inference import InferenceEngine, choose_engine, to_unit
@@ -78,7 +84,7 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
         ("g(z) of their latents", engine.generate(state.latents[shown])),
     ]
     save_grid(FIGURES / f"train-{task}_pairs.png", [(title, row[:N_SHOWN]) for title, row in rows])
-    checkpoint.unlink(missing_ok=True)
+    forget_training(checkpoint)
     return {
         "dataset": stored.meta["dataset"],
         "n_train": len(images),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,13 @@ STUDIES = [name for name in STAGES if name.startswith(("table", "figure"))]
 
 def name_module(stage: str) -> str:
     """The module that a stage calls: most stages are one of their own."""
-    return ALL[stage]["cmd"].split(" ")[2].removeprefix("stages.")
+    return list_commands(stage)[-1].split(" ")[2].removeprefix("stages.")
+
+
+def list_commands(stage: str) -> list[str]:
+    """What DVC gives to a shell, in its order."""
+    found = ALL[stage]["cmd"]
+    return found if isinstance(found, list) else [found]
 
 
 def find_imports(path: Path) -> set[Path]:
@@ -75,12 +82,24 @@ def test_a_stage_depends_on_exactly_the_local_modules_it_imports(stage):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_the_module_of_its_name_or_an_argument_of_one(stage):
-    command = DAG[stage]["cmd"].split(" ")
+    command = list_commands(stage)[-1].split(" ")
     assert command[:2] == ["python", "-m"]
     module = {"extractors": "extractor", "sweep": "cells"}.get(stage)
     module = module or ("exhibit" if stage in STUDIES else stage)
     assert name_module(stage) == module
     assert stage not in STUDIES or command[3:] == [stage]
+
+
+@pytest.mark.parametrize("stage", sorted(ALL))
+def test_a_name_that_users_choose_is_checked_before_a_shell_sees_it(stage):
+    """What stands in a command is a literal of dvc.yaml, or a method that pipeline.registry knows."""
+    matrix = ALL[stage].get("matrix", {})
+    *checks, command = list_commands(stage)
+    for name in re.findall(r"\$\{([^}]*)\}", " ".join([*checks, command])):
+        key = name.removeprefix("item.")
+        assert key in matrix, f"{stage}: {name} is no matrix's"
+        assert isinstance(matrix[key], list) or checks == ["python -m pipeline.registry"], f"{stage}: {name}"
+    assert not re.search(r"\$\{", " ".join(checks))
 
 
 def test_every_stage_module_is_in_the_dag():

@@ -126,6 +126,26 @@ def test_the_tracker_holds_one_parent_and_every_stage(project):
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "target"),
+    [
+        ("tables.yaml", "methods: [VAE,", "methods: ['VAE; touch intruder', VAE,", "table2"),
+        ("params.yaml", "dataset: mnist5k", "dataset: mnist5k; touch intruder", "prepare"),
+    ],
+)
+def test_a_name_with_shell_code_in_it_is_an_error(project, file, old, new, target):
+    path = project / file
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new, 1))
+    try:
+        with pytest.raises(AssertionError, match="touch intruder', expected one of|touch intruder' found"):
+            call(project, "dvc", "repro", target)
+    finally:
+        path.write_text(before)
+    assert not (project / "intruder").exists()
+
+
 def test_nothing_of_a_finished_training_is_left_to_resume(project):
     assert not list((project / ".dvc/tmp/checkpoints").glob("*"))
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.files import flatten
+
 pytestmark = pytest.mark.faults
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,17 @@ def find_training(clone):
     raise AssertionError("no training was started")
 
 
+def read_metrics(clone, name):
+    """The numbers of an experiment's training and reconstruction, timings left out."""
+    for commit in json.loads(call(clone, "dvc", "exp", "show", "--json")):
+        for experiment in commit.get("experiments") or []:
+            if experiment.get("name") == name:
+                found = experiment["revs"][0]["data"]["metrics"]
+                files = ("metrics/train-complete.json", "metrics/reconstruct.json")
+                return dict(flatten({file: found[file]["data"] for file in files}))
+    raise AssertionError(f"no experiment {name}")
+
+
 def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone, toll):
     for seed in SEEDS:
         enqueue(clone, seed)
@@ -120,6 +133,10 @@ def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone, t
         if run.data.tags.get("stage") == "train-complete" and run.info.status == "FINISHED"
     ]
     assert sorted(int(run.data.params["seed"]) for run in finished) == list(SEEDS)  # none twice
+    queued = read_metrics(clone, "crowd-1")
+    assert len(queued) > 20
+    call(clone, "dvc", "exp", "run", "--no-run-cache", "-n", "direct", "-S", "seed=1", "reconstruct")
+    assert read_metrics(clone, "direct") == queued
     for run in finished:
         assert run.data.metrics["mse_after"] > 0
         assert client.list_artifacts(run.info.run_id, "pictures")

@@ -240,3 +240,17 @@ def test_the_leaderboard_says_what_a_method_lacks(images, extract):
     assert found.numbers["frechet_distance"] > 0 and "training_seconds" in found.numbers
     assert found.lacks["tenth_mean"] == "scores no images"
     assert found.lacks["mse_test"] == found.lacks["absolute_error"] == "infers no latent vectors"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_fills_its_row_of_the_leaderboard_or_says_what_it_lacks(images, extract, method):
+    found = measure_cell(cell("leaderboard", method), images, extract)
+    assert not found.error
+    for keys in KEPT.values():
+        assert {key for key in keys if key in found.numbers or key in found.lacks} >= set(keys) - {
+            "floor",
+            "n",
+        }
+    assert {"frechet_distance", "parameters", "training_seconds"} <= set(found.numbers)
+    assert found.arrays["samples"].shape == (64, 1, 28, 28)
+    assert all(np.isfinite(value) for value in found.numbers.values())

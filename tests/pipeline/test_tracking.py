@@ -75,6 +75,17 @@ def test_publishing_makes_a_parent_with_a_child_for_each_stage(project):
     assert (project / "mlruns").is_dir()
 
 
+def test_a_tables_run_is_tagged_with_its_study_and_method(project):
+    leave_stage("cells-leaderboard-SRI-L5", 0.25)
+    leave_stage("recover", 0.25)
+    publish()
+    _, runs = all_runs()
+    tags = {run.data.tags["stage"]: run.data.tags for run in runs if "stage" in run.data.tags}
+    assert tags["cells-leaderboard-SRI-L5"]["study"] == "leaderboard"
+    assert tags["cells-leaderboard-SRI-L5"]["method"] == "SRI-L5"
+    assert "method" not in tags["recover"]
+
+
 def test_publishing_again_changes_nothing_and_new_numbers_replace_one_child(project):
     leave_stage("recover", 0.25)
     leave_stage("fid", 3.0)

@@ -5,7 +5,14 @@ import torch
 
 from models.generator import build_generator
 from models.langevin import ChainSettings
-from pipeline.checkpoints import compute_training_key, load_model, resume_training, save_model, save_training
+from pipeline.checkpoints import (
+    compute_training_key,
+    forget_training,
+    load_model,
+    resume_training,
+    save_model,
+    save_training,
+)
 from pipeline.inference import EngineSettings
 from pipeline.training import DivergenceError, TrainingPlan, start_training, train
 
@@ -91,6 +98,19 @@ def test_a_checkpoint_of_other_parameters_or_a_truncated_one_is_refused(images, 
     assert resume_training(tmp_path / "none.pt", generator, PLAN, key) is None
 
 
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_the_checkpoint_before_a_damaged_one_is_taken(images, tmp_path, caplog, damage):
+    path, key = tmp_path / "state.pt", compute_training_key(PLAN, data="x")
+    train(begin(), images, None, PLAN, EngineSettings(), lambda state: save_training(path, state, key))
+    path.write_bytes(path.read_bytes()[:1000] if damage is None else damage)
+    state = resume_training(path, begin().generator, PLAN, key)
+    assert state.round == PLAN.rounds - 1
+    assert "state.pt: not a readable checkpoint" in caplog.text
+    assert_same(run(images), train(state, images, None, PLAN, EngineSettings()))
+    forget_training(path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_checkpoint_with_code_in_it_does_not_run_it(tmp_path):
     class Evil:
         def __reduce__(self):
@@ -152,6 +172,37 @@ def test_another_inference_chunk_changes_rounding_only(images):
     first, second = run(images, plan, chunk=20), run(images, plan, chunk=7)
     # Adam's first steps divide gradients by their own size, so rounding grows; other noise would differ by 1.
     torch.testing.assert_close(first.latents, second.latents, atol=0.1, rtol=0)
+
+
+def test_another_number_of_threads_changes_rounding_only(images):
+    plan, threads = dataclasses.replace(PLAN, rounds=1, passes=1, alpha=0.0), torch.get_num_threads()
+    found = []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            found.append(run(images, plan).latents)
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(*found, atol=0.1, rtol=0)
+
+
+def test_images_that_are_all_hidden_teach_nothing_and_leave_the_latents_at_the_prior(images):
+    """Weights may move by nothing; the chains sample N(0, I), and the correction has its usual input."""
+    plan = dataclasses.replace(PLAN, chain=ChainSettings(1.0, 10))
+    visible = torch.zeros(N, 1, 28, 28, dtype=torch.uint8)
+    state, before = begin(plan), begin(plan).generator
+    train(state, images, visible, plan, EngineSettings())
+    for one, other in zip(state.generator.parameters(), before.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert state.latents.std().item() == pytest.approx(1, abs=0.15)
+    assert all(record.mse_after == 0 for record in state.records)
+
+
+def test_constant_and_repeated_images_train_to_finite_numbers():
+    constant = torch.full((N, 1, 28, 28), 128, dtype=torch.uint8)
+    state = run(constant)
+    assert state.latents.isfinite().all() and state.records[-1].mse_after < 0.05
+    assert all(value.isfinite().all() for value in state.generator.parameters())
 
 
 def test_exploding_chains_stop_with_round_pass_and_step_size(images):
