@@ -205,6 +205,12 @@ METHODS: dict[str, Method] = {
         "fit_dual",
         ignores=(),
     ),
+    "Ours-mixture": Method(
+        "pipeline.short_run_mixture",
+        "An, Xie and Li 2021, sampled as RAE",
+        "as Ours; samples from ten Gaussians fitted to the latent vectors instead of the prior",
+        ignores=(),
+    ),
 }
 
 

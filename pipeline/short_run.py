@@ -41,7 +41,7 @@ class ShortRun(FittedMethod):
     """A generator learned by short-run inference, with the engine that infers for it."""
 
     def __init__(self, request: TrainingRequest, generator: Generator, latents: Tensor):
-        self.latents = latents
+        self.generator, self.latents = generator, latents
         self._plan, self._scoring = request.plan, request.scoring
         self._engine = InferenceEngine(
             generator, request.plan.sigma, request.settings, batch_norm=request.plan.batch_norm
@@ -73,7 +73,7 @@ class ShortRun(FittedMethod):
         return score_images(self._engine, images, self.latents.shape[1], scoring, self._plan.seed, draw)
 
     def count_parameters(self) -> int:
-        return count_weights(self._engine.generator)
+        return count_weights(self.generator)
 
     def _run(self, z: Tensor, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         chain: ChainSettings = replace(self._plan.chain, steps=steps)

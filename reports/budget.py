@@ -19,7 +19,7 @@ from pipeline.files import read_yaml
 from pipeline.grid import PAPER_STUDIES, Cell, list_cells, list_methods, read_grid
 from pipeline.plan import build_plan
 from pipeline.registry import METHODS
-from pipeline.short_run import ShortRun, count_sample_gradients
+from pipeline.short_run import count_sample_gradients
 
 N_IMAGES = {  # training and test images of the data sets whose profile takes all
     "mnist": (60_000, 10_000),
@@ -51,7 +51,7 @@ def count_cell(cell: Cell) -> float:
     }[cell.task]
     if cell.task == "normal":
         n_train = int(TRAIN_SHARE * (n_train + n_test))
-    if METHODS[cell.method].module != ShortRun.__module__:
+    if not METHODS[cell.method].module.startswith("pipeline."):
         units = LEARNING * count_sample_gradients(plan, n_train)
     else:
         inferred = n_train * plan.rounds * plan.passes * plan.chain.steps

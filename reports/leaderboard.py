@@ -79,7 +79,31 @@ def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
         lines.append(f"| {row['method']} | {row['seeds']} | {rate} | " + " | ".join(texts) + " |")
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
     notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]
-    return "\n".join([*lines, "", *notes, ""])
+    return "\n".join([*lines, "", *compare_with_ours(frame), "", *notes, ""])
+
+
+def compare_with_ours(frame: pd.DataFrame) -> list[str]:
+    """For each quality, a line with the methods whose mean is better than Ours', by how much at that."""
+    if "Ours" not in set(frame["method"]):
+        return []
+    ours = frame.set_index("method").loc["Ours"]
+    lines = []
+    for key, side in QUALITIES.items():
+        clearly, barely = [], []
+        ordered = frame.sort_values(key, ascending=side == "lower")
+        for row in ordered.to_dict("records"):
+            lead = (ours[key] - row[key]) * (1 if side == "lower" else -1)
+            if lead > 0:
+                spread = math.hypot(
+                    *(0.0 if math.isnan(one[f"{key}_std"]) else one[f"{key}_std"] for one in (ours, row))
+                )
+                (clearly if lead > spread else barely).append(str(row["method"]))
+        if math.isnan(ours[key]):
+            continue
+        text = f"- {COLUMNS[key]}: Ours has {_format(ours[key], ours[f'{key}_std'])}; "
+        text += f"better by more than the spread of both: {', '.join(clearly) or 'none'}"
+        lines.append(f"{text}; by less: {', '.join(barely)}." if barely else f"{text}.")
+    return lines
 
 
 def render_methods(methods: Mapping[str, Method]) -> str:

@@ -1,9 +1,10 @@
 import math
 
+import pandas as pd
 import pytest
 
 from pipeline.registry import METHODS
-from reports.leaderboard import COLUMNS, draw_leaderboard, render, render_methods, tabulate
+from reports.leaderboard import COLUMNS, compare_with_ours, draw_leaderboard, render, render_methods, tabulate
 
 KEYS = [key for key in COLUMNS if key != "mse_test"]
 
@@ -46,6 +47,27 @@ def test_the_best_of_each_quality_is_bold_and_what_is_missing_is_said():
     assert "**" not in lines["DCGAN"].replace("**2**", "")
     assert "- DCGAN infers no latent vectors" in text and "- Ours: diverged: s = 3" in text
     assert "500 training images" in text and "| 1 | x 3 |" in text
+
+
+def test_what_beats_ours_is_said_for_each_quality():
+    def row(method, distance, spread, auprc):
+        qualities = {
+            "mse_test": math.nan,
+            "frechet_distance": distance,
+            "pooled_mean": auprc,
+            "absolute_error": 1.0,
+        }
+        spreads = {f"{key}_std": spread for key in qualities}
+        return {"method": method, **qualities, **spreads}
+
+    frame = pd.DataFrame(
+        [row("RAE", 20, 1, 0.4), row("VAE", 39.5, 1, 0.9), row("DCGAN", 60, 1, 0.5), row("Ours", 40, 1, 0.5)]
+    )
+    distance, auprc, recovery = compare_with_ours(frame)
+    assert "Ours has 40 ± 1; better by more than the spread of both: RAE; by less: VAE." in distance
+    assert "spread of both: none" in auprc and "by less: VAE." in auprc
+    assert recovery.endswith("none.")
+    assert compare_with_ours(frame[:2]) == []
 
 
 def test_every_method_says_where_its_settings_are_from():
