@@ -7,12 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.encoder import Encoder, build_encoder
+from models.encoder import Encoder, build_encoder, draw_latents
 from models.generator import Generator, build_generator
-from models.interface import FitRequest, FittedMethod, count_weights
+from models.interface import FitRequest, FittedMethod, apply_split, count_weights, split
 from models.likelihood import measure_residual
-
-CHUNK = 500  # images encoded or decoded at once
 
 
 def build_autoencoder(request: FitRequest, rng: torch.Generator) -> tuple[Encoder, Generator]:
@@ -28,6 +26,8 @@ class Autoencoder(FittedMethod):
     term as the score; by default the standard normal's.
     """
 
+    has_posterior = False  # whether the encoder's second output is a log variance that was learned
+
     def __init__(
         self,
         encoder: Encoder,
@@ -42,7 +42,7 @@ class Autoencoder(FittedMethod):
         self._draw_prior, self._score_latents = draw_prior, score_latents
 
     def sample(self, n: int) -> Tensor:
-        rng = torch.Generator().manual_seed(self.seed << 8)
+        rng = self.make_rng(0)
         if self._draw_prior is None:
             z = torch.randn(n, self.generator.latent_dim, generator=rng)
         else:
@@ -51,19 +51,27 @@ class Autoencoder(FittedMethod):
 
     @torch.no_grad()
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
-        rows = torch.arange(len(images), device=images.device).split(CHUNK)
         parts = [
-            self.encoder(images[part].float() / 255, None if visible is None else visible[part])[0]
-            for part in rows
+            self.encoder(images[rows].float() / 255, None if visible is None else visible[rows])[0]
+            for rows in split(len(images))
         ]
         return torch.cat(parts)
 
+    @torch.no_grad()
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
-        return self.infer(images, None, steps, 0)
+        """A draw from q(z|I) where the encoder learned one, else the encoder's output."""
+        if not self.has_posterior:
+            return self.infer(images, None, steps, 0)
+        rng = self.make_rng(0)
+        return apply_split(lambda part: draw_latents(*self.encoder(part.float() / 255, None), rng), images)
+
+    def make_rng(self, purpose: int) -> torch.Generator:
+        """A generator of its own for each of a fitted method's purposes."""
+        return torch.Generator().manual_seed((self.seed << 8) + purpose)
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
-        return torch.cat([self.generator(part) for part in z.split(CHUNK)])
+        return apply_split(self.generator, z)
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         z = self.infer(images, None, steps, draw)
@@ -87,8 +95,11 @@ class JudgedAutoencoder(Autoencoder):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        batches = (part.float() / 255 for part in images.split(CHUNK))
-        return torch.cat([self.judge(batch, self.encoder(batch, None)[0]) for batch in batches])
+        def judge(part: Tensor) -> Tensor:
+            batch = part.float() / 255
+            return self.judge(batch, self.encoder(batch, None)[0])
+
+        return apply_split(judge, images)
 
     def count_parameters(self) -> int:
         return super().count_parameters() + count_weights(self.critic)

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from models.autoencoder import JudgedAutoencoder, build_autoencoder
 from models.critic import build_critic
+from models.encoder import draw_latents
 from models.gan import refuse_occlusion
 from models.interface import FitRequest
 from models.optimisation import descend, take_steps
-from models.vae import draw_latents
 
 RATE, BETAS = 1e-4, (0.5, 0.999)  # the three papers'
 SCORE_WEIGHT = 0.9
@@ -35,6 +35,12 @@ class AdversarialInference(JudgedAutoencoder):
         error = (images - self.generator(z)).abs().flatten(1).sum(1)
         doubt = functional.softplus(-self.critic(images, z))
         return SCORE_WEIGHT * error + (1 - SCORE_WEIGHT) * doubt
+
+
+class DrawnInference(AdversarialInference):
+    """ALI's, whose encoder draws."""
+
+    has_posterior = True
 
 
 def fit_ali(request: FitRequest) -> AdversarialInference:
@@ -72,4 +78,5 @@ def _fit(request: FitRequest, name: str) -> AdversarialInference:
         return losses.mean()
 
     take_steps(name, request.count_steps(COST), take_step)
-    return AdversarialInference(encoder, generator, critic, request)
+    kind = DrawnInference if name == "ALI" else AdversarialInference
+    return kind(encoder, generator, critic, request)

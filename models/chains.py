@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.generator import Generator
-from models.interface import FitRequest, FittedMethod
+from models.interface import CHUNK, FitRequest, FittedMethod, apply_split, count_weights, split
 from models.langevin import Network, compute_energy, langevin_step
 from models.likelihood import measure_residual
 from models.lowering import LoweredNetwork
@@ -20,7 +20,6 @@ from models.noise import Stream, draw_normal
 from models.optimisation import descend
 
 Tilt = Callable[[Tensor], Tensor]  # f: (B, d) -> (B,)
-CHUNK = 500
 
 
 def differentiate(tilt: Tilt, z: Tensor) -> Tensor:
@@ -86,7 +85,8 @@ def learn_generator(
 class ChainInference(FittedMethod):
     """A generator with posterior chains that start from the prior, or from what training left.
 
-    ``latents``: the training images' persistent chains (N, d), None where each inference starts anew.
+    ``latents``: the training images' persistent chains (N, d), None where each inference starts anew; then
+    ``steps``, the method's own number, brings training images from the prior to their latent vectors.
     """
 
     def __init__(
@@ -96,10 +96,11 @@ class ChainInference(FittedMethod):
         request: FitRequest,
         step_size: float,
         latents: Tensor | None = None,
+        steps: int = 0,
         tilt: Tilt | None = None,
     ):
         self.network, self.step_size = network.eval().requires_grad_(False), step_size
-        self.latents, self.tilt = latents, tilt
+        self.latents, self.tilt, self._steps = latents, tilt, steps
         self._fast, self._dtype = lower(network, request.precision)
         self.sigma, self.seed, self._dim, self._device = (
             request.sigma,
@@ -124,28 +125,28 @@ class ChainInference(FittedMethod):
         return self._run(images, visible, steps, draw, None)
 
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
-        return self._run(images, visible, steps, 0, self.latents)
+        return self._run(images, visible, max(steps, self._steps), 0, self.latents)
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         return self.infer_training(images, None, steps)
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
-        return torch.cat([self.network(part) for part in z.split(CHUNK)])
+        return apply_split(self.network, z)
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """-log p(I, z) at the end of a chain, as the main method's."""
         z = self.infer(images, None, steps, draw)
         parts = [
-            compute_energy(self.network(part), images[rows].float() / 255, part, self.sigma)
-            for rows, part in self._split(z)
+            compute_energy(self.network(z[rows]), images[rows].float() / 255, z[rows], self.sigma)
+            for rows in split(len(z))
         ]
         energy = torch.cat(parts)
         return energy if self.tilt is None else energy - self.tilt(z)
 
     def count_parameters(self) -> int:
-        return sum(weight.numel() for weight in self.network.parameters())
+        return count_weights(self.network)
 
     @torch.no_grad()
     def _run(
@@ -171,7 +172,3 @@ class ChainInference(FittedMethod):
                 )
             )
         return torch.cat(parts)
-
-    def _split(self, z: Tensor) -> list[tuple[Tensor, Tensor]]:
-        rows = torch.arange(len(z), device=z.device).split(CHUNK)
-        return [(part, z[part]) for part in rows]

@@ -37,7 +37,6 @@ FIRST_BETA, LAST_BETA = 1e-3, 0.2
 FREE_SHARE = 0.2  # of a minibatch whose image is left out, for q(z)
 WIDTH, TIME_DIM = 256, 32
 COST = POSTERIOR_STEPS + 2  # the generator's gradient and the encoder's; the denoiser is small
-CHUNK = 500
 
 
 class Denoiser(nn.Module):
@@ -106,7 +105,9 @@ class AmortisedChains(ChainInference):
         request: FitRequest,
     ):
         step_size = STEP_PER_SIGMA * request.sigma
-        super().__init__(generator, request.latent_dim, request, step_size, None, energy.eval())
+        super().__init__(
+            generator, request.latent_dim, request, step_size, None, POSTERIOR_STEPS, energy.eval()
+        )
         self._energy, self._encoder, self._denoiser = energy, encoder.eval(), denoiser.eval()
 
     @torch.no_grad()

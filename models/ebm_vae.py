@@ -17,19 +17,22 @@ from torch import Tensor
 
 from models.autoencoder import JudgedAutoencoder, build_autoencoder
 from models.critic import build_critic
+from models.encoder import draw_latents
 from models.gan import refuse_occlusion
 from models.interface import FitRequest
 from models.optimisation import descend, take_steps
-from models.vae import compute_loss, draw_latents
+from models.vae import compute_loss
 
 WEIGHT = 0.1  # of f's terms beside the VAE's, per sample
 DECAY = 1e-3  # |f|^2, which keeps an unnormalised f near zero
 BETAS = (0.5, 0.999)
-COST = 6  # encoder and generator: two; two pairs through f for its own step and for theirs
+COST = 7  # encoder: one; generator: two; two pairs through f, for its own step and for theirs
 
 
 class JointModel(JudgedAutoencoder):
     """Encoder, generator, and the energy of pairs that scores."""
+
+    has_posterior = True
 
     def judge(self, images: Tensor, z: Tensor) -> Tensor:
         return -self.critic(images, z)

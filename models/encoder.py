@@ -49,3 +49,9 @@ class Encoder(nn.Module):
 def build_encoder(architecture: Architecture, latent_dim: int, rng: torch.Generator) -> Encoder:
     """Build an encoder with Xavier normal weights and zero biases drawn from ``rng``."""
     return build_network(lambda: Encoder(architecture, latent_dim), rng)
+
+
+def draw_latents(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
+    """Draw z ~ q(z|I) by the reparametrisation: (B, d)."""
+    noise = torch.randn(mean.shape, generator=rng).to(mean.device)
+    return mean + (log_variance / 2).exp() * noise

@@ -19,17 +19,12 @@ from torch.nn import functional
 
 from models.gan import refuse_occlusion
 from models.generator import build_network
-from models.interface import FitRequest, FittedMethod, count_weights
+from models.interface import FitRequest, FittedMethod, apply_split, count_weights
 from models.optimisation import minimise
 
 ALPHA = 0.05  # keeps the logit finite, RealNVP's value
-HIDDEN, DEPTH, LEVELS = (
-    64,
-    4,
-    2,
-)  # channels in a coupling, couplings a level: a generator's arithmetic for MNIST
+LEVELS, DEPTH, HIDDEN = 2, 4, 64  # levels, couplings in each, their channels: MNIST's generator's arithmetic
 COST = 1
-CHUNK = 500
 
 Step = tuple[Tensor, Tensor]  # a layer's output (B, C, H, W) and log |det| of its derivative, (B,)
 
@@ -205,16 +200,17 @@ class Flow(FittedMethod):
     def sample(self, n: int) -> Tensor:
         rng = torch.Generator().manual_seed(self.seed << 8)
         z = torch.randn(n, math.prod(self._flow.shape), generator=rng).to(self._device)
-        return gather(torch.cat([self._flow.invert(part) for part in z.split(CHUNK)]))
+        return gather(apply_split(self._flow.invert, z))
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """-log p(I) of dequantised images, with u = 1/2."""
-        scores = []
-        for part in images.split(CHUNK):
+
+        def measure(part: Tensor) -> Tensor:
             x, slope = spread(part, torch.tensor(0.5, device=part.device))
-            scores.append(-self._flow.evaluate_log_likelihood(x) - slope)
-        return torch.cat(scores)
+            return -self._flow.evaluate_log_likelihood(x) - slope
+
+        return apply_split(measure, images)
 
     def count_parameters(self) -> int:
         return count_weights(self._flow)

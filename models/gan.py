@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from models.critic import build_critic, mix, penalise_gradient
 from models.generator import Generator, build_generator
-from models.interface import FitRequest, FittedMethod, Lacking, count_weights
+from models.interface import FitRequest, FittedMethod, Lacking, apply_split, count_weights
 from models.optimisation import descend, take_steps
 
 # The papers': learning rate 2e-4 and 1e-4, and Adam's betas.
@@ -30,7 +30,6 @@ WGAN_CRITIC_STEPS, WGAN_PENALTY = 5, 10.0
 # penalty costs two more; a generator's step goes through both networks.
 DCGAN_COST = 4
 WGAN_COST = 4 * WGAN_CRITIC_STEPS + 2
-CHUNK = 500
 
 
 class Gan(FittedMethod):
@@ -46,7 +45,7 @@ class Gan(FittedMethod):
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
-        return torch.cat([self.generator(part) for part in z.split(CHUNK)])
+        return apply_split(self.generator, z)
 
     def count_parameters(self) -> int:
         return count_weights(self.generator)

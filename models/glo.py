@@ -18,13 +18,12 @@ from torch.nn import functional
 
 from models.density import LatentMixture
 from models.generator import Generator, build_generator
-from models.interface import FitRequest, FittedMethod, count_weights
+from models.interface import FitRequest, FittedMethod, apply_split, count_weights, split
 from models.optimisation import take_steps
 
 LATENT_RATE = 10.0  # ten times the weights' rate in the paper, by plain gradient steps
 SMALLEST = 7  # side at which the pyramid ends
 COST = 1  # one gradient a sample in z and in the weights together
-CHUNK = 500
 
 
 def build_pyramid(images: Tensor) -> list[Tensor]:
@@ -70,7 +69,7 @@ class OptimisedLatents(FittedMethod):
         """Start at the latent vectors' mean, whatever the ``draw``."""
         start = self.latents.mean(0).expand(len(images), -1)
         parts = []
-        for rows in torch.arange(len(images), device=images.device).split(CHUNK):
+        for rows in split(len(images)):
             batch, z = images[rows].float() / 255, start[rows].clone()
             for _ in range(steps):
                 z = z.detach().requires_grad_(True)
@@ -88,7 +87,7 @@ class OptimisedLatents(FittedMethod):
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
-        return torch.cat([self.generator(part) for part in z.split(CHUNK)])
+        return apply_split(self.generator, z)
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """The loss at the latent vector found: GLO has no density of images."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.optimisation import shuffle
 
 ADAM_BETAS = (0.9, 0.999)
+CHUNK = 500  # samples that an evaluation holds at once
 
 
 class Lacking(ValueError):
@@ -25,7 +26,7 @@ class FitRequest:
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W) uint8, 1 where the pixel is seen, or None;
     ``sigma``: standard deviation of p(I|z), images in [0, 1]; ``budget``: gradients of one sample's energy
     or loss, in z and in the weights together, that training may take; ``learning_rate``: of methods whose
-    source names none; ``rate_factor``: what every learning rate is multiplied by, all that is tuned.
+    source names none; ``rate_factor``: what Adam's rates are multiplied by, all that is tuned.
     """
 
     architecture: str
@@ -47,7 +48,12 @@ class FitRequest:
 
     def count_steps(self, cost: float) -> int:
         """How many minibatch steps the budget pays where a step costs ``cost`` gradients a sample."""
-        return math.ceil(self.budget / cost / self.minibatch)
+        return math.ceil(self.budget / cost / self.batch_size)
+
+    @property
+    def batch_size(self) -> float:
+        """Samples of a minibatch on average: passes are cut into equal parts of at most ``minibatch``."""
+        return len(self.images) / math.ceil(len(self.images) / self.minibatch)
 
     def make_rng(self) -> torch.Generator:
         """The generator that all of a method's training draws from."""
@@ -110,6 +116,11 @@ class FittedMethod:
         """How anomalous each image is, larger is more: (B,)."""
         raise Lacking("scores no images")
 
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        """What the method says of its own training, by name."""
+        return {}
+
     def count_parameters(self) -> int:
         """Trained weights, those of inference included, latent vectors of training images not."""
         raise NotImplementedError
@@ -118,3 +129,13 @@ class FittedMethod:
 def count_weights(*networks: nn.Module) -> int:
     """Weights of networks, together."""
     return sum(weight.numel() for network in networks for weight in network.parameters())
+
+
+def split(n: int) -> list[slice]:
+    """Slices of at most CHUNK rows of ``n``."""
+    return [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
+
+
+def apply_split(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """``function`` of the tensors, which have equally many rows, chunk by chunk."""
+    return torch.cat([function(*(tensor[rows] for tensor in tensors)) for rows in split(len(tensors[0]))])

@@ -12,28 +12,27 @@ The duality gap sup_f L - inf_{g, e} L, estimated by a few steps of either side 
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from models.autoencoder import Autoencoder, build_autoencoder
+from models.autoencoder import JudgedAutoencoder, build_autoencoder
 from models.critic import Critic, build_critic, mix, penalise_gradient
 from models.encoder import Encoder
 from models.gan import refuse_occlusion
 from models.generator import Generator
-from models.interface import FitRequest, count_weights
+from models.interface import FitRequest
 from models.optimisation import descend, take_steps
 from models.wae import measure_discrepancy
 
 RATE, BETAS = 1e-4, (0.5, 0.9)
 PENALTY, DISCREPANCY = 10.0, 10.0
 CRITIC_STEPS = 5
-GAP_STEPS = 5  # of each side, for the duality gap
-ASCENT = 6  # two generations, an encoding, two gradients in f and two for its penalty
-DESCENT = 5  # two generations, an encoding, two in f
+N_LOOKS, GAP_STEPS = 3, 2  # looks at the duality gap in a training; steps of each side for one
+ASCENT, DESCENT = 4, 5  # f: two images, and two for its penalty; an encoding, two generations, two in f
 COST = ASCENT * CRITIC_STEPS + DESCENT
-CHUNK = 500
 
 
 @dataclass
@@ -53,24 +52,20 @@ class Players:
         return value, z, reconstructed, generated
 
 
-class InferentialWgan(Autoencoder):
-    """Encoder, generator, the critic that scores, and the duality gap at the end of training."""
+class InferentialWgan(JudgedAutoencoder):
+    """Encoder, generator, the critic that scores, and the duality gap when it was last looked at."""
 
     def __init__(self, players: Players, request: FitRequest, duality_gap: float):
-        super().__init__(players.encoder, players.generator, request)
-        self._critic, self.duality_gap = players.critic.eval(), duality_gap
+        super().__init__(players.encoder, players.generator, players.critic, request)
+        self.duality_gap = duality_gap
 
-    @torch.no_grad()
-    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        scores = []
-        for rows in torch.arange(len(images), device=images.device).split(CHUNK):
-            batch = images[rows].float() / 255
-            reconstructed = self.generator(self.encoder(batch, None)[0])
-            scores.append((batch - reconstructed).flatten(1).norm(dim=1) + self._critic(reconstructed))
-        return torch.cat(scores)
+    def judge(self, images: Tensor, z: Tensor) -> Tensor:
+        reconstructed = self.generator(z)
+        return (images - reconstructed).flatten(1).norm(dim=1) + self.critic(reconstructed)
 
-    def count_parameters(self) -> int:
-        return super().count_parameters() + count_weights(self._critic)
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        return {"duality_gap": self.duality_gap}
 
 
 class Game:
@@ -103,12 +98,14 @@ class Game:
         return value.detach()
 
 
-def measure_duality_gap(players: Players, images: Tensor, request: FitRequest, rng: torch.Generator) -> float:
-    """sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1], by a few steps of copies of either side."""
+def measure_duality_gap(
+    players: Players, images: Tensor, request: FitRequest, rng: torch.Generator, steps: int = GAP_STEPS
+) -> float:
+    """sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1], by ``steps`` of copies of either side."""
     ends = []
     for side in ("ascend", "descend"):
         game = Game(copy.deepcopy(players), request, rng)
-        for _ in range(GAP_STEPS):
+        for _ in range(steps):
             getattr(game, side)(images)
         with torch.no_grad():
             ends.append(float(game.players.evaluate(images, game.draw_prior(images))[0]))
@@ -116,7 +113,7 @@ def measure_duality_gap(players: Players, images: Tensor, request: FitRequest, r
 
 
 def fit(request: FitRequest) -> InferentialWgan:
-    """Train in float32, then measure the duality gap on a minibatch."""
+    """Train in float32, in parts; stop after the first part that ends without a duality gap."""
     refuse_occlusion(request)
     rng = request.make_rng()
     encoder, generator = build_autoencoder(request, rng)
@@ -129,8 +126,11 @@ def fit(request: FitRequest) -> InferentialWgan:
             game.ascend(request.load(next(batches))[0])
         return game.descend(request.load(next(batches))[0])
 
-    gap_cost = GAP_STEPS * (ASCENT + DESCENT) * request.minibatch
-    left = replace(request, budget=max(1, request.budget - gap_cost))
-    take_steps("iWGAN", left.count_steps(COST), take_step)
-    gap = measure_duality_gap(game.players, request.load(next(batches))[0], request, rng)
+    spent_on_looks = int(N_LOOKS * GAP_STEPS * (ASCENT + DESCENT) * request.batch_size)
+    left = replace(request, budget=max(1, request.budget - spent_on_looks))
+    for _ in range(N_LOOKS):
+        take_steps("iWGAN", math.ceil(left.count_steps(COST) / N_LOOKS), take_step)
+        gap = measure_duality_gap(game.players, request.load(next(batches))[0], request, rng)
+        if gap <= 0:
+            break
     return InferentialWgan(game.players, request, gap)

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from models.autoencoder import Autoencoder, build_autoencoder
-from models.encoder import MAX_LOG_VARIANCE, Encoder
+from models.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
 from models.generator import Generator, build_network
-from models.interface import FitRequest, count_weights
+from models.interface import FitRequest, apply_split, count_weights, split
 from models.likelihood import measure_residual
 from models.optimisation import minimise
-from models.vae import compute_divergence, draw_latents
+from models.vae import compute_divergence
 
 WIDTH = 512
 WARM_UP = 0.1  # share of the steps
@@ -90,21 +90,28 @@ class LadderVae(Autoencoder):
     @torch.no_grad()
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         parts = []
-        for rows in torch.arange(len(images), device=images.device).split(500):
+        for rows in split(len(images)):
             up = self.encoder(images[rows].float() / 255, None if visible is None else visible[rows])
             top, _ = self._ladder.rise(*up)
             parts.append(unite(*up, *self._ladder.descend(top))[0])
         return torch.cat(parts)
 
     @torch.no_grad()
+    def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
+        """A draw of z_1, given a draw of z_2."""
+        rng = self.make_rng(0)
+        networks = self.encoder, self.generator, self._ladder
+        return apply_split(
+            lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma, rng=rng)[1], images
+        )
+
+    @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """The loss at the means."""
-        scores = []
-        for rows in torch.arange(len(images), device=images.device).split(500):
-            batch = images[rows].float() / 255
-            loss, _ = compute_losses(self.encoder, self.generator, self._ladder, batch, None, self.sigma)
-            scores.append(loss)
-        return torch.cat(scores)
+        networks = self.encoder, self.generator, self._ladder
+        return apply_split(
+            lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma)[0], images
+        )
 
     def count_parameters(self) -> int:
         return super().count_parameters() + count_weights(self._ladder)

@@ -47,7 +47,9 @@ class LatentEnergyModel(ChainInference):
 
     def __init__(self, generator: Generator, energy: LatentEnergy, request: FitRequest):
         step_size = STEP_PER_SIGMA * request.sigma
-        super().__init__(generator, request.latent_dim, request, step_size, None, energy.eval())
+        super().__init__(
+            generator, request.latent_dim, request, step_size, None, POSTERIOR_STEPS, energy.eval()
+        )
         self._energy = energy
 
     def draw_prior(self, n: int) -> Tensor:

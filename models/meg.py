@@ -19,13 +19,12 @@ from torch.nn import functional
 from models.critic import Critic, build_critic, penalise_gradient
 from models.gan import Gan, refuse_occlusion
 from models.generator import Generator, build_generator
-from models.interface import FitRequest, count_weights
+from models.interface import FitRequest, apply_split, count_weights
 from models.optimisation import descend, take_steps
 
 RATE, BETAS = 1e-4, (0.5, 0.9)  # the authors' code
 PENALTY = 0.1
 COST = 8  # energy: two gradients and two for the penalty; generator, energy, and two pairs through T
-CHUNK = 500
 
 
 class EnergyModel(Gan):
@@ -37,7 +36,7 @@ class EnergyModel(Gan):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        return torch.cat([self._energy(part.float() / 255) for part in images.split(CHUNK)])
+        return apply_split(lambda part: self._energy(part.float() / 255), images)
 
     def count_parameters(self) -> int:
         return super().count_parameters() + count_weights(self._energy)

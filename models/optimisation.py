@@ -11,6 +11,10 @@ from torch import Tensor
 CHECK_EVERY = 20  # steps between two looks at the loss: each look waits for the device
 
 
+class DivergenceError(ValueError):
+    """A training or a chain that left the finite numbers, or the neighbourhood of the prior."""
+
+
 def shuffle(n: int, batch_size: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
     """Yield the rows (B,) of shuffled minibatches of about ``batch_size``, pass after pass, for ever."""
     parts = max(1, math.ceil(n / batch_size))
@@ -29,12 +33,12 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 def take_steps(name: str, steps: int, take_step: Callable[[int], Tensor]) -> None:
     """Call ``take_step`` with 1, 2, ..., ``steps``; each returns its loss.
 
-    Raises ValueError, with the method's ``name``, when a loss that is looked at is no longer finite.
+    Raises DivergenceError, with the method's ``name``, when a loss that is looked at is no longer finite.
     """
     for step in range(1, steps + 1):
         loss = take_step(step)
         if (step % CHECK_EVERY == 0 or step == steps) and not math.isfinite(value := loss.item()):
-            raise ValueError(
+            raise DivergenceError(
                 f"{name} diverged by step {step}: loss {value}; lower the learning rate, or raise sigma"
             )
 

@@ -33,8 +33,8 @@ from models.optimisation import take_steps
 STEPS = 25
 STEP_PER_SIGMA = 0.05 / 0.075  # the paper's s = .05 at sigma .15 on [-1, 1], where training starts
 FACTORS = (0.8, 1.0, 1.25)
-N_ADJUSTMENTS = 10  # over the training, or as many as a quarter of the budget pays, and at least one
-N_MEASURED = 2  # images of the bound
+N_ADJUSTMENTS = 10  # over the training, or as many as a quarter of the budget pays
+N_MEASURED = 1  # images of the bound
 INJECTED_DIM = 16
 COST = STEPS + 1
 COLUMN_COST = 2  # a column of a step's derivative, in gradients
@@ -95,9 +95,9 @@ def measure_bound(
 def plan_training(request: FitRequest, d: int) -> tuple[int, int]:
     """How many minibatch steps and adjustments of s the budget pays together."""
     cost = len(FACTORS) * N_MEASURED * STEPS * d * COLUMN_COST
-    adjustments = min(N_ADJUSTMENTS, max(1, int(request.budget / 4 / cost)))
-    left = replace(request, budget=max(0, request.budget - adjustments * cost))
-    return max(1, left.count_steps(COST)), adjustments
+    adjustments = min(N_ADJUSTMENTS, int(request.budget / 4 / cost))
+    left = replace(request, budget=request.budget - adjustments * cost)
+    return left.count_steps(COST), adjustments
 
 
 def fit_one(request: FitRequest) -> ChainInference:
@@ -122,7 +122,7 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
     network, dtype = lower(whole, request.precision)
     batches = request.shuffle(rng)
     steps, adjustments = plan_training(request, d)
-    interval = math.ceil(steps / adjustments)
+    moments = {math.ceil((number + 0.5) * steps / adjustments) for number in range(adjustments)}
 
     def take_step(step: int) -> Tensor:
         nonlocal step_size
@@ -134,7 +134,7 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
         if isinstance(whole, Generator):
             network.refresh()
         with torch.no_grad():
-            if (step - interval // 2) % interval == 0:
+            if step in moments:
                 seen = None if visible is None else visible[:N_MEASURED]
                 few = start[:N_MEASURED], images[:N_MEASURED], seen, noise[:, :N_MEASURED]
                 bounds = {
@@ -147,4 +147,4 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
         return learn_generator(whole, optimiser, z, images, visible, request)
 
     take_steps("SRI", steps, take_step)
-    return ChainInference(whole, d, request, step_size)
+    return ChainInference(whole, d, request, step_size, steps=STEPS)

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from models.autoencoder import Autoencoder, build_autoencoder
-from models.encoder import MAX_LOG_VARIANCE, Encoder
+from models.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
 from models.generator import Generator, build_network
-from models.interface import FitRequest, count_weights
+from models.interface import FitRequest, apply_split, count_weights
 from models.likelihood import measure_residual
 from models.optimisation import minimise
-from models.vae import compute_divergence, draw_latents
+from models.vae import compute_divergence
 
 # The authors' code: three hidden layers of 1,024, twice as many epochs for the second stage as for the first.
 WIDTH, DEPTH = 1024, 3
@@ -66,6 +66,8 @@ def compute_bound(residual: Tensor, n_values: Tensor | int, log_gamma: Tensor, d
 class TwoStageVae(Autoencoder):
     """The first stage infers and reconstructs, the second one says where to sample."""
 
+    has_posterior = True
+
     def __init__(
         self,
         encoder: Encoder,
@@ -86,13 +88,14 @@ class TwoStageVae(Autoencoder):
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """The first stage's loss at the mean of q(z|I)."""
-        scores = []
-        for rows in torch.arange(len(images), device=images.device).split(500):
-            batch = images[rows].float() / 255
+
+        def measure(part: Tensor) -> Tensor:
+            batch = part.float() / 255
             mean, log_variance = self.encoder(batch, None)
             residual = measure_residual(self.generator(mean), batch, None)
-            scores.append(residual / (2 * self._gamma**2) + compute_divergence(mean, log_variance))
-        return torch.cat(scores)
+            return residual / (2 * self._gamma**2) + compute_divergence(mean, log_variance)
+
+        return apply_split(measure, images)
 
     def count_parameters(self) -> int:
         return super().count_parameters() + count_weights(self._second)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.autoencoder import CHUNK, Autoencoder, build_autoencoder
-from models.interface import FitRequest
+from models.autoencoder import Autoencoder, build_autoencoder
+from models.encoder import draw_latents
+from models.interface import FitRequest, apply_split
 from models.likelihood import measure_residual
 from models.optimisation import minimise
 
@@ -39,27 +40,17 @@ def compute_loss(
     return residual / (2 * sigma**2) + compute_divergence(mean, log_variance)
 
 
-def draw_latents(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
-    """Draw z ~ q(z|I) by the reparametrisation: (B, d)."""
-    noise = torch.randn(mean.shape, generator=rng).to(mean.device)
-    return mean + (log_variance / 2).exp() * noise
-
-
 class Vae(Autoencoder):
     """A trained pair of encoder and decoder; a hidden pixel is recovered from the visible ones."""
 
-    @torch.no_grad()
-    def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
-        """A draw from q(z|I) for each image."""
-        rng = self._make_rng(0)
-        parts = [self.encoder(part.float() / 255, None) for part in images.split(CHUNK)]
-        return torch.cat([draw_latents(mean, log_variance, rng) for mean, log_variance in parts])
+    has_posterior = True
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """The negative evidence lower bound, averaged over draws of z."""
-        rng, scores = self._make_rng(1 + draw), []
-        for part in images.split(CHUNK):
+        rng = self.make_rng(1 + draw)
+
+        def measure(part: Tensor) -> Tensor:
             batch = part.float() / 255
             mean, log_variance = self.encoder(batch, None)
             losses = [
@@ -73,11 +64,9 @@ class Vae(Autoencoder):
                 )
                 for _ in range(SCORED_DRAWS)
             ]
-            scores.append(torch.stack(losses).mean(0))
-        return torch.cat(scores)
+            return torch.stack(losses).mean(0)
 
-    def _make_rng(self, purpose: int) -> torch.Generator:
-        return torch.Generator().manual_seed((self.seed << 8) + purpose)
+        return apply_split(measure, images)
 
 
 def fit(request: FitRequest) -> Vae:

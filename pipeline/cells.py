@@ -79,6 +79,7 @@ def measure_complete(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
         dict(curves),
         {"images": images.train_images[SHOWN]},
     )
+    result.numbers.update(fitted.diagnostics)
     for name in ("frechet_before", "mse_before", "mse_after", "ot_cost", "matched_share"):
         if name in curves:
             result.numbers[name] = curves[name][-1]

@@ -99,14 +99,16 @@ def save_training(path: Path, state: TrainingState, key: str) -> None:
         "transport": None if state.transport is None else vars(state.transport),
         "records": [dataclasses.asdict(record) for record in state.records],
     }
+    written = path.with_suffix(".new")  # whole before the last one is moved
+    save_tensors(written, content)
     if path.exists():
         os.replace(path, name_previous(path))
-    save_tensors(path, content)
+    os.replace(written, path)
 
 
 def forget_training(path: Path) -> None:
     """Remove the checkpoints of a finished training."""
-    for one in (path, name_previous(path)):
+    for one in (path, name_previous(path), path.with_suffix(".new"), path.with_suffix(".refused")):
         one.unlink(missing_ok=True)
 
 
@@ -128,6 +130,7 @@ def _read_training(path: Path, key: str) -> dict[str, Any] | None:
         content = load_tensors(path)
     except ValueError as error:
         log.warning("refused: %s", error)
+        os.replace(path, path.with_suffix(".refused"))  # else the next save moves it over the good one
         return None
     if content.get("key") != key:
         log.warning("refused: %s: belongs to other parameters or data; delete it", path)

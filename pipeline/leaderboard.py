@@ -48,6 +48,7 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
     watch = Stopwatch(fit)
     complete = measure_complete(replace(cell, task="complete"), images, extract, watch)
     result = CellResult(dict(complete.numbers), arrays=complete.arrays, lacks=dict(complete.lacks))
+    diagnostics = set(watch.fitted.diagnostics)
     result.numbers.update(
         training_seconds=watch.seconds,
         sample_gradients=float(watch.request.budget),
@@ -60,18 +61,20 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
             result.numbers.update({key: found.numbers[key] for key in KEPT[task]})
             if task == "normal":
                 steps = cell.params.profile_settings.evaluate.anomaly_steps
-                result.numbers["score_seconds"] = time_scoring(watch.fitted, images, steps)
+                result.numbers["score_seconds"] = time_scoring(
+                    watch.fitted, images, steps, watch.request.device
+                )
         except Lacking as cause:
             result.lacks.update(dict.fromkeys(KEPT[task], str(cause)))
     kept = {key for keys in KEPT.values() for key in keys}
-    kept |= {"training_seconds", "sample_gradients", "parameters", "score_seconds"}
+    kept |= {"training_seconds", "sample_gradients", "parameters", "score_seconds"} | diagnostics
     numbers = {key: value for key, value in result.numbers.items() if key in kept}
     return replace(result, numbers=numbers)
 
 
-def time_scoring(fitted: FittedMethod, images: ImageSet, steps: int) -> float:
+def time_scoring(fitted: FittedMethod, images: ImageSet, steps: int, device: torch.device) -> float:
     """Seconds for 1,000 images, scored once, reckoned from as many test images as there are."""
-    batch = torch.from_numpy(images.test_images[:SCORED])
+    batch = torch.from_numpy(images.test_images[:SCORED]).to(device)
     start = time.perf_counter()
-    fitted.score(batch, steps, 0)
+    fitted.score(batch, steps, 0).cpu()  # which waits for the device
     return (time.perf_counter() - start) * SCORED / len(batch)

@@ -101,7 +101,7 @@ METHODS: dict[str, Method] = {
     "SRI": Method(
         "models.sri",
         "Nijkamp et al. 2020",
-        "25 steps, s .05 at sigma .15 on [-1, 1], then learned; two images a bound are ours",
+        "25 steps, s .05 at sigma .15 on [-1, 1], then learned, as often as a quarter of the budget pays",
         "fit_one",
     ),
     "SRI-L5": Method(

@@ -16,7 +16,7 @@ from pipeline.short_run import ShortRun, TrainingRequest, fit_short_run
 
 
 class ShortRunMixture(ShortRun):
-    """Samples from ten Gaussians fitted to where the training images' chains ended."""
+    """Samples from ten Gaussians fitted to the training images' corrected latent vectors."""
 
     def __init__(self, request: TrainingRequest, fitted: ShortRun):
         super().__init__(request, fitted.generator, fitted.latents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from models.optimisation import DivergenceError
 from pipeline.cells import (
     CellResult,
     Extract,
@@ -16,7 +17,6 @@ from pipeline.cells import (
 from pipeline.datasets import ImageSet
 from pipeline.grid import Cell
 from pipeline.leaderboard import measure_all
-from pipeline.training import DivergenceError
 from pipeline.tuning import measure_validation
 
 TASKS: dict[str, Callable[[Cell, ImageSet, Extract, Fit], CellResult]] = {

@@ -13,16 +13,13 @@ from tqdm import tqdm
 from models.generator import Generator
 from models.langevin import ChainSettings
 from models.noise import Stream, draw_normal
+from models.optimisation import DivergenceError
 from pipeline.inference import EngineSettings, InferenceEngine, NoiseAddress, to_unit
 from pipeline.learning import build_optimiser, learning_step
 from pipeline.transport.problem import TransportMap
 from pipeline.transport.solve import solve_transport
 
 DIVERGED = 100.0  # root mean square of z beyond which no chain with a standard normal prior is sane
-
-
-class DivergenceError(ValueError):
-    """Chains that left the finite numbers, or the neighbourhood of the prior."""
 
 
 @dataclass(frozen=True)

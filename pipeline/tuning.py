@@ -1,7 +1,8 @@
-"""Tuning on a validation split: every method has the same candidates, and no test image is looked at."""
+"""Tuning on a validation split of the training images: every method has the same candidates."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from pipeline.grid import Cell
 from pipeline.recovery import measure_error
 
 VALIDATION_SHARE = 1 / 3  # of the training images
+SMALLEST = 1e-12  # of a quality, as a unit
 QUALITIES = ("frechet_distance", "mse")  # both better when lower
 
 
@@ -51,15 +53,16 @@ def measure_validation(cell: Cell, images: ImageSet, extract: Extract, fit: Fit)
 def rate_candidates(candidates: Sequence[Mapping[str, float]]) -> list[float]:
     """How far each candidate is from the best, 1 for one that is best in everything.
 
-    ``candidates``: each one's numbers, empty for one that failed. The mean over QUALITIES that all measured
-    candidates have of value / lowest value; infinite for a failed one.
+    ``candidates``: each one's numbers, empty or not finite for one that failed. The mean over QUALITIES that
+    all measured candidates have of value / lowest value; infinite for a failed one.
     """
-    measured = [numbers for numbers in candidates if numbers]
+    is_whole = [bool(numbers) and all(map(math.isfinite, numbers.values())) for numbers in candidates]
+    measured = [numbers for numbers, whole in zip(candidates, is_whole, strict=True) if whole]
     keys = [key for key in QUALITIES if measured and all(key in numbers for numbers in measured)]
-    best = {key: min(numbers[key] for numbers in measured) for key in keys}
+    best = {key: max(min(numbers[key] for numbers in measured), SMALLEST) for key in keys}
     return [
-        float(np.mean([numbers[key] / best[key] for key in keys])) if numbers and keys else float("inf")
-        for numbers in candidates
+        float(np.mean([numbers[key] / best[key] for key in keys])) if whole and keys else math.inf
+        for numbers, whole in zip(candidates, is_whole, strict=True)
     ]
 
 
@@ -70,8 +73,8 @@ def choose_rate_factor(cells: Sequence[Mapping]) -> float:
     """
     rates = rate_candidates([cell["numbers"] for cell in cells])
     factors = [float(cell["axes"]["rate_factor"]) for cell in cells]
-    best = min(rates, default=float("inf"))
-    if best == float("inf"):
+    best = min(rates, default=math.inf)
+    if best == math.inf:
         return 1.0
     return min(
         (abs(np.log(factor)), factor) for factor, rate in zip(factors, rates, strict=True) if rate == best

@@ -27,6 +27,7 @@ N_IMAGES = {  # training and test images of the data sets whose profile takes al
     "svhn": (73_257, 26_032),
     "celeba": (162_770, 19_962),
 }
+INFERS_BY_STEPS = ("SRI", "SRI-L5", "LEBM", "GLO", "PGD", "DAMC")
 LEARNING = 1.5  # in units of a Langevin step
 
 
@@ -52,7 +53,7 @@ def count_cell(cell: Cell) -> float:
     if cell.task == "normal":
         n_train = int(TRAIN_SHARE * (n_train + n_test))
     if not METHODS[cell.method].module.startswith("pipeline."):
-        units = LEARNING * count_sample_gradients(plan, n_train)
+        units = LEARNING * count_sample_gradients(plan, n_train) + tests * (cell.method in INFERS_BY_STEPS)
     else:
         inferred = n_train * plan.rounds * plan.passes * plan.chain.steps
         units = inferred + LEARNING * (count_sample_gradients(plan, n_train) - inferred) + tests

@@ -23,7 +23,7 @@ COLUMNS = {
     "absolute_error": "recovery, mean absolute error",
     "parameters": "parameters",
     "training_seconds": "training, s",
-    "sample_gradients": "sample-gradients",
+    "sample_gradients": "budget, sample-gradients",
     "score_seconds": "scoring 1,000 images, s",
 }
 QUALITIES = {  # with the better side
@@ -61,7 +61,7 @@ def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
         "### Leaderboard",
         "",
         f"Profile {profile}, {where}, {n:.0f} training images, mean ± standard deviation over seeds. Every "
-        "method has the same data, generator, minibatch and number of sample-gradients. An empty cell: the "
+        "method has the same data, generator, minibatch and budget of sample-gradients. An empty cell: the "
         "method lacks it. Rate: what the method's learning rate was multiplied by, chosen on a validation "
         "split (tuning.md); sources and settings are in methods.md.",
         "",
@@ -79,11 +79,14 @@ def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
         lines.append(f"| {row['method']} | {row['seeds']} | {rate} | " + " | ".join(texts) + " |")
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
     notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]
+    gaps = [cell["numbers"]["duality_gap"] for cell in measured if "duality_gap" in cell["numbers"]]
+    if gaps:
+        notes.append(f"- iWGAN: duality gap at the end {', '.join(f'{gap:.3g}' for gap in gaps)}, by seed")
     return "\n".join([*lines, "", *compare_with_ours(frame), "", *notes, ""])
 
 
 def compare_with_ours(frame: pd.DataFrame) -> list[str]:
-    """For each quality, a line with the methods whose mean is better than Ours', by how much at that."""
+    """For each quality, a line with the methods whose mean is better than Ours', apart from it or not."""
     if "Ours" not in set(frame["method"]):
         return []
     ours = frame.set_index("method").loc["Ours"]

@@ -130,7 +130,8 @@ LAYOUTS = {
         "Figure 3, every method: distance of the aggregated posterior to the prior",
         "Mean squared distance of an optimal assignment between one draw of z for each training image and as "
         "large a sample of the prior; the floor is that of a second sample of the prior. Methods without a "
-        "vector of two latent numbers for an image are left out.",
+        "vector of two latent numbers for an image are left out. Steps of .3 leave so narrow a posterior: "
+        "ours and ABP take .05, SRI, LEBM, DAMC and PGD their sources'.",
         (Quantity("to_prior", "transport cost to the prior"), Quantity("floor", "floor")),
     ),
     "figure8": TableLayout(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import read_arrays
+from pipeline.grid import PAPER_STUDIES
 
 CELLS = Path("artifacts/cells")
 Cell = dict[str, Any]
@@ -33,7 +34,8 @@ def read_cells(study: str, methods: Sequence[str], root: Path = CELLS) -> list[C
 
 def describe_missing(study: str, method: str, cause: str) -> Cell:
     """A cell that stands for a method's missing ones."""
-    error = f"not measured ({cause}); `dvc repro {study}` measures it"
+    target = study if study in PAPER_STUDIES else f"benchmarks/dvc.yaml:{study}"
+    error = f"not measured ({cause}); `dvc repro {target}` measures it"
     empty: Cell = {"dataset": "", "alpha": 0.0, "seed": None, "axes": {}}
     return {
         "study": study,

@@ -43,8 +43,9 @@ def render_tuning(frame: pd.DataFrame, profile: str) -> str:
         f"Profile {profile}, one seed. Every method, ours included, was trained {len(factors)} times on two "
         "thirds of the training images, at its source's learning rate times a factor, and judged on the last "
         "third: Frechet distance of its samples; mean squared error of its reconstructions, where it infers. "
-        "Chosen (bold) is the lowest mean of both, each in units of the method's own best. No test image was "
-        "looked at; everything else is as the source has it.",
+        "Chosen (bold) is the lowest mean of both, each in units of the method's own best; all else is as "
+        "the source has it. Table 2's test images were not looked at; among those of Tables 3 and 8, which "
+        "test on training images too, some were, complete and without their labels.",
         "",
         "| method | " + " | ".join(f"x {factor:g}" for factor in factors) + " |",
         "|" + "---|" * (len(factors) + 1),

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from models.interface import FitRequest
+from pipeline.registry import Method
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -13,6 +14,8 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 def test_the_method_of_the_example_trains_samples_infers_and_scores():
     (code,) = re.findall(r"<!-- example -->\n```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(code.splitlines()) < 60
+    (entry,) = re.findall(r"```python\n(\"plain\": .*?)```", README, flags=re.DOTALL)
+    assert eval(f"{{{entry}}}", {"Method": Method})["plain"].module == "models.plain"
     module: dict = {}
     exec(compile(code, "README.md", "exec"), module)
     rng = torch.Generator().manual_seed(0)

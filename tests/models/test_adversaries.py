@@ -95,10 +95,10 @@ def test_the_duality_gap_shrinks_with_training_and_leaves_the_players_alone(
 ):
     images = smooth_images[:20].float() / 255
     before = [weight.clone() for weight in players.generator.parameters()]
-    first = measure_duality_gap(players, images, make_request(), rng())
+    first = measure_duality_gap(players, images, make_request(), rng(), 20)
     assert all(torch.equal(a, b) for a, b in zip(before, players.generator.parameters(), strict=True))
     game = Game(players, make_request(), rng())
     for _ in range(60):
         game.ascend(images)
         game.descend(images)
-    assert measure_duality_gap(players, images, make_request(), rng()) < first
+    assert measure_duality_gap(players, images, make_request(), rng(), 20) < first

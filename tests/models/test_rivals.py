@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import sri
 from models.interface import FittedMethod, Lacking
 from pipeline.registry import METHODS
 
@@ -64,6 +65,38 @@ def test_a_rival_that_needs_complete_images_says_so(name, make_request):
     visible = torch.ones(40, 1, 28, 28, dtype=torch.uint8)
     with pytest.raises(Lacking, match="complete images only"):
         METHODS[name].load()(make_request(visible=visible))
+
+
+def test_a_budget_is_spent_in_the_minibatches_that_there_are(make_request, smooth_images):
+    """Forty images in parts of at most thirty are two parts of twenty."""
+    assert make_request(minibatch=30, budget=800).count_steps(cost=4) == 10
+    assert make_request(minibatch=20, budget=800).count_steps(cost=4) == 10
+    assert make_request(images=smooth_images[:31], minibatch=30, budget=620).count_steps(cost=1) == 40
+
+
+@pytest.mark.parametrize("d", [5, 78])
+@pytest.mark.parametrize("budget", [800, 30_000, 3_000_000])
+def test_learning_the_step_size_never_takes_more_than_a_quarter_of_the_budget(make_request, d, budget):
+    request = make_request(budget=budget)
+    steps, adjustments = sri.plan_training(request, d)
+    spent = adjustments * len(sri.FACTORS) * sri.N_MEASURED * sri.STEPS * d * sri.COLUMN_COST
+    assert spent <= budget / 4 and steps >= 1
+    assert spent + steps * sri.COST * request.batch_size < budget + sri.COST * request.batch_size
+
+
+@pytest.mark.parametrize("name", ["VAE", "2sVAE", "EBM-VAE", "ALI", "Ladder-VAE"])
+def test_a_learned_posterior_is_drawn_from(name, make_request, smooth_images):
+    fitted = METHODS[name].load()(make_request(budget=200))
+    drawn, means = fitted.draw_posterior(smooth_images, 0), fitted.infer(smooth_images, None, 0, 0)
+    assert drawn.shape == means.shape and not torch.isclose(drawn, means).all(1).any()
+
+
+def test_chains_without_memory_take_their_own_number_of_steps_to_the_training_images(
+    make_request, smooth_images
+):
+    fitted = METHODS["SRI"].load()(make_request(budget=200))
+    own = fitted.infer(smooth_images, None, sri.STEPS, 0)
+    assert torch.equal(fitted.infer_training(smooth_images, None, 2), own)
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from models.architectures import ARCHITECTURES
-from models.encoder import build_encoder
+from models.encoder import build_encoder, draw_latents
 from models.generator import build_generator
-from models.vae import compute_divergence, compute_loss, draw_latents, fit
+from models.vae import compute_divergence, compute_loss, fit
 
 
 def rng(seed=0):

@@ -5,16 +5,18 @@ import torch
 
 from models.generator import build_generator
 from models.langevin import ChainSettings
+from models.optimisation import DivergenceError
 from pipeline.checkpoints import (
     compute_training_key,
     forget_training,
     load_model,
+    name_previous,
     resume_training,
     save_model,
     save_training,
 )
 from pipeline.inference import EngineSettings
-from pipeline.training import DivergenceError, TrainingPlan, start_training, train
+from pipeline.training import TrainingPlan, start_training, train
 
 N, DIM = 60, 5
 PLAN = TrainingPlan(
@@ -106,6 +108,8 @@ def test_the_checkpoint_before_a_damaged_one_is_taken(images, tmp_path, caplog, 
     state = resume_training(path, begin().generator, PLAN, key)
     assert state.round == PLAN.rounds - 1
     assert "state.pt: not a readable checkpoint" in caplog.text
+    save_training(path, state, key)  # leaves the good one where it was
+    assert resume_training(name_previous(path), begin().generator, PLAN, key).round == PLAN.rounds - 1
     assert_same(run(images), train(state, images, None, PLAN, EngineSettings()))
     forget_training(path)
     assert not list(tmp_path.iterdir())

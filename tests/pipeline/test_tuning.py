@@ -84,6 +84,8 @@ def test_a_rating_is_the_mean_distance_from_the_best_in_each_quality():
     assert rate_candidates(numbers) == [1.5, 1.5, math.inf]
     assert rate_candidates([{"frechet_distance": 10.0}, {"frechet_distance": 15.0}]) == [1.0, 1.5]
     assert rate_candidates([{}, {}]) == [math.inf, math.inf]
+    assert rate_candidates([{"frechet_distance": math.nan}, {"frechet_distance": 3.0}]) == [math.inf, 1.0]
+    assert rate_candidates([{"mse": 0.0}, {"mse": 1.0}])[0] == 0.0
 
 
 def test_the_best_factor_is_chosen_and_the_sources_own_where_nothing_tells():
