@@ -139,7 +139,7 @@ def test_a_name_with_shell_code_in_it_is_an_error(project, file, old, new, targe
     assert old in before
     path.write_text(before.replace(old, new, 1))
     try:
-        with pytest.raises(AssertionError, match="touch intruder', expected one of|touch intruder' found"):
+        with pytest.raises(AssertionError, match="touch intruder', expected "):
             call(project, "dvc", "repro", target)
     finally:
         path.write_text(before)
