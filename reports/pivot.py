@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from pipeline.files import write_text
 from reports.paper_tables import (
     LAYOUTS,
     Quantity,
@@ -15,6 +17,7 @@ from reports.paper_tables import (
     name_row,
 )
 from reports.study_cells import Cell
+from reports.tables import ResultTable, write_table
 
 
 def render_tables(
@@ -35,6 +38,20 @@ def render_tables(
     ]
     lacking = [f"- {method} {reason}" for method, reason in _list_lacking(cells)]
     return "\n".join([*parts, *failed, *lacking, *([""] if failed or lacking else [])])
+
+
+def write_tables(
+    study: str,
+    table: ResultTable,
+    cells: list[Cell],
+    published: dict[str, Any],
+    quantities: tuple[Quantity, ...],
+    folder: Path,
+) -> None:
+    """Write ``table`` as ``folder``/name.csv, a row for each number, and name.md, by places, for reading."""
+    write_table(table, folder)
+    text = f"### {table.title}\n\n{table.note}\n\n{render_tables(study, cells, published, quantities)}"
+    write_text(folder / f"{table.name}.md", text)
 
 
 def _list_lacking(cells: Sequence[Cell]) -> list[tuple[str, str]]:

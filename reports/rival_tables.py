@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_text
 from reports.paper_tables import FRECHET, MSE, Quantity, build_rows
-from reports.pivot import render_tables
+from reports.pivot import write_tables
 from reports.study_cells import Cell
-from reports.tables import ResultTable, write_table
+from reports.tables import ResultTable
 
 AXES = {"table2": (), "table3": ("held_out",), "table8": ("mask",)}  # what places a cell in the paper's table
 QUANTITIES = {
@@ -65,9 +64,7 @@ def write_rival_tables(
             "extractor are its own."
         )
         rows = build_rows(study, placed, published, quantities)
-        name = f"rivals_{study}"
-        write_table(ResultTable(name, TITLES[study], note, rows), folder)
-        text = f"### {TITLES[study]}\n\n{note}\n\n{render_tables(study, placed, published, quantities)}"
-        write_text(folder / f"{name}.md", text)
+        table = ResultTable(f"rivals_{study}", TITLES[study], note, rows)
+        write_tables(study, table, placed, published, quantities, folder)
         n_rows += len(rows)
     return n_rows

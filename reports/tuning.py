@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.tuning import choose_rate_factor, rate_candidates
+from pipeline.tuning import QUALITIES, choose_rate_factor, rate_candidates
 from reports.study_cells import Cell
 
 
@@ -22,15 +22,14 @@ def tabulate_tuning(cells: Sequence[Cell]) -> pd.DataFrame:
                 {
                     "method": method,
                     "rate_factor": factor,
-                    "frechet_distance": cell["numbers"].get("frechet_distance"),
-                    "mse": cell["numbers"].get("mse"),
+                    **{key: cell["numbers"].get(key) for key in QUALITIES},
                     "rating": rating,
                     "chosen": factor == chosen,
                     "sample_gradients": cell["numbers"].get("sample_gradients"),
                     "error": cell["error"],
                 }
             )
-    columns = "method rate_factor frechet_distance mse rating chosen sample_gradients error".split()
+    columns = ["method", "rate_factor", *QUALITIES, "rating", "chosen", "sample_gradients", "error"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -53,7 +52,7 @@ def render_tuning(frame: pd.DataFrame, profile: str) -> str:
     for method, here in frame.groupby("method", sort=False):
         texts = []
         for _, row in here.iterrows():
-            values = [f"{row[key]:.3g}" for key in ("frechet_distance", "mse") if pd.notna(row[key])]
+            values = [f"{row[key]:.3g}" for key in QUALITIES if pd.notna(row[key])]
             text = "; ".join(values) or row["error"].partition(":")[0]
             texts.append(f"**{text}**" if row["chosen"] else text)
         lines.append(f"| {method} | " + " | ".join(texts) + " |")

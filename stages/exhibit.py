@@ -7,16 +7,15 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_text
 from pipeline.grid import list_methods, read_grid
 from pipeline.params import Params
 from pipeline.stage import run_stage
 from reports.paper_figures import draw_figures
 from reports.paper_tables import LAYOUTS, build_rows
-from reports.pivot import render_tables
+from reports.pivot import write_tables
 from reports.published import read_published
 from reports.study_cells import read_cells
-from reports.tables import ResultTable, write_table
+from reports.tables import ResultTable
 
 TABLES = Path("reports/tables")
 FIGURES = Path("reports/figures")
@@ -32,9 +31,8 @@ def build_exhibit(params: Params, tracker: object, study: str) -> dict[str, Any]
     n_rows = 0
     for name, quantities in layout.split(study).items():
         rows = build_rows(study, cells, published, quantities)
-        write_table(ResultTable(name, layout.title, note, rows), TABLES)
-        text = f"### {layout.title}\n\n{note}\n\n{render_tables(study, cells, published, quantities)}"
-        write_text(TABLES / f"{name}.md", text)  # by places, for reading; the CSV has a row for each number
+        table = ResultTable(name, layout.title, note, rows)
+        write_tables(study, table, cells, published, quantities, TABLES)
         n_rows += len(rows)
     draw_figures(study, cells, FIGURES)
     return {"cells": len(cells), "failed": sum(bool(cell["error"]) for cell in cells), "rows": n_rows}
