@@ -17,8 +17,8 @@ main: $(STAMP)  ## the pipeline's own run alone, without the paper's tables
 test: $(STAMP)  ## the tests, without those marked slow
 	$(IN_VENV) python -m pytest
 
-test-faults: $(STAMP)  ## kill trainings and queue workers, break the tracker and the disk; minutes
-	$(IN_VENV) python -m pytest -m "faults or not slow" tests/faults tests/pipeline/test_tracking.py
+test-faults: $(STAMP)  ## kill trainings and queue workers, break trackers, disks and files; minutes
+	$(IN_VENV) python -m pytest -m injects
 
 ui: $(STAMP)  ## browse the runs on http://127.0.0.1:$(PORT)
 	$(IN_VENV) python -m pipeline.tracking ui --port $(PORT)

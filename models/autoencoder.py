@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.encoder import Encoder, build_encoder, draw_latents
 from models.generator import Generator, build_generator
-from models.interface import FitRequest, FittedMethod, apply_split, count_weights, split
+from models.interface import FitRequest, FittedMethod, apply_split, count_weights, make_rng, split
 from models.likelihood import measure_residual
 
 
@@ -42,7 +42,7 @@ class Autoencoder(FittedMethod):
         self._draw_prior, self._score_latents = draw_prior, score_latents
 
     def sample(self, n: int) -> Tensor:
-        rng = self.make_rng(0)
+        rng = make_rng(self.seed)
         if self._draw_prior is None:
             z = torch.randn(n, self.generator.latent_dim, generator=rng)
         else:
@@ -62,12 +62,8 @@ class Autoencoder(FittedMethod):
         """A draw from q(z|I) where the encoder learned one, else the encoder's output."""
         if not self.has_posterior:
             return self.infer(images, None, steps, 0)
-        rng = self.make_rng(0)
+        rng = make_rng(self.seed)
         return apply_split(lambda part: draw_latents(*self.encoder(part.float() / 255, None), rng), images)
-
-    def make_rng(self, purpose: int) -> torch.Generator:
-        """A generator of its own for each of a fitted method's purposes."""
-        return torch.Generator().manual_seed((self.seed << 8) + purpose)
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:

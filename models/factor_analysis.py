@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.interface import FitRequest, FittedMethod
+from models.interface import FitRequest, FittedMethod, make_rng
 
 EM_STEPS = 50
 SMALLEST_VARIANCE = 1e-4  # of a pixel that never changes
@@ -101,7 +101,7 @@ class LinearMethod(FittedMethod):
         self._channels = request.images.shape[1]
 
     def sample(self, n: int) -> Tensor:
-        rng = torch.Generator().manual_seed(self.seed << 8)
+        rng = make_rng(self.seed)
         z = torch.randn(n, self.model.loadings.shape[1], generator=rng)
         return self.generate(z.to(self.model.loadings.device))
 
@@ -114,7 +114,7 @@ class LinearMethod(FittedMethod):
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         mean, covariance = self.model.infer(flatten(images))
-        rng = torch.Generator().manual_seed((self.seed << 8) + 1)
+        rng = make_rng(self.seed, 1)
         noise = torch.randn(mean.shape, generator=rng, dtype=mean.dtype).to(mean.device)
         return (mean + noise @ torch.linalg.cholesky(covariance[0]).mT).float()
 

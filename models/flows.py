@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from models.gan import refuse_occlusion
 from models.generator import build_network
-from models.interface import FitRequest, FittedMethod, apply_split, count_weights
+from models.interface import FitRequest, FittedMethod, apply_split, count_weights, make_rng
 from models.optimisation import minimise
 
 ALPHA = 0.05  # keeps the logit finite, RealNVP's value
@@ -198,7 +198,7 @@ class Flow(FittedMethod):
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
-        rng = torch.Generator().manual_seed(self.seed << 8)
+        rng = make_rng(self.seed)
         z = torch.randn(n, math.prod(self._flow.shape), generator=rng).to(self._device)
         return gather(apply_split(self._flow.invert, z))
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from models.critic import build_critic, mix, penalise_gradient
 from models.generator import Generator, build_generator
-from models.interface import FitRequest, FittedMethod, Lacking, apply_split, count_weights
+from models.interface import FitRequest, FittedMethod, Lacking, apply_split, count_weights, make_rng
 from models.optimisation import descend, take_steps
 
 # The papers': learning rate 2e-4 and 1e-4, and Adam's betas.
@@ -40,7 +40,7 @@ class Gan(FittedMethod):
         self._device = request.device
 
     def sample(self, n: int) -> Tensor:
-        z = torch.randn(n, self.generator.latent_dim, generator=torch.Generator().manual_seed(self.seed << 8))
+        z = torch.randn(n, self.generator.latent_dim, generator=make_rng(self.seed))
         return self.generate(z.to(self._device))
 
     @torch.no_grad()

@@ -17,13 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.density import LatentMixture
-from models.generator import Generator, build_generator
-from models.interface import FitRequest, FittedMethod, apply_split, count_weights, split
-from models.optimisation import take_steps
+from models.generator import Generator
+from models.interface import FitRequest, FittedMethod, apply_split, count_weights, make_rng, split
+from models.joint_descent import descend_jointly
 
 LATENT_RATE = 10.0  # ten times the weights' rate in the paper, by plain gradient steps
 SMALLEST = 7  # side at which the pyramid ends
-COST = 1  # one gradient a sample in z and in the weights together
 
 
 def build_pyramid(images: Tensor) -> list[Tensor]:
@@ -62,7 +61,7 @@ class OptimisedLatents(FittedMethod):
         self._density = LatentMixture(latents, 1, request.seed)
 
     def sample(self, n: int) -> Tensor:
-        rng = torch.Generator().manual_seed(self.seed << 8)
+        rng = make_rng(self.seed)
         return self.generate(self._density.draw(n, rng).to(self._device))
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
@@ -99,27 +98,16 @@ class OptimisedLatents(FittedMethod):
 
 
 def fit(request: FitRequest) -> OptimisedLatents:
-    """Train weights by Adam and latent vectors by plain gradient steps."""
-    rng = request.make_rng()
-    generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
-    latents = torch.randn(len(request.images), request.latent_dim, generator=rng).to(request.device)
-    latents = latents / latents.norm(dim=1, keepdim=True)
-    optimiser = request.make_adam(generator.parameters())
-    batches = request.shuffle(rng)
+    """Train weights by Adam and latent vectors by plain gradient steps, begun on the unit sphere."""
 
-    def take_step(step: int) -> Tensor:
-        rows = next(batches)
-        images, visible = request.load(rows)
-        z = latents[rows].requires_grad_(True)
-        with request.autocast():
-            generated = generator(z)
-        loss = compute_loss(generated, images, visible).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        with torch.no_grad():
-            latents[rows] = project(z - LATENT_RATE * len(rows) * z.grad)
-        optimiser.step()
-        return loss
+    def compute_losses(generated: Tensor, images: Tensor, z: Tensor, visible: Tensor | None) -> Tensor:
+        return compute_loss(generated, images, visible)
 
-    take_steps("GLO", request.count_steps(COST), take_step)
+    def move(z: Tensor, gradient: Tensor) -> Tensor:
+        return project(z - LATENT_RATE * len(z) * gradient)
+
+    def start(z: Tensor) -> Tensor:
+        return z / z.norm(dim=1, keepdim=True)
+
+    generator, latents = descend_jointly("GLO", request, request.make_rng(), start, compute_losses, move)
     return OptimisedLatents(generator, latents, request)

@@ -126,6 +126,11 @@ class FittedMethod:
         raise NotImplementedError
 
 
+def make_rng(seed: int, purpose: int = 0) -> torch.Generator:
+    """The generator for one of a fitted method's purposes, 0 for samples; training has its own."""
+    return torch.Generator().manual_seed((seed << 8) + purpose)
+
+
 def count_weights(*networks: nn.Module) -> int:
     """Weights of networks, together."""
     return sum(weight.numel() for network in networks for weight in network.parameters())

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from models.autoencoder import Autoencoder, build_autoencoder
 from models.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
 from models.generator import Generator, build_network
-from models.interface import FitRequest, apply_split, count_weights, split
+from models.interface import FitRequest, apply_split, count_weights, make_rng, split
 from models.likelihood import measure_residual
 from models.optimisation import minimise
 from models.vae import compute_divergence
@@ -99,7 +99,7 @@ class LadderVae(Autoencoder):
     @torch.no_grad()
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         """A draw of z_1, given a draw of z_2."""
-        rng = self.make_rng(0)
+        rng = make_rng(self.seed)
         networks = self.encoder, self.generator, self._ladder
         return apply_split(
             lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma, rng=rng)[1], images

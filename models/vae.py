@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.autoencoder import Autoencoder, build_autoencoder
 from models.encoder import draw_latents
-from models.interface import FitRequest, apply_split
+from models.interface import FitRequest, apply_split, make_rng
 from models.likelihood import measure_residual
 from models.optimisation import minimise
 
@@ -48,7 +48,7 @@ class Vae(Autoencoder):
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """The negative evidence lower bound, averaged over draws of z."""
-        rng = self.make_rng(1 + draw)
+        rng = make_rng(self.seed, 1 + draw)
 
         def measure(part: Tensor) -> Tensor:
             batch = part.float() / 255

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import logging
 import os
 import pickle
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from models.generator import Generator, build_generator
+from pipeline.files import write_bytes
 from pipeline.learning import build_optimiser
 from pipeline.training import RoundRecord, TrainingPlan, TrainingState
 from pipeline.transport.problem import TransportMap
@@ -34,17 +35,9 @@ class TrainedModel:
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """Write a dict of tensors, numbers and strings atomically; a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    buffer = io.BytesIO()  # torch.save into a file says neither where nor why when the disk is full
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def load_tensors(path: Path) -> dict[str, Any]:

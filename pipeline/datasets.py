@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -27,7 +28,15 @@ MNIST5K_CACHE = ".dvc/tmp/mnist5k.npz"
 MNIST5K_SPLIT_SEED = 5000  # fixed: the test set never depends on the experiment's seed
 MNIST5K_N_TRAIN = 4000
 
-__all__ = ["DATASETS", "DataError", "ImageSet", "choose_images", "load_dataset"]
+__all__ = ["DATASETS", "Choice", "DataError", "ImageSet", "choose_images", "load_dataset"]
+
+
+class Choice(NamedTuple):
+    """What `choose_images` is asked for."""
+
+    n: int | None
+    seed: int
+    classes: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,12 +78,14 @@ def load_dataset(
     n_test: int | None = None,
     seed: int = 0,
     classes: Sequence[int] | None = None,
+    apart_from: Iterable[Choice] = (),
     download: bool = False,
     checksums: Mapping[str, str] | None = None,
 ) -> ImageSet:
     """Load one of DATASETS, from `folder` (torchvision's layout) where it is not packaged.
 
-    `n_train` and `n_test` images (None: all) of `classes` (None: all) are chosen as `choose_images` does.
+    `n_train` and `n_test` images (None: all) of `classes` (None: all) are chosen as `choose_images` does,
+    those to train on from what the choices `apart_from` leave.
     `download` and `checksums` are `find_files`'s. Raises DataError for an unknown name, missing or damaged
     files, too few images, an absent class. No other data set ever takes the place of the one named.
     """
@@ -104,8 +115,11 @@ def load_dataset(
             }
     arrays = {}
     for split, n in (("train", n_train), ("test", n_test)):
-        labels = splits[split].labels
-        chosen = choose_images(labels, n, seed, classes, f"{name} n_{split}")
+        labels, what = splits[split].labels, f"{name} n_{split}"
+        free = np.arange(len(labels))
+        for other in apart_from if split == "train" else ():
+            free = np.setdiff1d(free, choose_images(labels, *other, what=what))
+        chosen = free[choose_images(labels[free], n, seed, classes, what)]
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = splits[split].read(chosen), labels[chosen]
     return ImageSet(name, source, **arrays)
 

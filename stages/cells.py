@@ -8,6 +8,8 @@ import inspect
 import json
 import shutil
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.cells import CellResult
 from pipeline.dataset_sources import is_there
-from pipeline.datasets import ImageSet, load_dataset
+from pipeline.datasets import Choice, ImageSet, load_dataset
 from pipeline.extractor import FeatureExtractor, open_extractor
 from pipeline.files import project_root, read_yaml, write_arrays, write_json
 from pipeline.grid import DEFAULT_TASK, Cell, Grid, check_grid, check_study, list_cells, read_grid
@@ -25,7 +27,7 @@ from pipeline.params import Params
 from pipeline.registry import METHODS
 from pipeline.stage import run_stage
 from pipeline.tasks import TASKS, measure_cell
-from pipeline.tuning import apply_factor, choose_rate_factor
+from pipeline.tuning import choose_rate_factor
 
 OUTPUT = Path("artifacts/cells")
 EXTRACTORS = Path("artifacts/extractors")
@@ -43,15 +45,21 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
     grid = read_grid()
     check_grid(grid, METHODS, TASKS)
     check_study(grid, study)
-    cells = list_cells(study, method, read_yaml("params.yaml"), grid, lambda name: is_there(name, folder))
-    if "tuned_by" in grid["studies"][study]:
-        cells = apply_factor(cells, read_rate_factor(grid["studies"][study]["tuned_by"], method))
+    content = read_yaml("params.yaml")
+
+    def list_here(study: str) -> list[Cell]:
+        return list_cells(study, method, content, grid, lambda name: is_there(name, folder))
+
+    cells, seen = list_here(study), []
+    if tuned_by := grid["studies"][study].get("tuned_by"):
+        factor, seen = read_rate_factor(tuned_by, method), list_here(tuned_by)
+        cells = [replace(cell, rate_factor=factor) for cell in cells]
     code = digest_measuring(study, method, grid)
     output = OUTPUT / study / method
     shutil.rmtree(output, ignore_errors=True)
     found = []
     for number, cell in enumerate(tqdm(cells, unit="cell", disable=None)):
-        result = run_or_recall(cell, code)
+        result = run_or_recall(cell, code, seen)
         if result.arrays:
             write_arrays(output / f"{number}.npz", result.arrays)
         found.append(
@@ -97,9 +105,12 @@ def digest_measuring(study: str, method: str, grid: Grid) -> str:
     return digest_code([Path(inspect.getfile(task)), METHODS[method].find_file(root)], root)
 
 
-def run_or_recall(cell: Cell, code: str) -> CellResult:
-    """Measure a cell, or take what an interrupted run measured with the same settings, data and code."""
-    images = load_images(cell)
+def run_or_recall(cell: Cell, code: str, seen: Iterable[Cell] = ()) -> CellResult:
+    """Measure a cell, or take what an interrupted run measured with the same settings, data and code.
+
+    ``seen``: the cells that tuned it.
+    """
+    images = load_images(cell, seen)
     extractor = find_extractor(cell) if cell.task in WITH_FEATURES else NO_EXTRACTOR
     key = compute_key(
         cell=fingerprint(cell, METHODS[cell.method].ignores),
@@ -124,32 +135,33 @@ def find_extractor(cell: Cell) -> FeatureExtractor:
     return open_extractor(path, None if file is None else project_root() / file)
 
 
-def load_images(cell: Cell) -> ImageSet:
-    """The cell's images, as many as its profile prepares."""
-    numbers = cell.params.profile_settings.prepare
-    return _load(
-        cell.params.dataset,
-        project_root() / cell.params.data.folder,
-        numbers.n_train,
-        numbers.n_test,
-        cell.params.seed,
-        cell.classes,
-        cell.params.data.download,
-    )
+def load_images(cell: Cell, seen: Iterable[Cell] = ()) -> ImageSet:
+    """The cell's images, as many as its profile prepares, none of them among those that ``seen`` train on."""
+    about = cell.params
+    others = {choose(one) for one in seen if one.params.dataset == about.dataset}
+    n_test = about.profile_settings.prepare.n_test
+    folder = project_root() / about.data.folder
+    return _load(about.dataset, folder, choose(cell), n_test, frozenset(others), about.data.download)
+
+
+def choose(cell: Cell) -> Choice:
+    """Which images a cell trains on."""
+    return Choice(cell.params.profile_settings.prepare.n_train, cell.params.seed, cell.classes)
 
 
 @functools.lru_cache(maxsize=2)
 def _load(
-    name: str,
-    folder: Path,
-    n_train: int | None,
-    n_test: int | None,
-    seed: int,
-    classes: tuple[int, ...] | None,
-    download: bool,
+    name: str, folder: Path, own: Choice, n_test: int | None, others: frozenset[Choice], download: bool
 ) -> ImageSet:
     return load_dataset(
-        name, folder, n_train=n_train, n_test=n_test, seed=seed, classes=classes, download=download
+        name,
+        folder,
+        n_train=own.n,
+        n_test=n_test,
+        seed=own.seed,
+        classes=own.classes,
+        apart_from=others,
+        download=download,
     )
 
 

@@ -1,6 +1,10 @@
-"""What tests of several folders start from."""
+"""What tests of several folders start from, and the count of the faults that they inject."""
+
+from collections import Counter
 
 import pytest
+
+FAULTS = {"injected": Counter(), "survived": Counter()}
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +15,23 @@ def migrated(tmp_path_factory):
     path = tmp_path_factory.mktemp("migrated") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Count what a test marked ``injects(kind, number)`` did, and whether all was well afterwards."""
+    report = yield
+    marker = item.get_closest_marker("injects")
+    if marker and report.when == "call" and not report.skipped:
+        kind, number = marker.args
+        FAULTS["injected"][kind] += number
+        FAULTS["survived"][kind] += number * report.passed
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    if injected := FAULTS["injected"]:
+        survived = FAULTS["survived"]
+        terminalreporter.write_line(f"faults injected: {injected.total()}, survived: {survived.total()}")
+        for kind, number in injected.items():
+            terminalreporter.write_line(f"  {kind}: {number}, survived: {survived[kind]}")

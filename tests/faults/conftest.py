@@ -1,4 +1,4 @@
-"""A project at profile smoke whose stages are run, killed and started again; a count of what was survived."""
+"""A project at profile smoke whose stages are run, killed and started again."""
 
 from __future__ import annotations
 
@@ -6,33 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass
-class Toll:
-    """Faults injected so far, and those after which all was as it should be."""
-
-    injected: int = 0
-    survived: int = 0
-
-
-TOLL = Toll()
-
-
-@pytest.fixture
-def toll():
-    return TOLL
-
-
-def pytest_terminal_summary(terminalreporter):
-    if TOLL.injected:
-        terminalreporter.write_line(f"faults injected: {TOLL.injected}, survived: {TOLL.survived}")
 
 
 @dataclass(frozen=True)
@@ -46,23 +27,65 @@ class Project:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
         return kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start_training(self, **environment: str) -> subprocess.Popen[str]:
+        """Start stage train on complete images."""
+        return self.start("-m", "stages.train", "complete", **environment)
+
+    def train(self, **environment: str) -> str:
+        """Run stage train to its end; returns what it printed."""
+        return self.run("-m", "stages.train", "complete", **environment)
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Start Python with ``command``."""
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, **environment: str) -> str:
         """Run Python with ``command`` to its end, which must be a good one; returns what it printed."""
-        process = self.start(*command)
+        process = self.start(*command, **environment)
         output, _ = process.communicate()
         assert process.returncode == 0, output
         return output
+
+    def read_result(self) -> tuple[dict[str, torch.Tensor], list[str]]:
+        """What a training left: weights and latent vectors, its metrics and its curves."""
+        model = torch.load(self.folder / "artifacts/models/complete/model.pt", weights_only=True)
+        names = ("metrics/train-complete.json", "metrics/curves/train-complete.csv")
+        tensors = {**model["weights"], "latents": model["latents"]}
+        return tensors, [(self.folder / name).read_text() for name in names]
+
+    def assert_result(self, expected: tuple[dict[str, torch.Tensor], list[str]]) -> None:
+        """The result is the expected one to the last bit."""
+        tensors, texts = self.read_result()
+        assert texts == expected[1]
+        for name, tensor in expected[0].items():
+            assert torch.equal(tensors[name], tensor), name
+
+    def forget_result(self) -> None:
+        """Remove what a training left."""
+        for name in ("artifacts/models", "metrics"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def leave_checkpoint(self) -> Path:
+        """Kill a training as soon as it has left a checkpoint; returns the file."""
+        process = self.start_training()
+        while not (found := self.find_checkpoints()) and process.poll() is None:
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        (checkpoint,) = found
+        return checkpoint
+
+    def find_checkpoints(self) -> list[Path]:
+        """The last checkpoint of each training that has not ended."""
+        files = (self.folder / ".dvc" / "tmp" / "checkpoints").glob("*.pt")
+        return [path for path in files if not path.stem.endswith(".previous")]
 
 
 @pytest.fixture

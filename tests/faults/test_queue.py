@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[2]
 SEEDS = range(1, 13)
 PATIENCE = 900  # seconds for all of them
+TARGET = "train@complete"
 STATUSES = ("Success", "Failed", "Running", "Queued")
 
 
@@ -28,15 +30,18 @@ def call(folder, *command):
     foreign = ("DVC_", "MLFLOW_", "GIT_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=kept | {"PATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    with tempfile.TemporaryFile("w+") as output:  # no pipe: a worker that is started would hold it open
+        code = subprocess.call(
+            command,
+            cwd=folder,
+            env=kept | {"PATH": path, "OMP_NUM_THREADS": "1"},
+            stdout=output,
+            stderr=subprocess.DEVNULL if command[-1] == "--json" else output,
+        )
+        output.seek(0)
+        text = output.read()
+    assert code == 0, text
+    return text
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def clone(tmp_path):
 
 
 def enqueue(clone, seed):
-    call(clone, "dvc", "exp", "run", "--queue", "-n", f"crowd-{seed}", "-S", f"seed={seed}", "reconstruct")
+    call(clone, "dvc", "exp", "run", "--queue", "-n", f"crowd-{seed}", "-S", f"seed={seed}", TARGET)
 
 
 def read_status(clone):
@@ -96,22 +101,21 @@ def find_training(clone):
 
 
 def read_metrics(clone, name):
-    """The numbers of an experiment's training and reconstruction, timings left out."""
+    """The numbers of an experiment's training, timings left out."""
     for commit in json.loads(call(clone, "dvc", "exp", "show", "--json")):
         for experiment in commit.get("experiments") or []:
             if experiment.get("name") == name:
                 found = experiment["revs"][0]["data"]["metrics"]
-                files = ("metrics/train-complete.json", "metrics/reconstruct.json")
-                return dict(flatten({file: found[file]["data"] for file in files}))
+                return dict(flatten(found["metrics/train-complete.json"]["data"]))
     raise AssertionError(f"no experiment {name}")
 
 
-def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone, toll):
+@pytest.mark.injects("kills below a queue worker", 1)
+def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone):
     for seed in SEEDS:
         enqueue(clone, seed)
     call(clone, "dvc", "queue", "start", "-j", "2")
     os.kill(find_training(clone), signal.SIGKILL)
-    toll.injected += 1
     status = work_off(clone, workers=2)
     (failed,) = (name for name, one in status.items() if one == "Failed")
     assert list(status.values()).count("Success") == len(SEEDS) - 1
@@ -134,10 +138,9 @@ def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone, t
     ]
     assert sorted(int(run.data.params["seed"]) for run in finished) == list(SEEDS)  # none twice
     queued = read_metrics(clone, "crowd-1")
-    assert len(queued) > 20
-    call(clone, "dvc", "exp", "run", "--no-run-cache", "-n", "direct", "-S", "seed=1", "reconstruct")
+    assert len(queued) > 10
+    call(clone, "dvc", "exp", "run", "--no-run-cache", "-n", "direct", "-S", "seed=1", TARGET)
     assert read_metrics(clone, "direct") == queued
     for run in finished:
         assert run.data.metrics["mse_after"] > 0
         assert client.list_artifacts(run.info.run_id, "pictures")
-    toll.survived += 1

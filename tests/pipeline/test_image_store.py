@@ -116,6 +116,7 @@ def _retype(folder):
     np.save(folder / "train_images.npy", np.full((5, 1, 4, 3), np.nan))
 
 
+@pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize("damage", [_truncate, _empty, _remove, _pickle, _archive, _reshape, _retype])
 def test_damaged_array_is_one_line_with_the_file(tmp_path, arrays, damage):
     write_images(tmp_path / "x", arrays, {})
@@ -125,6 +126,7 @@ def test_damaged_array_is_one_line_with_the_file(tmp_path, arrays, damage):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"arrays": []}', '{"arrays": {"a": {"shape": 3}}}'])
 def test_damaged_meta_is_one_line_with_the_file(tmp_path, arrays, text):
     write_images(tmp_path / "x", arrays, {})

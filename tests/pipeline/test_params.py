@@ -95,6 +95,7 @@ def test_a_missing_key_and_a_missing_file_are_named(tmp_path):
         load_params(tmp_path / "none.yaml")
 
 
+@pytest.mark.injects("files that would run code", 1)
 def test_yaml_that_would_run_code_is_refused(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("alpha: !!python/object/apply:os.system ['touch here']")

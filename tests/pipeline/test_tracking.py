@@ -157,6 +157,7 @@ def test_a_live_stage_logs_every_round_and_needs_no_publishing(project):
     assert children[0].info.run_id in {run.info.run_id for run in all_runs()[1]}
 
 
+@pytest.mark.injects("tracking and disk", 1)
 @pytest.mark.parametrize("live", [True, False])
 def test_a_stage_that_fails_is_one_line_and_a_failed_run(project, capsys, live):
     def train(params, tracker):
@@ -174,6 +175,7 @@ def test_a_stage_that_fails_is_one_line_and_a_failed_run(project, capsys, live):
     assert all(run.data.tags["error"] == "chains diverged in round 3 with s = 0.6" for run in runs)
 
 
+@pytest.mark.injects("tracking and disk", 1)
 def test_the_points_before_a_failure_reach_the_run(project):
     def train(params, tracker):
         tracker.log_metrics({"mse": 1.0}, 1)
@@ -253,6 +255,7 @@ def test_a_number_that_is_not_finite_is_refused_by_name(project, capsys):
     assert "metrics/recover.json: error.mean is nan, expected a finite number" in capsys.readouterr().err
 
 
+@pytest.mark.injects("tracking and disk", 1)
 def test_a_disk_that_refuses_is_reported_with_its_path(project, capsys, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
@@ -271,6 +274,7 @@ def unused_port():
         return found.getsockname()[1]
 
 
+@pytest.mark.injects("tracking and disk", 1)
 def test_an_unreachable_server_costs_one_warning_and_no_training(project, monkeypatch, caplog):
     uri = f"http://127.0.0.1:{unused_port()}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -292,6 +296,7 @@ def test_an_unreachable_server_costs_one_warning_and_no_training(project, monkey
     assert publish() == 2  # brought up to date later
 
 
+@pytest.mark.injects("tracking and disk", 1)
 def test_a_locked_database_costs_one_line(project):
     """In a process of its own: MLflow's logging is set up at import."""
     leave_stage("fid", 3.0)
@@ -316,6 +321,7 @@ def test_a_password_in_the_address_stays_out_of_the_log(project, monkeypatch, ca
     assert hide_password("postgresql://me:se@cret@host/db, x@y") == "postgresql://***@host/db, x@y"
 
 
+@pytest.mark.injects("tracking and disk", 1)
 def test_a_store_that_breaks_in_the_middle_does_not_stop_the_training(project, caplog):
     params = load_params()
     tracker = StageTracker("train-complete")
@@ -335,6 +341,7 @@ def test_long_curves_are_thinned(project):
     assert 500 < len(points) <= 1000 and points[0][0] == 0
 
 
+@pytest.mark.injects("tracking and disk", 1)
 def test_two_processes_on_a_fresh_database_do_not_disturb_each_other(tmp_path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     code = (

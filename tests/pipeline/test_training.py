@@ -100,6 +100,7 @@ def test_a_checkpoint_of_other_parameters_or_a_truncated_one_is_refused(images, 
     assert resume_training(tmp_path / "none.pt", generator, PLAN, key) is None
 
 
+@pytest.mark.injects("damaged checkpoints", 1)
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
 def test_the_checkpoint_before_a_damaged_one_is_taken(images, tmp_path, caplog, damage):
     path, key = tmp_path / "state.pt", compute_training_key(PLAN, data="x")

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.datasets import ImageSet
 from pipeline.grid import list_cells, read_grid
 from pipeline.memo import fingerprint
 from pipeline.tasks import measure_cell
-from pipeline.tuning import apply_factor, choose_rate_factor, hold_validation_back, rate_candidates
+from pipeline.tuning import choose_rate_factor, hold_validation_back, rate_candidates
 
 GRID = read_grid()
 CONTENT = yaml.safe_load(open("params.yaml")) | {"profile": "smoke"}
@@ -102,7 +103,7 @@ def test_the_best_factor_is_chosen_and_the_sources_own_where_nothing_tells():
 
 def test_a_tuned_cell_trains_at_the_factor_and_is_another_cell():
     cell = list_cells("leaderboard", "Ours", CONTENT, GRID)[0]
-    (tuned,) = apply_factor([cell], 3.0)
+    tuned = dataclasses.replace(cell, rate_factor=3.0)
     images = torch.zeros(20, 1, 28, 28, dtype=torch.uint8)
     plain, fast = (build_request(one, images, None) for one in (cell, tuned))
     assert fast.plan.learning_rate == pytest.approx(3 * plain.plan.learning_rate)

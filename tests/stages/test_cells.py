@@ -88,3 +88,21 @@ def test_a_method_that_nobody_wrote_stops_before_any_work(project, monkeypatch):
     with pytest.raises(ValueError, match="methods: found 'GAN'"):
         run()
     assert not Path("artifacts/cells").exists()
+
+
+def test_a_tuned_study_has_the_chosen_rate_and_none_of_the_tunings_images(project, monkeypatch):
+    seen = {}
+
+    def measure(cell, images, extract, fit):
+        train = {image.tobytes() for image in images.train_images}
+        seen.setdefault(cell.study, []).append((cell.rate_factor, train))
+        return CellResult({"frechet_distance": abs(cell.rate_factor - 3), "n": 1})
+
+    monkeypatch.setattr(cells, "measure_cell", measure)
+    run("tuning", "ABP")
+    run("leaderboard", "ABP")
+    assert {factor for factor, _ in seen["leaderboard"]} == {3.0}
+    tuned_on = set.union(*(train for _, train in seen["tuning"]))
+    assert len(tuned_on) == 100
+    for _, train in seen["leaderboard"]:
+        assert len(train) == 100 and not train & tuned_on
