@@ -128,7 +128,8 @@ def _format(mean: float, std: float) -> str:
     if math.isnan(mean):
         return ""
     text = f"{mean:,.0f}" if mean >= 1000 else f"{mean:.3g}"
-    return text if math.isnan(std) or std == 0 else f"{text} ± {std:.1g}"
+    spread = f"{std:.0f}" if std >= 1 else f"{std:.1g}"  # .1g alone writes 50 as 5e+01
+    return text if math.isnan(std) or std == 0 else f"{text} ± {spread}"
 
 
 def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:

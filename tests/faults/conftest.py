@@ -88,15 +88,31 @@ class Project:
         return [path for path in files if not path.stem.endswith(".previous")]
 
 
-@pytest.fixture
-def project(tmp_path, migrated):
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory, migrated):
     """A project with four short rounds and its data prepared."""
-    shutil.copy(ROOT / "tables.yaml", tmp_path)
-    shutil.copy(migrated, tmp_path / "mlflow.db")
+    folder = tmp_path_factory.mktemp("prepared")
+    shutil.copy(ROOT / "tables.yaml", folder)
+    shutil.copy(migrated, folder / "mlflow.db")
     text = (ROOT / "params.yaml").read_text().replace("profile: embedded", "profile: smoke", 1)
     smoke, rest = text.split("  embedded:", 1)
     smoke = smoke.replace("rounds: {complete: 2,", "rounds: {complete: 4,", 1)
-    (tmp_path / "params.yaml").write_text(f"{smoke}  embedded:{rest}")
-    made = Project(tmp_path)
+    (folder / "params.yaml").write_text(f"{smoke}  embedded:{rest}")
+    made = Project(folder)
     made.run("-m", "stages.prepare")
     return made
+
+
+@pytest.fixture(scope="session")
+def expected(prepared):
+    """What an uninterrupted training leaves."""
+    prepared.train()
+    result = prepared.read_result()
+    prepared.forget_result()
+    return result
+
+
+@pytest.fixture
+def project(tmp_path, prepared):
+    """A project of the test's own, ready to train."""
+    return Project(Path(shutil.copytree(prepared.folder, tmp_path / "project")))

@@ -34,11 +34,11 @@ N_KILLS = 20
 
 
 @pytest.mark.injects("kills at any moment", N_KILLS)
-def test_twenty_kills_leave_the_training_bit_identical(project):
+def test_twenty_kills_leave_the_training_bit_identical(project, expected):
     start = time.monotonic()
     project.train()
     duration = time.monotonic() - start
-    expected = project.read_result()
+    project.assert_result(expected)
     project.forget_result()
     rng = random.Random(0)
     killed = 0
