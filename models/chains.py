@@ -20,6 +20,7 @@ from models.noise import Stream, draw_normal
 from models.optimisation import descend
 
 Tilt = Callable[[Tensor], Tensor]  # f: (B, d) -> (B,)
+MOMENTUM = 0.1  # of BatchNorm's running statistics, as everywhere
 
 
 def differentiate(tilt: Tilt, z: Tensor) -> Tensor:
@@ -66,6 +67,17 @@ def lower(network: nn.Module, precision: torch.dtype) -> tuple[Network, torch.dt
     return network, torch.float32
 
 
+def hasten_statistics(network: nn.Module, step: int) -> None:
+    """Let BatchNorm's running statistics be the plain mean of the first ten steps', then forget as usual.
+
+    Chains run on them. From (0, 1), where they start, momentum .1 takes some forty steps to their scale; all
+    that while g(z) hardly depends on z, and with a small budget that is the whole training.
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            layer.momentum = max(MOMENTUM, 1 / step)
+
+
 def learn_generator(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -73,8 +85,10 @@ def learn_generator(
     images: Tensor,
     visible: Tensor | None,
     request: FitRequest,
+    step: int,
 ) -> Tensor:
-    """A step on |M (I - g(z))|^2 / (2 sigma^2) at the chains' ends; returns the mean loss."""
+    """Step 1, 2, ... on |M (I - g(z))|^2 / (2 sigma^2) at the chains' ends; returns the mean loss."""
+    hasten_statistics(network, step)
     with request.autocast():
         generated = network(z)
     loss = measure_residual(generated, images, visible).mean() / (2 * request.sigma**2)
@@ -101,6 +115,7 @@ class ChainInference(FittedMethod):
     ):
         self.network, self.step_size = network.eval().requires_grad_(False), step_size
         self.latents, self.tilt, self._steps = latents, tilt, steps
+        self._score_noise = float(request.noisy_scores)
         self._fast, self._dtype = lower(network, request.precision)
         self.sigma, self.seed, self._dim, self._device = (
             request.sigma,
@@ -136,8 +151,8 @@ class ChainInference(FittedMethod):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """-log p(I, z) at the end of a chain, as the main method's."""
-        z = self.infer(images, None, steps, draw)
+        """-log p(I, z) at the end of a chain, as the main method's; the request says whether with noise."""
+        z = self._run(images, None, steps, draw, None, self._score_noise)
         parts = [
             compute_energy(self.network(z[rows]), images[rows].float() / 255, z[rows], self.sigma)
             for rows in split(len(z))
@@ -150,14 +165,20 @@ class ChainInference(FittedMethod):
 
     @torch.no_grad()
     def _run(
-        self, images: Tensor, visible: Tensor | None, steps: int, draw: int, start: Tensor | None
+        self,
+        images: Tensor,
+        visible: Tensor | None,
+        steps: int,
+        draw: int,
+        start: Tensor | None,
+        noise_scale: float = 1.0,
     ) -> Tensor:
         parts = []
         for rows in torch.arange(len(images), device=images.device).split(CHUNK):
             batch = images[rows].float() / 255
             batch_visible = None if visible is None else visible[rows]
             z = self.draw_start(batch, batch_visible, rows, draw) if start is None else start[rows]
-            noise = draw_normal(self.seed, Stream.TEST_CHAIN, rows, draw, steps, self._dim)
+            noise = noise_scale * draw_normal(self.seed, Stream.TEST_CHAIN, rows, draw, steps, self._dim)
             parts.append(
                 run_chains(
                     self._fast,

@@ -13,6 +13,7 @@ encoder keeps the VAE's entropy, without which nothing holds its variances up, a
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from models.autoencoder import JudgedAutoencoder, build_autoencoder
@@ -54,7 +55,8 @@ def fit(request: FitRequest) -> JointModel:
         with request.autocast():
             mean, log_variance = encoder(images, None)
             z = draw_latents(mean, log_variance, rng)
-            reconstructed, generated = generator(z), generator(prior)
+            # In one batch: its statistics are those that BatchNorm keeps for both.
+            reconstructed, generated = generator(torch.cat([z, prior])).chunk(2)
             inferred, drawn = critic(images, z.detach()), critic(generated.detach(), prior)
         contrast = (drawn - inferred).mean() + DECAY * (drawn.square() + inferred.square()).mean()
         descend(adversary, contrast)

@@ -26,7 +26,8 @@ class FitRequest:
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W) uint8, 1 where the pixel is seen, or None;
     ``sigma``: standard deviation of p(I|z), images in [0, 1]; ``budget``: gradients of one sample's energy
     or loss, in z and in the weights together, that training may take; ``learning_rate``: of methods whose
-    source names none; ``rate_factor``: what Adam's rates are multiplied by, all that is tuned.
+    source names none; ``rate_factor``: what Adam's rates are multiplied by, all that is tuned;
+    ``noisy_scores``: whether a chain that scores an image draws z, or seeks its mode by leaving noise out.
     """
 
     architecture: str
@@ -40,6 +41,7 @@ class FitRequest:
     learning_rate: float
     precision: torch.dtype
     rate_factor: float = field(default=1.0, kw_only=True)
+    noisy_scores: bool = field(default=False, kw_only=True)
 
     @property
     def device(self) -> torch.device:
@@ -47,8 +49,8 @@ class FitRequest:
         return self.images.device
 
     def count_steps(self, cost: float) -> int:
-        """How many minibatch steps the budget pays where a step costs ``cost`` gradients a sample."""
-        return math.ceil(self.budget / cost / self.batch_size)
+        """How many minibatch steps the budget pays, at least one, a step at ``cost`` gradients a sample."""
+        return max(1, math.floor(self.budget / cost / self.batch_size + 1e-9))
 
     @property
     def batch_size(self) -> float:

@@ -12,7 +12,6 @@ The duality gap sup_f L - inf_{g, e} L, estimated by a few steps of either side 
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -46,7 +45,8 @@ class Players:
     def evaluate(self, images: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """L's estimate on images and draws of the prior; e(I), g(e(I)) and g(z)."""
         z, _ = self.encoder(images, None)
-        reconstructed, generated = self.generator(z), self.generator(prior)
+        # In one batch: its statistics are those that BatchNorm keeps for both.
+        reconstructed, generated = self.generator(torch.cat([z, prior])).chunk(2)
         distance = (images - reconstructed).flatten(1).norm(dim=1)
         value = (distance + self.critic(reconstructed) - self.critic(generated)).mean()
         return value, z, reconstructed, generated
@@ -101,14 +101,17 @@ class Game:
 def measure_duality_gap(
     players: Players, images: Tensor, request: FitRequest, rng: torch.Generator, steps: int = GAP_STEPS
 ) -> float:
-    """sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1], by ``steps`` of copies of either side."""
-    ends = []
+    """sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1], by ``steps`` of copies of either side.
+
+    Both ends are estimated with the same draws of the prior, whose noise would hide the gap.
+    """
+    ends, prior = [], request.draw_prior(len(images), rng)
     for side in ("ascend", "descend"):
         game = Game(copy.deepcopy(players), request, rng)
         for _ in range(steps):
             getattr(game, side)(images)
         with torch.no_grad():
-            ends.append(float(game.players.evaluate(images, game.draw_prior(images))[0]))
+            ends.append(float(game.players.evaluate(images, prior)[0]))
     return ends[0] - ends[1]
 
 
@@ -128,8 +131,9 @@ def fit(request: FitRequest) -> InferentialWgan:
 
     spent_on_looks = int(N_LOOKS * GAP_STEPS * (ASCENT + DESCENT) * request.batch_size)
     left = replace(request, budget=max(1, request.budget - spent_on_looks))
-    for _ in range(N_LOOKS):
-        take_steps("iWGAN", math.ceil(left.count_steps(COST) / N_LOOKS), take_step)
+    steps = left.count_steps(COST)
+    for look in range(N_LOOKS):
+        take_steps("iWGAN", steps * (look + 1) // N_LOOKS - steps * look // N_LOOKS, take_step)
         gap = measure_duality_gap(game.players, request.load(next(batches))[0], request, rng)
         if gap <= 0:
             break

@@ -91,7 +91,7 @@ def fit(request: FitRequest) -> LatentEnergyModel:
             z = run_chains(network, start[0], images, visible, noise, step_size, request.sigma, energy, dtype)
             prior = run_prior_chains(start[1], prior_noise, PRIOR_STEP_SIZE, energy)
         descend(prior_optimiser, contrast(energy, z, prior))
-        return learn_generator(generator, optimiser, z, images, visible, request)
+        return learn_generator(generator, optimiser, z, images, visible, request, step)
 
     take_steps("LEBM", request.count_steps(COST), take_step)
     return LatentEnergyModel(generator, energy, request)

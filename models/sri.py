@@ -34,6 +34,7 @@ STEPS = 25
 STEP_PER_SIGMA = 0.05 / 0.075  # the paper's s = .05 at sigma .15 on [-1, 1], where training starts
 FACTORS = (0.8, 1.0, 1.25)
 N_ADJUSTMENTS = 10  # over the training, or as many as a quarter of the budget pays
+FEWEST_ADJUSTMENTS = 3  # fewer cost steps and hardly move s: then it stays
 N_MEASURED = 1  # images of the bound
 INJECTED_DIM = 16
 COST = STEPS + 1
@@ -95,7 +96,8 @@ def measure_bound(
 def plan_training(request: FitRequest, d: int) -> tuple[int, int]:
     """How many minibatch steps and adjustments of s the budget pays together."""
     cost = len(FACTORS) * N_MEASURED * STEPS * d * COLUMN_COST
-    adjustments = min(N_ADJUSTMENTS, int(request.budget / 4 / cost))
+    affordable = int(request.budget / 4 / cost)
+    adjustments = min(N_ADJUSTMENTS, affordable) if affordable >= FEWEST_ADJUSTMENTS else 0
     left = replace(request, budget=request.budget - adjustments * cost)
     return left.count_steps(COST), adjustments
 
@@ -144,7 +146,7 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
                 step_size *= max(bounds, key=lambda factor: bounds[factor])
             z = run_chains(network, start, images, visible, noise, step_size, request.sigma, dtype=dtype)
         whole.train()
-        return learn_generator(whole, optimiser, z, images, visible, request)
+        return learn_generator(whole, optimiser, z, images, visible, request, step)
 
     take_steps("SRI", steps, take_step)
     return ChainInference(whole, d, request, step_size, steps=STEPS)

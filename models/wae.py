@@ -2,7 +2,7 @@
 
 Tolstikhin, Bousquet, Gelly and Schoelkopf, *Wasserstein Auto-Encoders* (ICLR 2018). The loss is
 
-    mean_i |M (I_i - g(e(I_i)))|^2 + lambda D(e(I), N(0, I)),
+    w mean_i |M (I_i - g(e(I_i)))|^2 + lambda D(e(I), N(0, I)),      w = .05 in the authors' code,
 
 with D the maximum mean discrepancy of inverse multiquadratics (Algorithm 2), or a discriminator of latent
 vectors (Algorithm 1): it ascends log D(z) + log(1 - D(e(I))), the encoder descends - log D(e(I)).
@@ -21,9 +21,10 @@ from models.likelihood import measure_residual
 from models.optimisation import descend, minimise, take_steps
 
 WEIGHT = 10.0  # lambda, the paper's for MNIST
+ERROR_WEIGHT = 0.05  # the authors' code has it, the paper does not; lambda 10 goes with it
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel's width 2 d, as in the authors' code
 WIDTH, DEPTH = 512, 4  # of the discriminator of latent vectors, the paper's for MNIST
-ADVERSARIAL_BETAS = (0.5, 0.999)
+BETAS = (0.5, 0.999)
 
 
 def measure_discrepancy(z: Tensor, other: Tensor) -> Tensor:
@@ -52,10 +53,10 @@ def fit_mmd(request: FitRequest) -> Autoencoder:
         with request.autocast():
             z, _ = encoder(images, visible)
             generated = generator(z)
-        error = measure_residual(generated, images, visible).mean()
+        error = ERROR_WEIGHT * measure_residual(generated, images, visible).mean()
         return error + WEIGHT * measure_discrepancy(z, request.draw_prior(len(z), rng))
 
-    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()])
+    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()], betas=BETAS)
     minimise("WAE-MMD", optimiser, compute_loss, request.shuffle(rng), request.count_steps(cost=2))
     return Autoencoder(encoder, generator, request)
 
@@ -78,8 +79,8 @@ def fit_gan(request: FitRequest) -> Autoencoder:
     encoder, generator = build_autoencoder(request, rng)
     discriminator = build_discriminator(request.latent_dim, rng).to(request.device)
     rate = request.learning_rate
-    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()], rate, ADVERSARIAL_BETAS)
-    adversary = request.make_adam(discriminator.parameters(), rate / 2, ADVERSARIAL_BETAS)
+    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()], rate, BETAS)
+    adversary = request.make_adam(discriminator.parameters(), rate / 2, BETAS)
     batches = request.shuffle(rng)
 
     def take_step(step: int) -> Tensor:
@@ -87,7 +88,7 @@ def fit_gan(request: FitRequest) -> Autoencoder:
         with request.autocast():
             z, _ = encoder(images, visible)
             generated = generator(z)
-        error = measure_residual(generated, images, visible).mean()
+        error = ERROR_WEIGHT * measure_residual(generated, images, visible).mean()
         loss = error + WEIGHT * functional.softplus(-discriminator(z)).mean()  # - log D(z)
         descend(optimiser, loss)
         prior = request.draw_prior(len(z), rng)

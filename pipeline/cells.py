@@ -206,6 +206,7 @@ def build_request(cell: Cell, images: Tensor, visible: Tensor | None) -> Trainin
         settings=settings,
         scoring=build_scoring(params, params.profile_settings.evaluate.anomaly_steps),
         rate_factor=cell.rate_factor,
+        noisy_scores=params.anomaly.inference == "draw",
     )
 
 

@@ -9,9 +9,11 @@ import json
 import logging
 import os
 import pickle
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
@@ -23,6 +25,17 @@ from pipeline.training import RoundRecord, TrainingPlan, TrainingState
 from pipeline.transport.problem import TransportMap
 
 log = logging.getLogger(__name__)
+
+DAMAGE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    KeyError,
+    ValueError,
+    BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +53,23 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def load_tensors(path: Path) -> dict[str, Any]:
-    """Read what `save_tensors` wrote; raises ValueError with one line for an absent or damaged file."""
+def load_tensors(path: Path, *keys: str) -> dict[str, Any]:
+    """Read what `save_tensors` wrote, with ``keys`` in it.
+
+    Raises ValueError with one line for an absent or damaged file, and for another's.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+        with ZipFile(io.BytesIO(data)) as archive:  # torch itself does not look at the checksums
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} is damaged")
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or not content.keys() >= set(keys):
+            raise ValueError(f"other content than {', '.join(keys) or 'a dict'} found")
+        return content
     except FileNotFoundError:
         raise ValueError(f"{path}: not found; run the stage that writes it (`dvc repro`)") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError) as error:
+    except DAMAGE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path}: not a readable checkpoint ({reason}); delete it and run again") from error
 
@@ -64,7 +87,7 @@ def save_model(folder: Path, architecture: str, generator: Generator, latents: T
 
 def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
     """Read a trained model, in eval mode, onto ``device``."""
-    content = load_tensors(folder / "model.pt")
+    content = load_tensors(folder / "model.pt", "architecture", "latent_dim", "weights", "latents")
     generator = build_generator(content["architecture"], content["latent_dim"], torch.Generator())
     generator.load_state_dict(content["weights"])
     return TrainedModel(generator.to(device).eval(), content["latents"].to(device))
@@ -92,17 +115,16 @@ def save_training(path: Path, state: TrainingState, key: str) -> None:
         "transport": None if state.transport is None else vars(state.transport),
         "records": [dataclasses.asdict(record) for record in state.records],
     }
-    written = path.with_suffix(".new")  # whole before the last one is moved
-    save_tensors(written, content)
     if path.exists():
-        os.replace(path, name_previous(path))
-    os.replace(written, path)
+        write_bytes(name_previous(path), path.read_bytes())
+    save_tensors(path, content)
 
 
 def forget_training(path: Path) -> None:
-    """Remove the checkpoints of a finished training."""
-    for one in (path, name_previous(path), path.with_suffix(".new"), path.with_suffix(".refused")):
-        one.unlink(missing_ok=True)
+    """Remove the checkpoints of a finished training, and what killed ones left of theirs."""
+    for pattern in (f"{path.stem}*", f".{path.stem}*"):
+        for one in path.parent.glob(pattern):
+            one.unlink(missing_ok=True)
 
 
 def resume_training(path: Path, generator: Generator, plan: TrainingPlan, key: str) -> TrainingState | None:

@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     import torch
 
 IDX_MAGIC = {1: 0x0801, 3: 0x0803}  # unsigned bytes in 1 dimension (labels) or 3 (images)
+JPEG_ERRORS = (  # what a damaged archive or picture makes of its reader
+    OSError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 CELEBA_SIZE = (178, 218)  # width, height of the aligned images
 CELEBA_CROP = 140
 CELEBA_ATTRIBUTE = "Male"
@@ -203,7 +212,9 @@ def _read_faces(source: Path, names: np.ndarray) -> np.ndarray:
                 left, top = ((side - CELEBA_CROP) // 2 for side in image.size)
                 box = (left, top, left + CELEBA_CROP, top + CELEBA_CROP)
                 face = image.convert("RGB").crop(box).resize((64, 64), Image.Resampling.BILINEAR)
-        except (OSError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        except DataError:
+            raise
+        except JPEG_ERRORS as error:
             raise DataError(
                 f"{source / name}: not a whole JPEG ({one_line(error)}); fetch it again"
             ) from error

@@ -7,9 +7,11 @@ import json
 import math
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import yaml
@@ -31,7 +33,7 @@ def read_yaml(path: str | Path) -> Any:
             return yaml.safe_load(file)
     except FileNotFoundError:
         raise ParamError(f"{path}: not found; run from the repository's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # not text, a number of thousands of digits
         raise ParamError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
@@ -67,9 +69,12 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a .npz of plain arrays; pickled ones are refused."""
-    with np.load(path, allow_pickle=False) as content:
-        return {name: content[name] for name in content.files}
+    """Read a .npz of plain arrays; raises ValueError, with its name, for a damaged or pickled one."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except (BadZipFile, zlib.error, EOFError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: not a whole .npz file ({' '.join(str(error).split())})") from error
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

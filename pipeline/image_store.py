@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def write_images(folder: str | Path, arrays: Mapping[str, np.ndarray], meta: Map
             shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir(parents=True)
         for name, array in arrays.items():
-            np.save(partial / f"{name}.npy", array, allow_pickle=False)
+            _write_array(partial / f"{name}.npy", array)
         text = json.dumps({**meta, "digest": digest, "arrays": shapes}, indent=2, sort_keys=True)
         (partial / META_FILE).write_text(text + "\n")
         if folder.exists():
@@ -98,6 +99,14 @@ def read_images(folder: str | Path) -> StoredImages:
         raise DataError(f"{meta_path}: not the description of an image folder; run `dvc repro -f`") from error
     arrays = {name: _open_array(folder / f"{name}.npy", *about) for name, about in described.items()}
     return StoredImages(arrays, meta)
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    """Write an .npy file by Python's own writes: numpy's, into a file, can miss that the disk is full."""
+    with open(path, "wb") as file:
+        np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray:

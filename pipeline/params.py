@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -289,7 +290,8 @@ def _parse_value(hint: Any, value: Any, key: str, limits: typing.Mapping[str, An
             if isinstance(value, str) and value in typing.get_args(option):
                 return value
         elif option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            if math.isfinite(value) and _is_within(value, limits):
+            # An integer may be larger than any float.
+            if abs(value) <= sys.float_info.max and _is_within(value, limits):
                 return float(value)
         elif option is int and isinstance(value, int) and not isinstance(value, bool):
             if _is_within(value, limits):

@@ -24,7 +24,6 @@ RIVAL = (
     "langevin",
     "transport",
     "anomaly.score",
-    "anomaly.inference",
 )  # parameters that reach short-run inference alone
 
 
@@ -101,7 +100,7 @@ METHODS: dict[str, Method] = {
     "SRI": Method(
         "models.sri",
         "Nijkamp et al. 2020",
-        "25 steps, s .05 at sigma .15 on [-1, 1], then learned, as often as a quarter of the budget pays",
+        "25 steps, s .05 at sigma .15 on [-1, 1], learned if the budget pays three adjustments",
         "fit_one",
     ),
     "SRI-L5": Method(
@@ -146,13 +145,13 @@ METHODS: dict[str, Method] = {
     "WAE-MMD": Method(
         "models.wae",
         "Tolstikhin et al. 2018",
-        "lambda 10, inverse multiquadratics of seven scales (section 4, authors' code)",
+        "lambda 10, error times .05, seven scales, betas .5 and .999 (authors' code, MNIST)",
         "fit_mmd",
     ),
     "WAE-GAN": Method(
         "models.wae",
         "Tolstikhin et al. 2018",
-        "lambda 10, discriminator of four layers of 512 at half the rate, betas .5 and .999 (appendix)",
+        "lambda 10, error times .05, discriminator of four layers of 512 at half the rate (authors' code)",
         "fit_gan",
     ),
     "iWGAN": Method(
@@ -182,7 +181,7 @@ METHODS: dict[str, Method] = {
     "DAMC": Method(
         "models.damc",
         "Yu et al. 2023",
-        "LEBM's settings; ten posterior steps and a denoiser of 50 steps are ours",
+        "LEBM's; six updates of a residual denoiser (authors' code); 10 and 50 steps are ours",
     ),
     "Ours": Method(
         "pipeline.short_run",

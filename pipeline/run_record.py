@@ -12,7 +12,6 @@ import subprocess
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pipeline.files import flatten
 
@@ -52,14 +51,18 @@ def read_record(stage: str, root: Path = Path(".")) -> StageRecord:
     files += sorted(path for name in names for path in tables.glob(f"{name}.*"))
     sources = [metrics_file, *(path for path in (timing_file, curves_file) if path.exists()), *files]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    metrics = _numbers(json.loads(metrics_file.read_text()))
+    metrics = _read_numbers(metrics_file)
     if timing_file.exists():
-        metrics |= _numbers(json.loads(timing_file.read_text()))
+        metrics |= _read_numbers(timing_file)
     curves = _read_curves(curves_file) if curves_file.exists() else {}
     return StageRecord(stage, metrics, curves, tuple(files), digest)
 
 
-def _numbers(content: dict[str, Any]) -> dict[str, float]:
+def _read_numbers(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: not whole ({error}); `dvc repro` writes it again") from error
     return {
         key: float(value)
         for key, value in flatten(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from models.optimisation import DivergenceError
@@ -41,7 +42,11 @@ IGNORED_BY_TASK = {
 def measure_cell(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Fit the cell's method and measure what its task is about; failures become the result's ``error``."""
     try:
-        return TASKS[cell.task](cell, images, extract, fit)
+        result = TASKS[cell.task](cell, images, extract, fit)
+        for name, value in result.numbers.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} is {value}, expected a finite number")
+        return result
     except DivergenceError as error:
         return CellResult(error=f"diverged: {error}")
     except (ValueError, ArithmeticError, RuntimeError) as error:  # one cell never breaks a table

@@ -74,7 +74,10 @@ class Store:
         key = f"{name}-{digest}"
         found = self._search(f"tags.{KEY} = '{key}'")
         if found:
-            return found[0].info.run_id
+            run = found[0]
+            if not run.data.params:  # the store broke off between the two
+                self._log_params(run.info.run_id)
+            return run.info.run_id
         run = self.client.create_run(self.experiment, run_name=key, tags={KEY: key, **describe_origin()})
         self._log_params(run.info.run_id)
         return run.info.run_id
@@ -181,6 +184,14 @@ class StageTracker:
             self.store = Store(params)
             self.run_id = self.store.start_child(self.stage)
 
+    def reopen(self, params: Params) -> None:
+        """Begin the run if there is none, or go on with the one that a tracking fault cut off."""
+        if self.run_id is None:
+            self.open(params)
+        elif self.store is None:
+            with self._guard():
+                self.store = Store(params)
+
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Log numbers of one step; buffered, sent every few seconds."""
         if self.store is None:
@@ -232,8 +243,7 @@ def hide_password(text: str) -> str:
 
 def report_failure(tracker: StageTracker, params: Params, line: str) -> None:
     """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
-    if tracker.store is None and tracker.run_id is None:
-        tracker.open(params)
+    tracker.reopen(params)
     tracker.flush()  # the curve up to the failure is what explains it
     if tracker.store is not None:
         with tracker._guard():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -111,7 +112,8 @@ def train(
     Raises DivergenceError with the round, the pass and s as soon as a pass ends with insane chains.
     """
     rounds_left = plan.rounds - state.round
-    planned_steps = rounds_left * plan.passes * plan.chain.steps * len(images)
+    # Of the whole training: a resumed one compiles, which changes rounding, where an uninterrupted one does.
+    planned_steps = plan.rounds * plan.passes * plan.chain.steps * len(images)
     engine = InferenceEngine(state.generator, plan.sigma, settings, planned_steps, plan.batch_norm)
     total = rounds_left * (plan.passes + plan.regression_passes)
     with tqdm(total=total, unit="pass", disable=None) as progress:
@@ -160,6 +162,11 @@ def run_round(
         on_pass()
     engine.refresh()
     after = _measure(engine, state.latents, images, visible)
+    if not math.isfinite(after[0]):
+        raise DivergenceError(
+            f"weights diverged in round {state.round + 1}: the error is {after[0]:.3g} with s = "
+            f"{plan.chain.step_size:g}; lower the learning rate, or raise sigma"
+        )
     state.records.append(
         RoundRecord(
             round=state.round + 1,

@@ -17,12 +17,13 @@ import torch
 from tqdm import tqdm
 
 from pipeline.cells import CellResult
+from pipeline.code_digest import digest_code
 from pipeline.dataset_sources import is_there
 from pipeline.datasets import Choice, ImageSet, load_dataset
 from pipeline.extractor import FeatureExtractor, open_extractor
 from pipeline.files import project_root, read_yaml, write_arrays, write_json
 from pipeline.grid import DEFAULT_TASK, Cell, Grid, check_grid, check_study, list_cells, read_grid
-from pipeline.memo import compute_key, digest_code, fingerprint, load_result, save_result
+from pipeline.memo import compute_key, fingerprint, load_result, save_result
 from pipeline.params import Params
 from pipeline.registry import METHODS
 from pipeline.stage import run_stage

@@ -35,7 +35,9 @@ def holdout(params: Params, tracker: object) -> dict[str, Any]:
     digest = write_images(OUTPUT, arrays, about)
     anomalous = arrays["test_images"][arrays["test_is_anomaly"]]
     shown = {
-        f"normal, training set: {len(split.train)}": arrays["train_images"][:: len(split.train) // N_SHOWN],
+        f"normal, training set: {len(split.train)}": arrays["train_images"][
+            :: max(1, len(split.train) // N_SHOWN)
+        ],
         f"held out, class {held_out}: {len(anomalous)}": anomalous,
     }
     save_grid(FIGURE, [(title, to_unit(row[:N_SHOWN])) for title, row in shown.items()])

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.files import read_yaml
 from pipeline.params import load_params
 from pipeline.run_record import read_record
+from pipeline.stage import describe_error
 from pipeline.tracking import Store, hide_password, tracking_uri, warn_unreachable
 from reports.provenance import find_current_stages
 
@@ -42,9 +43,15 @@ def find_current_files() -> set[str]:
 
     Where there is none, the stages were run by hand, and all metrics are present ones.
     """
-    locks = [read_yaml(path) for path in LOCKS if path.exists()]
+    paths = [path for path in LOCKS if path.exists()]
+    locks = [read_yaml(path) for path in paths]
     if not locks:
         return {path.as_posix() for path in METRICS.glob("*.json")}
+    for path, lock in zip(paths, locks, strict=True):
+        if not isinstance(lock, dict) or not isinstance(lock.get("stages"), dict):
+            raise ValueError(
+                f"{path}: not a lock file of DVC; `git checkout {path}` brings the committed one"
+            )
     stages = {name: stage for lock in locks for name, stage in lock["stages"].items()}
     current = find_current_stages({"stages": stages}, read_yaml("params.yaml"), read_yaml("tables.yaml"))
     return {out["path"] for name in current for out in stages[name].get("outs", [])}
@@ -55,7 +62,10 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="publish: %(message)s", stream=sys.stderr)
     for noisy in ("alembic", "mlflow", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    changed = publish()
+    try:
+        changed = publish()
+    except (ValueError, OSError) as error:
+        sys.exit(f"publish: {describe_error(error)}")
     print(f"publish: {changed} runs brought up to date in {hide_password(tracking_uri())}")
 
 

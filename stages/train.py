@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from models.generator import build_generator
+from pipeline import training
 from pipeline.checkpoints import (
     compute_training_key,
     forget_training,
@@ -20,6 +21,7 @@ from pipeline.checkpoints import (
     save_model,
     save_training,
 )
+from pipeline.code_digest import digest_code
 from pipeline.files import write_text
 from pipeline.image_store import read_images
 from pipeline.inference import InferenceEngine, choose_engine, to_unit
@@ -36,8 +38,11 @@ CURVES = Path("metrics/curves")
 N_SHOWN = 16
 
 
-def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
-    """Train the generator of ``task``, logging each round; return the last round's numbers."""
+def train_task(params: Params, tracker: Any, task: str, checkpoints: list[Path]) -> dict[str, Any]:
+    """Train the generator of ``task``, logging each round; return the last round's numbers.
+
+    The checkpoint is added to ``checkpoints``, for the caller to forget when all is written.
+    """
     stored = read_images(INPUT / task)
     settings = choose_engine(**dataclasses.asdict(params.engine))
     images = torch.from_numpy(stored["train_images"].copy()).to(settings.device)
@@ -55,6 +60,7 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
         latent_dim=params.resolved_latent_dim,
         engine=dataclasses.asdict(settings),
         torch=torch.__version__,
+        code=digest_code([Path(training.__file__)], Path(__file__).parents[1]),
     )
     checkpoint = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
     state = resume_training(checkpoint, generator, plan, key) or start_training(generator, len(images), plan)
@@ -84,7 +90,7 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
         ("g(z) of their latents", engine.generate(state.latents[shown])),
     ]
     save_grid(FIGURES / f"train-{task}_pairs.png", [(title, row[:N_SHOWN]) for title, row in rows])
-    forget_training(checkpoint)
+    checkpoints.append(checkpoint)
     return {
         "dataset": stored.meta["dataset"],
         "n_train": len(images),
@@ -97,7 +103,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=TASKS)
     task = parser.parse_args().task
-    run_stage(f"train-{task}", functools.partial(train_task, task=task), live=True)
+    checkpoints: list[Path] = []
+    run_stage(f"train-{task}", functools.partial(train_task, task=task, checkpoints=checkpoints), live=True)
+    for checkpoint in checkpoints:
+        forget_training(checkpoint)
 
 
 if __name__ == "__main__":

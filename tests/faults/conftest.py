@@ -60,6 +60,10 @@ class Project:
         tensors = {**model["weights"], "latents": model["latents"]}
         return tensors, [(self.folder / name).read_text() for name in names]
 
+    def has_result(self) -> bool:
+        """Whether a training has ended: its last file is there."""
+        return (self.folder / "metrics/timing/train-complete.json").exists()
+
     def assert_result(self, expected: tuple[dict[str, torch.Tensor], list[str]]) -> None:
         """The result is the expected one to the last bit."""
         tensors, texts = self.read_result()
@@ -84,8 +88,17 @@ class Project:
 
     def find_checkpoints(self) -> list[Path]:
         """The last checkpoint of each training that has not ended."""
-        files = (self.folder / ".dvc" / "tmp" / "checkpoints").glob("*.pt")
+        files = [path for path in self.list_checkpoint_files() if path.suffix == ".pt"]
         return [path for path in files if not path.stem.endswith(".previous")]
+
+    def list_checkpoint_files(self) -> list[Path]:
+        """All that trainings that have not ended left to go on from."""
+        return list((self.folder / ".dvc" / "tmp" / "checkpoints").glob("*"))
+
+    def count_rounds(self) -> int:
+        """How many rounds the last checkpoint has behind it, 0 without one."""
+        found = self.find_checkpoints()
+        return len(torch.load(found[0], weights_only=True)["records"]) if found else 0
 
 
 @pytest.fixture(scope="session")

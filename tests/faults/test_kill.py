@@ -14,7 +14,7 @@ import torch
 pytestmark = pytest.mark.faults
 
 # Dies at the n-th rename of a finished file to its name: just before it, or just after.
-RUNNER = """
+KILLER = """
 import os, runpy, signal, sys
 countdown, moment = int(sys.argv.pop(1)), sys.argv.pop(1)
 rename = os.replace
@@ -30,7 +30,20 @@ os.replace = replace
 sys.argv[0] = "train"
 runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
 """
-N_KILLS = 20
+# Says how many rounds it trained itself.
+COUNTER = """
+import runpy, pipeline.training as training
+rounds, run_round = 0, training.run_round
+def count(*parts):
+    global rounds
+    rounds += 1
+    run_round(*parts)
+training.run_round = count
+runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
+print("rounds:", rounds)
+"""
+N_KILLS, N_ROUNDS = 20, 4
+N_WRITES = 16  # renames in a training, of checkpoints and then of its results
 
 
 @pytest.mark.injects("kills at any moment", N_KILLS)
@@ -41,11 +54,11 @@ def test_twenty_kills_leave_the_training_bit_identical(project, expected):
     project.assert_result(expected)
     project.forget_result()
     rng = random.Random(0)
-    killed = 0
+    killed, rounds = 0, 0
     while killed < N_KILLS:  # a training that ends before its kill begins anew
         if killed % 5 in (1, 3):  # eight of twenty at a write
-            writes, moment = str(rng.randint(1, 3)), rng.choice(["before", "after"])
-            process = project.start("-c", RUNNER, writes, moment, "complete")
+            writes, moment = str(rng.randint(1, N_WRITES)), rng.choice(["before", "after"])
+            process = project.start("-c", KILLER, writes, moment, "complete")
             process.wait()
         else:
             process = project.start_training()
@@ -57,8 +70,26 @@ def test_twenty_kills_leave_the_training_bit_identical(project, expected):
         output = process.stdout.read()
         assert process.returncode in (0, -signal.SIGKILL), output
         assert "refused" not in output  # no checkpoint was ever half a file
+        before, rounds = rounds, project.count_rounds()
+        if project.has_result():
+            project.assert_result(expected)
+            project.forget_result()
+            rounds = 0
+        else:
+            assert rounds >= before  # no round that was kept is lost
     project.train()
     project.assert_result(expected)
+
+
+@pytest.mark.injects("kills at any moment", 1)
+def test_a_training_that_goes_on_trains_the_missing_rounds_alone(project, expected):
+    project.leave_checkpoint()
+    done = project.count_rounds()
+    assert 0 < done < N_ROUNDS
+    output = project.run("-c", COUNTER, "complete")
+    assert f"rounds: {N_ROUNDS - done}" in output
+    project.assert_result(expected)
+    assert not project.list_checkpoint_files()  # nothing is left to resume, and nothing beside it
 
 
 @pytest.mark.injects("damaged checkpoints", 1)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.architectures import ARCHITECTURES
-from models.chains import ChainInference, run_chains, run_prior_chains
-from models.damc import DIFFUSION_STEPS, compute_denoising_loss, denoise, make_schedule
+from models.chains import ChainInference, hasten_statistics, run_chains, run_prior_chains
+from models.damc import DIFFUSION_STEPS, build_denoiser, compute_denoising_loss, denoise, make_schedule
 from models.generator import Generator, build_network
 from models.glo import build_pyramid, compute_loss, project
 from models.lebm import LatentEnergy, contrast
@@ -173,3 +173,26 @@ def test_the_perfect_denoiser_has_the_lowest_loss():
         for mean, variance in ((1.2, 0.25), (0.8, 0.25), (1.2, 0.6))
     ]
     assert losses[0] < min(losses[1:]) and math.isfinite(losses[0])
+
+
+def test_an_untrained_denoiser_draws_from_the_prior():
+    denoiser = build_denoiser(D, rng())
+    noise = torch.randn(DIFFUSION_STEPS + 1, 4000, D, generator=rng(1))
+    z = denoise(denoiser, noise, torch.randn(4000, 2 * D, generator=rng(2)))
+    torch.testing.assert_close(z.mean(0), torch.zeros(D), atol=0.06, rtol=0)
+    torch.testing.assert_close(z.T.cov(), torch.eye(D), atol=0.06, rtol=0)
+
+
+def test_running_statistics_are_the_mean_of_the_first_ten_batches_and_then_forget():
+    layer = torch.nn.BatchNorm1d(1)
+    batches = torch.randn(12, 30, 1, generator=rng()) * 3 + 5
+    means = []
+    for step, batch in enumerate(batches, start=1):
+        hasten_statistics(layer, step)
+        layer(batch)
+        means.append(batch.mean())
+        if step <= 10:
+            expected = torch.stack(means).mean()
+        else:
+            expected = 0.9 * expected + 0.1 * means[-1]
+        torch.testing.assert_close(layer.running_mean[0], expected)

@@ -72,6 +72,8 @@ def test_a_budget_is_spent_in_the_minibatches_that_there_are(make_request, smoot
     assert make_request(minibatch=30, budget=800).count_steps(cost=4) == 10
     assert make_request(minibatch=20, budget=800).count_steps(cost=4) == 10
     assert make_request(images=smooth_images[:31], minibatch=30, budget=620).count_steps(cost=1) == 40
+    assert make_request(minibatch=20, budget=799).count_steps(cost=4) == 9  # never more than the budget
+    assert make_request(minibatch=20, budget=1).count_steps(cost=4) == 1
 
 
 @pytest.mark.parametrize("d", [5, 78])
@@ -108,6 +110,28 @@ def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
             generated = fitted.generate(fitted.infer_training(smooth_images, None, 5))
             errors.append((generated - smooth_images.float() / 255).square().mean().item())
         assert errors[1] < 0.7 * errors[0], name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SRI", "SRI-L5", "LEBM", "DAMC", "PGD"])
+def test_chains_find_more_than_the_mean_image(name, make_request, smooth_images):
+    """A chain that does not reach its posterior leaves a generator that ignores z."""
+    fitted = METHODS[name].load()(make_request(budget=40_000))
+    images = smooth_images.float() / 255
+    found = fitted.generate(fitted.infer_training(smooth_images, None, 25))
+    assert (found - images).square().mean() < 0.6 * (images.mean(0) - images).square().mean()
+
+
+@pytest.mark.parametrize("name", ["SRI", "LEBM", "PGD"])
+def test_a_score_is_at_a_mode_unless_the_request_wants_a_draw(name, make_request, smooth_images):
+    drawn, mode = (
+        METHODS[name].load()(make_request(budget=200, noisy_scores=noisy)) for noisy in (True, False)
+    )
+    z = drawn.infer(smooth_images[:6], None, 20, 0)
+    energies = drawn.score(smooth_images[:6], 20, 0), mode.score(smooth_images[:6], 20, 0)
+    assert not torch.isclose(*energies).any()
+    assert torch.equal(z, mode.infer(smooth_images[:6], None, 20, 0))  # reconstructions are draws as before
+    assert energies[1].mean() < energies[0].mean()
 
 
 def test_every_method_names_a_source_and_a_module_that_is_there():

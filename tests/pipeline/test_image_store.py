@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import resource
+import signal
 
 import numpy as np
 import pytest
@@ -58,18 +59,19 @@ def test_same_arrays_give_the_same_bytes(tmp_path, arrays):
         assert file.read_bytes() == (tmp_path / "y" / file.name).read_bytes()
 
 
-def test_full_disk_keeps_the_old_folder_and_no_partial_one(tmp_path, arrays, monkeypatch):
+@pytest.mark.injects("tracking and disk", 1)
+@pytest.mark.parametrize("room", [100, 5_000, 40_100])  # none, some, all but the last bytes of 40,128
+def test_full_disk_keeps_the_old_folder_and_no_partial_one(tmp_path, arrays, room):
     write_images(tmp_path / "x", arrays, {"run": 1})
-    save = np.save
-
-    def save_until_full(file, array, **kwargs):
-        if array.dtype == np.int64:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        save(file, array, **kwargs)
-
-    monkeypatch.setattr(np, "save", save_until_full)
-    with pytest.raises(DataError, match=r"/x: .*No space left on device") as caught:
-        write_images(tmp_path / "x", arrays, {"run": 2})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(DataError, match=r"/x: cannot be written \(File too large\)") as caught:
+            write_images(tmp_path / "x", {"train_images": np.zeros(40_000, np.uint8)}, {"run": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
     assert "\n" not in str(caught.value)
     assert read_images(tmp_path / "x").meta["run"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["x"]

@@ -104,8 +104,17 @@ def test_yaml_that_would_run_code_is_refused(tmp_path):
     assert not (tmp_path / "here").exists()
 
 
+@pytest.mark.parametrize("text", [f"s: {'9' * 5000}", "[" * 5000, "s: \x80"])
+def test_settings_that_yaml_cannot_take_are_one_line_with_the_file(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ParamError, match="params.yaml: not valid YAML") as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+
+
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )

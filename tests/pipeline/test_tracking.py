@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from pipeline import tracking
 from pipeline.params import load_params
 from pipeline.run_record import read_record
 from pipeline.stage import run_stage
 from pipeline.tracking import EXPERIMENT, StageTracker, Store, hide_password
+from stages import publish as stages_publish
 from stages.publish import publish
 
 ROOT = Path(__file__).parents[2]
@@ -370,3 +372,54 @@ def test_the_parent_is_found_again(project):
     assert Store(load_params()).parent == first
     changed = dataclasses.replace(load_params(), seed=2)
     assert Store(changed).parent != first
+
+
+@pytest.mark.injects("tracking and disk", 1)
+def test_a_failure_after_a_tracking_fault_is_told_to_the_run_that_was_begun(project, monkeypatch):
+    def train(params, tracker):
+        def refuse(*_):
+            raise ConnectionError("gone for a moment")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "log_points", refuse)
+            tracker.log_metrics({"mse": 1.0}, 1)
+        raise ValueError("chains diverged in round 2")
+
+    with pytest.raises(SystemExit):
+        run_stage("train-complete", train, live=True)
+    runs = all_runs()[1]
+    assert len(runs) == 2 and {run.info.status for run in runs} == {"FAILED"}
+
+
+@pytest.mark.injects("tracking and disk", 1)
+def test_parameters_that_did_not_reach_the_parent_reach_it_the_next_time(project, monkeypatch):
+    def refuse(*_):
+        raise ConnectionError("gone for a moment")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_log_params", refuse)
+        with pytest.raises(ConnectionError):
+            Store(load_params())
+    Store(load_params())
+    (parent,) = all_runs()[1]
+    assert parent.data.params["alpha"] == "0.5"
+
+
+@pytest.mark.injects("damaged data", 1)
+@pytest.mark.parametrize(("file", "text"), [("dvc.lock", ""), ("metrics/recover.json", '{"error":')])
+def test_publishing_damaged_files_is_one_line_that_names_them(project, file, text):
+    leave_stage("recover", 0.25)
+    Path(file).write_text(text)
+    with pytest.raises(SystemExit) as caught:
+        stages_publish.main()
+    assert str(caught.value).startswith(f"publish: {file}: ") and "\n" not in str(caught.value)
+
+
+def test_the_ui_listens_on_the_loopback_interface_alone(project, monkeypatch):
+    called = []
+    monkeypatch.setattr(os, "execvp", lambda name, words: called.append(words))
+    monkeypatch.setattr(sys, "argv", ["tracking", "ui", "--port", "5055"])
+    tracking.main()
+    (words,) = called
+    assert words[words.index("--host") + 1] == "127.0.0.1" and words.count("--host") == 1
+    assert words[words.index("--port") + 1] == "5055"

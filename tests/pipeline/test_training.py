@@ -1,4 +1,6 @@
 import dataclasses
+import io
+import math
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from pipeline.checkpoints import (
     save_model,
     save_training,
 )
-from pipeline.inference import EngineSettings
+from pipeline.inference import EngineSettings, InferenceEngine
 from pipeline.training import TrainingPlan, start_training, train
 
 N, DIM = 60, 5
@@ -86,6 +88,29 @@ def test_a_resumed_training_equals_the_uninterrupted_one(images, tmp_path):
     assert_same(run(images), train(state, images, None, PLAN, EngineSettings()))
 
 
+def test_a_resumed_training_compiles_where_the_uninterrupted_one_does(images, monkeypatch):
+    """Compiled and eager steps round differently: what is left to do must not decide."""
+    planned = []
+
+    class Engine(InferenceEngine):
+        def __init__(self, generator, sigma, settings, planned_steps, batch_norm):
+            planned.append(planned_steps)
+            super().__init__(generator, sigma, settings, 0, batch_norm)
+
+    monkeypatch.setattr("pipeline.training.InferenceEngine", Engine)
+    state = begin()
+    train(state, images, None, PLAN, EngineSettings())
+    state.records.pop()
+    train(state, images, None, PLAN, EngineSettings())
+    assert planned == [PLAN.rounds * PLAN.passes * PLAN.chain.steps * N] * 2
+
+
+def test_weights_that_are_no_longer_numbers_end_the_round_with_its_number_and_s(images):
+    plan = dataclasses.replace(PLAN, learning_rate=math.nan, passes=1)
+    with pytest.raises(DivergenceError, match=r"weights diverged in round 1: .* with s = 0\.3"):
+        run(images, plan)
+
+
 def test_a_checkpoint_of_other_parameters_or_a_truncated_one_is_refused(images, tmp_path, caplog):
     path, key = tmp_path / "state.pt", compute_training_key(PLAN, data="x")
     other = compute_training_key(dataclasses.replace(PLAN, alpha=0.4), data="x")
@@ -101,11 +126,22 @@ def test_a_checkpoint_of_other_parameters_or_a_truncated_one_is_refused(images, 
 
 
 @pytest.mark.injects("damaged checkpoints", 1)
-@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+@pytest.mark.parametrize("damage", ["empty", "text", "truncated", "one_bit", "no_dict"])
 def test_the_checkpoint_before_a_damaged_one_is_taken(images, tmp_path, caplog, damage):
     path, key = tmp_path / "state.pt", compute_training_key(PLAN, data="x")
     train(begin(), images, None, PLAN, EngineSettings(), lambda state: save_training(path, state, key))
-    path.write_bytes(path.read_bytes()[:1000] if damage is None else damage)
+    content = path.read_bytes()
+    middle = len(content) // 2  # within a tensor
+    no_dict = io.BytesIO()
+    torch.save([1, 2], no_dict)
+    damaged = {
+        "empty": b"",
+        "text": b"not a checkpoint",
+        "truncated": content[:1000],
+        "one_bit": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+        "no_dict": no_dict.getvalue(),
+    }
+    path.write_bytes(damaged[damage])
     state = resume_training(path, begin().generator, PLAN, key)
     assert state.round == PLAN.rounds - 1
     assert "state.pt: not a readable checkpoint" in caplog.text

@@ -1,4 +1,4 @@
-"""A crowded queue: twelve experiments, two workers, one training killed in the middle."""
+"""DVC is killed: in a `dvc repro`, and as one of two workers on a queue of twelve experiments."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 from pipeline.files import flatten
@@ -52,7 +53,8 @@ def clone(tmp_path):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tmp_path / name)
     params = tmp_path / "params.yaml"
-    params.write_text(params.read_text().replace("profile: embedded", "profile: smoke", 1))
+    text = params.read_text().replace("profile: embedded", "profile: smoke", 1)
+    params.write_text(text.replace("rounds: {complete: 2,", "rounds: {complete: 4,", 1))  # smoke's is first
     git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
     for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "start")):
         call(tmp_path, *git, *command)
@@ -85,7 +87,7 @@ def work_off(clone, workers):
 
 
 def find_training(clone):
-    """The process id of a training that one of the clone's workers is running."""
+    """The process id of a training in the clone, or in an experiment's folder below it."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for entry in Path("/proc").iterdir():
@@ -100,6 +102,22 @@ def find_training(clone):
     raise AssertionError("no training was started")
 
 
+def list_up_to_worker(pid):
+    """A training, the processes that wait for it, and the worker that began them."""
+    found = [pid]
+    while b"queue-worker" not in Path(f"/proc/{found[-1]}/cmdline").read_bytes().split(b"\0"):
+        about = Path(f"/proc/{found[-1]}/stat").read_text()
+        found.append(int(about.rpartition(")")[2].split()[1]))  # its parent
+        assert found[-1] > 1, "no worker above the training"
+    return found
+
+
+def read_environment(pid):
+    """A process's environment."""
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(pair.partition("=")[::2] for pair in pairs if pair)
+
+
 def read_metrics(clone, name):
     """The numbers of an experiment's training, timings left out."""
     for commit in json.loads(call(clone, "dvc", "exp", "show", "--json")):
@@ -110,16 +128,46 @@ def read_metrics(clone, name):
     raise AssertionError(f"no experiment {name}")
 
 
-@pytest.mark.injects("kills below a queue worker", 1)
+def read_outputs(clone):
+    """The digests of what stage train@complete left, by path, timings left out."""
+    stage = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]["train@complete"]
+    return {out["path"]: out["md5"] for out in stage["outs"] if "timing" not in out["path"]}
+
+
+@pytest.mark.injects("kills of dvc repro", 1)
+def test_a_killed_repro_goes_on_and_its_outputs_are_bit_identical(clone):
+    target = ("repro", "--no-run-cache", "--force", "--single-item", TARGET)
+    call(clone, "dvc", "repro", TARGET)
+    expected = read_outputs(clone)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    repro = subprocess.Popen(
+        ["dvc", *target], cwd=clone, env=environment | {"OMP_NUM_THREADS": "1"}, start_new_session=True
+    )
+    find_training(clone)
+    while not list(clone.glob(".dvc/tmp/checkpoints/*.pt")):
+        assert repro.poll() is None
+        time.sleep(0.02)
+    os.killpg(repro.pid, signal.SIGKILL)
+    repro.wait()
+    assert not (clone / "artifacts/models/complete/model.pt").exists()
+    call(clone, "dvc", *target)
+    assert read_outputs(clone) == expected and len(expected) >= 4
+
+
+@pytest.mark.injects("kills of a queue worker", 1)
 def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone):
     enqueue(clone, "crowd", "range(1,13)")  # crowd-1 to crowd-12
     call(clone, "dvc", "queue", "start", "-j", "2")
-    os.kill(find_training(clone), signal.SIGKILL)
+    training = find_training(clone)
+    killed = read_environment(training)["DVC_EXP_NAME"]
+    for pid in list_up_to_worker(training):
+        os.kill(pid, signal.SIGKILL)
+    call(clone, "dvc", "queue", "kill", killed)  # says Running until then: nobody is left to say otherwise
     status = work_off(clone, workers=2)
-    (failed,) = (name for name, one in status.items() if one == "Failed")
+    assert {name for name, one in status.items() if one == "Failed"} == {killed}
     assert list(status.values()).count("Success") == len(SEEDS) - 1
-    call(clone, "dvc", "queue", "remove", failed)
-    enqueue(clone, failed, failed.removeprefix("crowd-"))
+    call(clone, "dvc", "queue", "remove", killed)
+    enqueue(clone, killed, killed.removeprefix("crowd-"))
     work_off(clone, workers=1)
 
     expected = {f"crowd-{seed}" for seed in SEEDS}
@@ -141,6 +189,9 @@ def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone):
     shutil.rmtree(clone / ".dvc" / "cache" / "runs")  # else it would be remembered, not run
     call(clone, "dvc", "exp", "run", "-n", "direct", "-S", "seed=1", TARGET)
     assert read_metrics(clone, "direct") == queued
+    direct = read_outputs(clone)  # a direct run leaves its outputs in the workspace
+    call(clone, "dvc", "exp", "apply", "crowd-1")
+    assert read_outputs(clone) == direct
     for run in finished:
         assert run.data.metrics["mse_after"] > 0
         assert client.list_artifacts(run.info.run_id, "pictures")
