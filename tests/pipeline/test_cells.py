@@ -152,7 +152,7 @@ def test_a_memo_comes_back_whole_or_not_at_all(tmp_path):
     assert np.array_equal(found.arrays["samples"], result.arrays["samples"])
     assert key != compute_key(cell={"s": 0.31}, data="x")
     content = (tmp_path / f"{key}.npz").read_bytes()
-    flipped = content[:60] + bytes([content[60] ^ 1]) + content[61:]
+    flipped = content[:75] + bytes([content[75] ^ 1]) + content[76:]
     for damaged in (b"", b"half a file", content[: len(content) // 2], content[:-30], flipped):
         (tmp_path / f"{key}.npz").write_bytes(damaged)
         assert load_result(tmp_path, key) is None

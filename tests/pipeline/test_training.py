@@ -105,10 +105,15 @@ def test_a_resumed_training_compiles_where_the_uninterrupted_one_does(images, mo
     assert planned == [PLAN.rounds * PLAN.passes * PLAN.chain.steps * N] * 2
 
 
-def test_weights_that_are_no_longer_numbers_end_the_round_with_its_number_and_s(images):
-    plan = dataclasses.replace(PLAN, learning_rate=math.nan, passes=1)
+def test_weights_that_are_no_longer_numbers_end_the_round_with_its_number_and_s(images, monkeypatch):
+    def spoil(generator, *_):
+        with torch.no_grad():
+            generator.layers[0].weight.fill_(math.nan)
+
+    monkeypatch.setattr("pipeline.training.learning_step", spoil)
+    plan = dataclasses.replace(PLAN, passes=1, batch_size=N)  # one batch: no chain sees the spoilt weights
     with pytest.raises(DivergenceError, match=r"weights diverged in round 1: .* with s = 0\.3"):
-        run(images, plan)
+        train(begin(plan), images, None, plan, EngineSettings())
 
 
 def test_a_checkpoint_of_other_parameters_or_a_truncated_one_is_refused(images, tmp_path, caplog):
