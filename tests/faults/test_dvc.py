@@ -128,17 +128,24 @@ def read_metrics(clone, name):
     raise AssertionError(f"no experiment {name}")
 
 
-def read_outputs(clone):
-    """The digests of what stage train@complete left, by path, timings left out."""
-    stage = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]["train@complete"]
+def read_outputs(lock):
+    """The digests of what stage train@complete left, by path, timings left out, from a dvc.lock's text."""
+    stage = yaml.safe_load(lock)["stages"]["train@complete"]
     return {out["path"]: out["md5"] for out in stage["outs"] if "timing" not in out["path"]}
+
+
+def read_lock(clone, name):
+    """The dvc.lock of an experiment, from Git."""
+    refs = call(clone, "git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    (ref,) = (ref for ref in refs if ref.endswith(f"/{name}"))
+    return call(clone, "git", "show", f"{ref}:dvc.lock")
 
 
 @pytest.mark.injects("kills of dvc repro", 1)
 def test_a_killed_repro_goes_on_and_its_outputs_are_bit_identical(clone):
     target = ("repro", "--no-run-cache", "--force", "--single-item", TARGET)
     call(clone, "dvc", "repro", TARGET)
-    expected = read_outputs(clone)
+    expected = read_outputs((clone / "dvc.lock").read_text())
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     repro = subprocess.Popen(
         ["dvc", *target], cwd=clone, env=environment | {"OMP_NUM_THREADS": "1"}, start_new_session=True
@@ -151,7 +158,7 @@ def test_a_killed_repro_goes_on_and_its_outputs_are_bit_identical(clone):
     repro.wait()
     assert not (clone / "artifacts/models/complete/model.pt").exists()
     call(clone, "dvc", *target)
-    assert read_outputs(clone) == expected and len(expected) >= 4
+    assert read_outputs((clone / "dvc.lock").read_text()) == expected and len(expected) >= 4
 
 
 @pytest.mark.injects("kills of a queue worker", 1)
@@ -163,6 +170,7 @@ def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone):
     for pid in list_up_to_worker(training):
         os.kill(pid, signal.SIGKILL)
     call(clone, "dvc", "queue", "kill", killed)  # says Running until then: nobody is left to say otherwise
+    call(clone, "dvc", "queue", "start", "-j", "2")  # in the place of the killed one
     status = work_off(clone, workers=2)
     assert {name for name, one in status.items() if one == "Failed"} == {killed}
     assert list(status.values()).count("Success") == len(SEEDS) - 1
@@ -189,9 +197,8 @@ def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone):
     shutil.rmtree(clone / ".dvc" / "cache" / "runs")  # else it would be remembered, not run
     call(clone, "dvc", "exp", "run", "-n", "direct", "-S", "seed=1", TARGET)
     assert read_metrics(clone, "direct") == queued
-    direct = read_outputs(clone)  # a direct run leaves its outputs in the workspace
-    call(clone, "dvc", "exp", "apply", "crowd-1")
-    assert read_outputs(clone) == direct
+    outputs = read_outputs(read_lock(clone, "crowd-1"))
+    assert read_outputs(read_lock(clone, "direct")) == outputs and len(outputs) >= 4
     for run in finished:
         assert run.data.metrics["mse_after"] > 0
         assert client.list_artifacts(run.info.run_id, "pictures")
