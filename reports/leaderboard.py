@@ -134,7 +134,7 @@ def _format(mean: float, std: float) -> str:
 
 def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
     """Training seconds against each quality, a point a method, ours in colour."""
-    figure = Figure(figsize=(13, 9), layout="constrained")
+    figure = Figure(figsize=(17, 13), layout="constrained")
     for axis, (key, side) in zip(figure.subplots(2, 2).flat, QUALITIES.items(), strict=True):
         for row in frame.to_dict("records"):
             if math.isnan(row[key]):
@@ -149,7 +149,9 @@ def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
                 textcoords="offset points",
                 fontsize=8,
             )
-        axis.set(xscale="log", xlabel="training, s", ylabel=f"{COLUMNS[key]} ({side} is better)")
+        axis.set(
+            xscale="log", yscale="log", xlabel="training, s", ylabel=f"{COLUMNS[key]} ({side} is better)"
+        )
         axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle("Quality against cost", fontsize=12)
     save_figure(figure, path)
