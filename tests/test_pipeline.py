@@ -147,7 +147,7 @@ def test_a_name_with_shell_code_in_it_is_an_error(project, file, old, new, targe
             call(project, "dvc", "repro", target)
     finally:
         path.write_text(before)
-        call(project, "dvc", "checkout", "dvc.yaml")  # DVC removes a stage's outputs before it runs
+        call(project, "dvc", "repro", target)  # DVC removes a stage's outputs before it runs
     assert not (project / "intruder").exists()
     assert (project / "artifacts/data/complete").exists()
 
