@@ -43,16 +43,15 @@ def find_current_files() -> set[str]:
 
     Where there is none, the stages were run by hand, and all metrics are present ones.
     """
-    paths = [path for path in LOCKS if path.exists()]
-    locks = [read_yaml(path) for path in paths]
+    locks = {path: read_yaml(path) for path in LOCKS if path.exists()}
     if not locks:
         return {path.as_posix() for path in METRICS.glob("*.json")}
-    for path, lock in zip(paths, locks, strict=True):
+    for path, lock in locks.items():
         if not isinstance(lock, dict) or not isinstance(lock.get("stages"), dict):
             raise ValueError(
                 f"{path}: not a lock file of DVC; `git checkout {path}` brings the committed one"
             )
-    stages = {name: stage for lock in locks for name, stage in lock["stages"].items()}
+    stages = {name: stage for lock in locks.values() for name, stage in lock["stages"].items()}
     current = find_current_stages({"stages": stages}, read_yaml("params.yaml"), read_yaml("tables.yaml"))
     return {out["path"] for name in current for out in stages[name].get("outs", [])}
 

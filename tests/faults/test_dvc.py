@@ -27,15 +27,20 @@ TARGET = "train@complete"
 STATUSES = ("Success", "Failed", "Running", "Queued")
 
 
-def call(folder, *command):
+def make_environment():
+    """This environment's programs on one core, without what a surrounding experiment set."""
     foreign = ("DVC_", "MLFLOW_", "GIT_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return kept | {"PATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def call(folder, *command):
     with tempfile.TemporaryFile("w+") as output:  # no pipe: a worker that is started would hold it open
         code = subprocess.call(
             command,
             cwd=folder,
-            env=kept | {"PATH": path, "OMP_NUM_THREADS": "1"},
+            env=make_environment(),
             stdout=output,
             stderr=subprocess.DEVNULL if command[-1] == "--json" else output,
         )
@@ -146,10 +151,7 @@ def test_a_killed_repro_goes_on_and_its_outputs_are_bit_identical(clone):
     target = ("repro", "--no-run-cache", "--force", "--single-item", TARGET)
     call(clone, "dvc", "repro", TARGET)
     expected = read_outputs((clone / "dvc.lock").read_text())
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    repro = subprocess.Popen(
-        ["dvc", *target], cwd=clone, env=environment | {"OMP_NUM_THREADS": "1"}, start_new_session=True
-    )
+    repro = subprocess.Popen(["dvc", *target], cwd=clone, env=make_environment(), start_new_session=True)
     find_training(clone)
     while not list(clone.glob(".dvc/tmp/checkpoints/*.pt")):
         assert repro.poll() is None
@@ -163,7 +165,7 @@ def test_a_killed_repro_goes_on_and_its_outputs_are_bit_identical(clone):
 
 @pytest.mark.injects("kills of a queue worker", 1)
 def test_every_experiment_ends_once_and_the_killed_one_can_be_run_again(clone):
-    enqueue(clone, "crowd", "range(1,13)")  # crowd-1 to crowd-12
+    enqueue(clone, "crowd", f"range({SEEDS.start},{SEEDS.stop})")  # crowd-1 to crowd-12
     call(clone, "dvc", "queue", "start", "-j", "2")
     training = find_training(clone)
     killed = read_environment(training)["DVC_EXP_NAME"]
