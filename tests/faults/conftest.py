@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,16 +77,6 @@ class Project:
         for name in ("artifacts/models", "metrics"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def leave_checkpoint(self) -> Path:
-        """Kill a training as soon as it has left a checkpoint; returns the file."""
-        process = self.start_training()
-        while not (found := self.find_checkpoints()) and process.poll() is None:
-            time.sleep(0.05)
-        process.kill()
-        process.wait()
-        (checkpoint,) = found
-        return checkpoint
-
     def find_checkpoints(self) -> list[Path]:
         """The last checkpoint of each training that has not ended."""
         files = [path for path in self.list_checkpoint_files() if path.suffix == ".pt"]
@@ -102,15 +93,22 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory, migrated):
-    """A project with four short rounds and its data prepared."""
+def short_params():
+    """A params.yaml at profile smoke whose complete images have four short rounds."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    smoke = params["profiles"]["smoke"]
+    smoke["prepare"] |= {"n_train": 200, "n_test": 100}
+    smoke["train"] |= {"L": 1, "rounds": {**smoke["train"]["rounds"], "complete": 4}}
+    return yaml.safe_dump({**params, "profile": "smoke"}, sort_keys=False)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory, migrated, short_params):
+    """A project with its data prepared."""
     folder = tmp_path_factory.mktemp("prepared")
     shutil.copy(ROOT / "tables.yaml", folder)
     shutil.copy(migrated, folder / "mlflow.db")
-    text = (ROOT / "params.yaml").read_text().replace("profile: embedded", "profile: smoke", 1)
-    smoke, rest = text.split("  embedded:", 1)
-    smoke = smoke.replace("rounds: {complete: 2,", "rounds: {complete: 4,", 1)
-    (folder / "params.yaml").write_text(f"{smoke}  embedded:{rest}")
+    (folder / "params.yaml").write_text(short_params)
     made = Project(folder)
     made.run("-m", "stages.prepare")
     return made
@@ -126,6 +124,35 @@ def expected(prepared):
 
 
 @pytest.fixture
-def project(tmp_path, prepared):
-    """A project of the test's own, ready to train."""
-    return Project(Path(shutil.copytree(prepared.folder, tmp_path / "project")))
+def copy(tmp_path):
+    """Copies a project, for a test to have as its own."""
+
+    def copy(project, name="project"):
+        return Project(Path(shutil.copytree(project.folder, tmp_path / name)))
+
+    return copy
+
+
+@pytest.fixture
+def project(prepared, copy):
+    """A project ready to train."""
+    return copy(prepared)
+
+
+@pytest.fixture(scope="session")
+def killed(prepared, tmp_path_factory):
+    """A project whose training was killed as soon as it had left a checkpoint."""
+    folder = tmp_path_factory.mktemp("killed") / "project"
+    made = Project(Path(shutil.copytree(prepared.folder, folder)))
+    process = made.start_training()
+    while not made.find_checkpoints() and process.poll() is None:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    return made
+
+
+@pytest.fixture
+def half_trained(killed, copy):
+    """A project with a checkpoint of the first rounds."""
+    return copy(killed)

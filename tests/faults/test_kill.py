@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -47,15 +48,23 @@ N_WRITES = 16  # renames in a training, of checkpoints and then of its results
 
 
 @pytest.mark.injects("kills at any moment", N_KILLS)
-def test_twenty_kills_leave_the_training_bit_identical(project, expected):
+def test_twenty_kills_leave_the_training_bit_identical(prepared, copy, expected):
+    projects = [copy(prepared, f"project-{n}") for n in range(2)]  # one for each core
+    with ThreadPoolExecutor() as pool:
+        for end in [pool.submit(kill_again_and_again, one, n, expected) for n, one in enumerate(projects)]:
+            end.result()
+
+
+def kill_again_and_again(project, seed, expected):
+    """Kill half of all trainings, each in the place of the one before."""
     start = time.monotonic()
     project.train()
     duration = time.monotonic() - start
     project.assert_result(expected)
     project.forget_result()
-    rng = random.Random(0)
+    rng = random.Random(seed)
     killed, rounds = 0, 0
-    while killed < N_KILLS:  # a training that ends before its kill begins anew
+    while killed < N_KILLS // 2:  # a training that ends before its kill begins anew
         if killed % 5 in (1, 3):  # eight of twenty at a write
             writes, moment = str(rng.randint(1, N_WRITES)), rng.choice(["before", "after"])
             process = project.start("-c", KILLER, writes, moment, "complete")
@@ -82,38 +91,37 @@ def test_twenty_kills_leave_the_training_bit_identical(project, expected):
 
 
 @pytest.mark.injects("kills at any moment", 1)
-def test_a_training_that_goes_on_trains_the_missing_rounds_alone(project, expected):
-    project.leave_checkpoint()
-    done = project.count_rounds()
+def test_a_training_that_goes_on_trains_the_missing_rounds_alone(half_trained, expected):
+    done = half_trained.count_rounds()
     assert 0 < done < N_ROUNDS
-    output = project.run("-c", COUNTER, "complete")
+    output = half_trained.run("-c", COUNTER, "complete")
     assert f"rounds: {N_ROUNDS - done}" in output
-    project.assert_result(expected)
-    assert not project.list_checkpoint_files()  # nothing is left to resume, and nothing beside it
+    half_trained.assert_result(expected)
+    assert not half_trained.list_checkpoint_files()  # nothing is left to resume, and nothing beside it
 
 
 @pytest.mark.injects("damaged checkpoints", 1)
 @pytest.mark.parametrize("damage", ["truncated", "of_other_parameters", "text"])
-def test_a_checkpoint_that_does_not_fit_is_refused_and_said(project, damage):
-    checkpoint = project.leave_checkpoint()
+def test_a_checkpoint_that_does_not_fit_is_refused_and_said(half_trained, damage):
+    (checkpoint,) = half_trained.find_checkpoints()
     content = checkpoint.read_bytes()
     if damage == "of_other_parameters":
         saved = torch.load(checkpoint, weights_only=True)
         torch.save({**saved, "key": "0" * 16}, checkpoint)
     else:
         checkpoint.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"not a checkpoint")
-    output = project.train()
+    output = half_trained.train()
     (line,) = [line for line in output.splitlines() if "refused" in line]
     assert checkpoint.name in line
 
 
 @pytest.mark.injects("files that would run code", 1)
-def test_a_checkpoint_that_would_run_code_is_refused(project):
+def test_a_checkpoint_that_would_run_code_is_refused(half_trained):
     class Bomb:
         def __reduce__(self):
             return (print, ("the checkpoint ran code",))
 
-    checkpoint = project.leave_checkpoint()
+    (checkpoint,) = half_trained.find_checkpoints()
     torch.save({"key": Bomb()}, checkpoint)
-    output = project.train()
+    output = half_trained.train()
     assert "the checkpoint ran code" not in output and "refused" in output

@@ -117,11 +117,10 @@ def small_disk(project):
 
 @pytest.mark.injects("tracking and disk", 2)
 def test_a_full_disk_stops_a_training_with_its_path_and_it_goes_on_when_there_is_room(
-    project, small_disk, expected
+    project, killed, small_disk, expected
 ):
-    small_disk(2**28)
-    size = project.leave_checkpoint().stat().st_size
-    project.find_checkpoints()[0].unlink()
+    (checkpoint,) = killed.find_checkpoints()
+    size = checkpoint.stat().st_size
     for room in (size // 2, size + size // 2):  # no checkpoint fits; the first one does
         small_disk(room)
         training = project.start_training()
