@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+PER_PROFILE = ("profiles", "datasets", "scales")  # sections of the settings with a part for each profile
+
 
 def read_revision(revision: str, path: str) -> dict[str, Any]:
     """Read a YAML file as it was at a git revision; raises ValueError where there is none."""
@@ -26,8 +28,9 @@ def find_current_stages(
     """Name the stages of ``lock`` (dvc.lock) that ran with ``params`` (params.yaml) on present inputs.
 
     A stage is current if its recorded parameters are those of ``params``, and of ``grid`` (tables.yaml) if
-    that is given, and each input that another stage makes has the content which that stage recorded, and that
-    stage is current too. An input that is a folder holds what its makers left in it.
+    that is given, none of another profile among them, and each input that another stage makes has the content
+    which that stage recorded, and that stage is current too. An input that is a folder holds what its makers
+    left in it.
     """
     stages = lock["stages"]
     settings = {"params.yaml": params} | ({} if grid is None else {"tables.yaml": grid})
@@ -39,7 +42,7 @@ def find_current_stages(
         if name not in known:
             stage = stages[name]
             with_present_settings = all(
-                _find(content, key) == value
+                _find(content, key) == value and not _is_of_other_profile(key, params)
                 for file, content in settings.items()
                 for key, value in stage.get("params", {}).get(file, {}).items()
             )
@@ -55,6 +58,11 @@ def find_current_stages(
         return all(is_current(maker) for out, maker in makers.items() if out.startswith(f"{path}/"))
 
     return {name for name in stages if is_current(name)}
+
+
+def _is_of_other_profile(dotted: str, params: dict[str, Any]) -> bool:
+    section, *rest = dotted.split(".")
+    return section in PER_PROFILE and bool(rest) and rest[0] != params.get("profile")
 
 
 def _find(content: Any, dotted: str) -> Any:

@@ -5,7 +5,7 @@ import pytest
 from reports.compare import drop_stale_metrics
 from reports.provenance import find_current_stages
 
-PARAMS = {"alpha": 0.3, "profiles": {"smoke": {"n": 2}}}
+PARAMS = {"alpha": 0.3, "profile": "smoke", "profiles": {"smoke": {"n": 2}, "paper": {"n": 9}}}
 LOCK = {
     "stages": {
         "prepare": {
@@ -43,6 +43,10 @@ def test_a_consistent_lock_is_current():
 )
 def test_other_parameters_and_other_inputs_make_a_stage_and_what_follows_stale(lock, current):
     assert find_current_stages(lock, PARAMS) == current
+
+
+def test_a_stage_that_ran_at_another_profile_is_not_current():
+    assert find_current_stages(LOCK, {**PARAMS, "profile": "paper"}) == set()  # though smoke's part is the same
 
 
 FOLDER_LOCK = {
