@@ -46,7 +46,7 @@ def test_other_parameters_and_other_inputs_make_a_stage_and_what_follows_stale(l
 
 
 def test_a_stage_that_ran_at_another_profile_is_not_current():
-    assert find_current_stages(LOCK, {**PARAMS, "profile": "paper"}) == set()  # though smoke's part is the same
+    assert find_current_stages(LOCK, {**PARAMS, "profile": "paper"}) == set()
 
 
 FOLDER_LOCK = {
