@@ -1,10 +1,18 @@
 """What tests of several folders start from, and the count of the faults that they inject."""
 
+import time
+from argparse import Namespace
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 FAULTS = {"injected": Counter(), "survived": Counter()}
+START = time.monotonic()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record-faults", metavar="FILE", type=Path, help="write how many faults, and seconds")
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +37,13 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, config):
     if injected := FAULTS["injected"]:
         survived = FAULTS["survived"]
         terminalreporter.write_line(f"faults injected: {injected.total()}, survived: {survived.total()}")
         for kind, number in injected.items():
             terminalreporter.write_line(f"  {kind}: {number}, survived: {survived[kind]}")
+        if path := config.getoption("--record-faults"):
+            from benchmarks.report import report
+
+            report(Namespace(json=False, output=path), {"seconds": time.monotonic() - START, **FAULTS})
