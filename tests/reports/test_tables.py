@@ -162,7 +162,7 @@ def test_the_readme_takes_its_results_from_the_files(tmp_path, monkeypatch):
     for table in collect().values():
         write_table(table, tmp_path)
     (tmp_path / "timing").mkdir()
-    for name, seconds in (("fid", 12.3), ("cells-table3-VAE", 10.0), ("table3", 1.0), ("cells-tuning-GLO", 9.0)):
+    for name, seconds in (("fid", 12.3), ("cells-table3-VAE", 10), ("table3", 1), ("cells-tuning-GLO", 9)):
         (tmp_path / "timing" / f"{name}.json").write_text(json.dumps({"seconds": seconds}))
     with open("README.md", encoding="utf-8") as file:
         updated = readme.update_readme(file.read())
