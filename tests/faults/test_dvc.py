@@ -1,4 +1,4 @@
-"""DVC is killed: in a `dvc repro`, and as one of two workers on a queue of twelve experiments."""
+"""DVC is killed: a `repro`, an `exp run`, and one of two workers on a queue of twelve experiments."""
 
 from __future__ import annotations
 
@@ -144,21 +144,23 @@ def read_lock(clone, name):
     return call(clone, "git", "show", f"{ref}:dvc.lock")
 
 
-@pytest.mark.injects("kills of dvc repro", 1)
-def test_a_killed_repro_goes_on_and_its_outputs_are_bit_identical(clone):
-    target = ("repro", "--no-run-cache", "--force", "--single-item", TARGET)
+@pytest.mark.injects("kills of dvc repro and dvc exp run", 2)
+def test_what_dvc_runs_goes_on_after_a_kill_and_its_outputs_are_bit_identical(clone):
     call(clone, "dvc", "repro", TARGET)
     expected = read_outputs((clone / "dvc.lock").read_text())
-    repro = subprocess.Popen(["dvc", *target], cwd=clone, env=make_environment(), start_new_session=True)
-    find_training(clone)
-    while not list(clone.glob(".dvc/tmp/checkpoints/*.pt")):
-        assert repro.poll() is None
-        time.sleep(0.02)
-    os.killpg(repro.pid, signal.SIGKILL)
-    repro.wait()
-    assert not (clone / "artifacts/models/complete/model.pt").exists()
-    call(clone, "dvc", *target)
-    assert read_outputs((clone / "dvc.lock").read_text()) == expected and len(expected) >= 4
+    assert len(expected) >= 4
+    for command in (("repro", "--no-run-cache"), ("exp", "run", "--name", "killed")):
+        command = ("dvc", *command, "--force", "--single-item", TARGET)
+        running = subprocess.Popen(command, cwd=clone, env=make_environment(), start_new_session=True)
+        find_training(clone)
+        while not list(clone.glob(".dvc/tmp/checkpoints/*.pt")):
+            assert running.poll() is None
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert not (clone / "artifacts/models/complete/model.pt").exists()
+        call(clone, *command)
+        assert read_outputs((clone / "dvc.lock").read_text()) == expected
 
 
 @pytest.mark.injects("kills of a queue worker", 1)
