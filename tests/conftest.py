@@ -12,7 +12,8 @@ START = time.monotonic()
 
 
 def pytest_addoption(parser):
-    parser.addoption("--record-faults", metavar="FILE", type=Path, help="write how many faults, and seconds")
+    # With `=`: pytest takes a file that stands alone for one of tests, and looks for no options here.
+    parser.addoption("--record-faults", metavar="=FILE", type=Path, help="write how many faults, and seconds")
 
 
 @pytest.fixture(scope="session")
