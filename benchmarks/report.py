@@ -16,13 +16,18 @@ from pipeline.run_record import describe_origin
 
 def report(arguments: argparse.Namespace, numbers: dict[str, Any]) -> None:
     """Print the JSON object with --json, and write it to the file named by --output."""
-    origin = describe_origin()
-    machine = {key: origin[key] for key in ("cpu", "gpu", "torch", "python", "git_revision") if key in origin}
-    content = json.dumps({"machine": machine | {"threads": torch.get_num_threads()}, **numbers}, indent=2)
+    content = render_report(numbers)
     if arguments.json:
         print(content)
     if arguments.output:
         write_text(arguments.output, content + "\n")
+
+
+def render_report(numbers: dict[str, Any]) -> str:
+    """The numbers and the machine they were measured on, as a JSON object."""
+    origin = describe_origin()
+    machine = {key: origin[key] for key in ("cpu", "gpu", "torch", "python", "git_revision") if key in origin}
+    return json.dumps({"machine": machine | {"threads": torch.get_num_threads()}, **numbers}, indent=2)
 
 
 def time_calls(call: Callable[[], object], repeats: int, device: str) -> list[float]:

@@ -1,7 +1,6 @@
 """What tests of several folders start from, and the count of the faults that they inject."""
 
 import time
-from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
@@ -45,6 +44,7 @@ def pytest_terminal_summary(terminalreporter, config):
         for kind, number in injected.items():
             terminalreporter.write_line(f"  {kind}: {number}, survived: {survived[kind]}")
         if path := config.getoption("--record-faults"):
-            from benchmarks.report import report
+            from benchmarks.report import render_report
+            from pipeline.files import write_text
 
-            report(Namespace(json=False, output=path), {"seconds": time.monotonic() - START, **FAULTS})
+            write_text(path, render_report({"seconds": time.monotonic() - START, **FAULTS}) + "\n")

@@ -23,6 +23,10 @@ class Project:
 
     folder: Path
 
+    def copy(self, folder: Path) -> Project:
+        """The same in ``folder``, which must not be there yet."""
+        return Project(Path(shutil.copytree(self.folder, folder)))
+
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
@@ -124,26 +128,15 @@ def expected(prepared):
 
 
 @pytest.fixture
-def copy(tmp_path):
-    """Copies a project, for a test to have as its own."""
-
-    def copy(project, name="project"):
-        return Project(Path(shutil.copytree(project.folder, tmp_path / name)))
-
-    return copy
-
-
-@pytest.fixture
-def project(prepared, copy):
+def project(prepared, tmp_path):
     """A project ready to train."""
-    return copy(prepared)
+    return prepared.copy(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
 def killed(prepared, tmp_path_factory):
     """A project whose training was killed as soon as it had left a checkpoint."""
-    folder = tmp_path_factory.mktemp("killed") / "project"
-    made = Project(Path(shutil.copytree(prepared.folder, folder)))
+    made = prepared.copy(tmp_path_factory.mktemp("killed") / "project")
     process = made.start_training()
     while not made.find_checkpoints() and process.poll() is None:
         time.sleep(0.05)
@@ -153,6 +146,6 @@ def killed(prepared, tmp_path_factory):
 
 
 @pytest.fixture
-def half_trained(killed, copy):
+def half_trained(killed, tmp_path):
     """A project with a checkpoint of the first rounds."""
-    return copy(killed)
+    return killed.copy(tmp_path / "project")

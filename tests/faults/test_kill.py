@@ -48,15 +48,16 @@ N_WRITES = 16  # renames in a training, of checkpoints and then of its results
 
 
 @pytest.mark.injects("kills at any moment", N_KILLS)
-def test_twenty_kills_leave_the_training_bit_identical(prepared, copy, expected):
-    projects = [copy(prepared, f"project-{n}") for n in range(2)]  # one for each core
+def test_twenty_kills_leave_the_training_bit_identical(prepared, tmp_path, expected):
+    def kill_half(n):
+        kill_again_and_again(prepared.copy(tmp_path / f"project-{n}"), N_KILLS // 2, n, expected)
+
     with ThreadPoolExecutor() as pool:
-        for end in [pool.submit(kill_again_and_again, one, n, expected) for n, one in enumerate(projects)]:
-            end.result()
+        list(pool.map(kill_half, range(2)))  # one half for each core
 
 
-def kill_again_and_again(project, seed, expected):
-    """Kill half of all trainings, each in the place of the one before."""
+def kill_again_and_again(project, kills, seed, expected):
+    """Kill a training and start it again, as often as ``kills`` says."""
     start = time.monotonic()
     project.train()
     duration = time.monotonic() - start
@@ -64,8 +65,8 @@ def kill_again_and_again(project, seed, expected):
     project.forget_result()
     rng = random.Random(seed)
     killed, rounds = 0, 0
-    while killed < N_KILLS // 2:  # a training that ends before its kill begins anew
-        if killed % 5 in (1, 3):  # eight of twenty at a write
+    while killed < kills:  # a training that ends before its kill begins anew
+        if killed % 5 in (1, 3):  # four of ten at a write
             writes, moment = str(rng.randint(1, N_WRITES)), rng.choice(["before", "after"])
             process = project.start("-c", KILLER, writes, moment, "complete")
             process.wait()
