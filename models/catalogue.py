@@ -31,7 +31,8 @@ class Method:
     ``module`` and ``function``: a function from FitRequest to FittedMethod; ``source``: who proposed it;
     ``settings``: its hyper-parameters and where they are from, apart from what all methods share (generator,
     sigma, minibatch, budget, and the profile's learning rate where none is named); ``ignores``: the
-    parameters, by prefix, that do not reach it.
+    parameters, by prefix, that do not reach it; ``uses_engine``: it infers by short runs of our engine, with
+    persistent chains; ``named_by_alpha``: its rows say which alpha they have.
     """
 
     module: str
@@ -39,6 +40,8 @@ class Method:
     settings: str
     function: str = "fit"
     ignores: tuple[str, ...] = RIVAL
+    uses_engine: bool = False
+    named_by_alpha: bool = False
 
     def load(self) -> Callable[[FitRequest], FittedMethod]:
         """Import the function that trains it."""
@@ -92,6 +95,7 @@ METHODS: dict[str, Method] = {
         "Han et al. 2017",
         "s, K and L2 are ours: the comparison is with and without the correction",
         "fit_abp",
+        uses_engine=True,
         ignores=("alpha",),
     ),
     "SRI": Method(
@@ -188,6 +192,8 @@ METHODS: dict[str, Method] = {
         "An, Xie and Li 2021",
         "s .3 (section 7.1); alpha, K, L and L2 are params.yaml's; each correction is a complete bijection",
         "fit_short_run",
+        uses_engine=True,
+        named_by_alpha=True,
         ignores=(),
     ),
     "Ours-sliced": Method(
@@ -195,6 +201,7 @@ METHODS: dict[str, Method] = {
         "An, Xie and Li 2021, sliced transport",
         "as Ours; the correction by sliced quantile matching",
         "fit_sliced",
+        uses_engine=True,
         ignores=(),
     ),
     "Ours-dual": Method(
@@ -202,6 +209,7 @@ METHODS: dict[str, Method] = {
         "An, Xie and Li 2021, Algorithm 2 as printed",
         "as Ours; the paper's Adam on the dual, epsilon .05",
         "fit_dual",
+        uses_engine=True,
         ignores=(),
     ),
     "Ours-mixture": Method(
@@ -209,6 +217,7 @@ METHODS: dict[str, Method] = {
         "An, Xie and Li 2021, sampled as RAE",
         "as Ours; samples from ten Gaussians fitted to the latent vectors instead of the prior",
         "fit_mixture",
+        uses_engine=True,
         ignores=(),
     ),
 }

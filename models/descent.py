@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.autograd import set_multithreading_enabled
 
 CHECK_EVERY = 20  # steps between two looks at the loss: each look waits for the device
 
@@ -26,7 +27,8 @@ def shuffle(n: int, batch_size: int, rng: torch.Generator, device: torch.device)
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     """One step of ``optimiser`` on ``loss``, a number."""
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
+        loss.backward()
     optimiser.step()
 
 

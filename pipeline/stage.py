@@ -2,58 +2,88 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pipeline.settings.params import Params, load_params
+from pipeline.storage import places
 from pipeline.storage.files import write_json
-from pipeline.tracking.stage_tracker import StageTracker, report_failure
+from pipeline.tracking.run_identity import name_experiment
+from pipeline.tracking.running_stages import mark_running
+from pipeline.tracking.stage_tracker import StageTracker
 
-METRICS = Path("metrics")
-Stage = Callable[[Params, StageTracker], dict[str, Any]]
+INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
+Stage = Callable[[Params, StageTracker], dict[str, Any] | None]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, with what is kept and how to go on."""
+
+
+def parse_nothing(doc: str | None) -> None:
+    """Let a stage without arguments have `--help`, and refuse what it does not know."""
+    argparse.ArgumentParser(description=doc).parse_args()
 
 
 def run_stage(name: str, function: Stage, live: bool = False) -> None:
-    """Run ``function`` as the stage ``name`` and write metrics/<name>.json and metrics/timing/<name>.json.
+    """Run ``function`` as the stage ``name``; the numbers that it returns go to metrics/<name>.json.
 
-    ``live`` stages log to MLflow while they run; the others' numbers reach it through the stage `publish`.
-    A ValueError or OSError ends the process with one line and status 1 (the traceback comes with DEBUG=1);
-    whatever ends a stage early, MLflow is told that the run FAILED.
+    ``live`` stages log to MLflow while they run; the others' numbers reach it when the stage `report` ends.
+    A ValueError or OSError ends the process with one line and status 1 (the traceback comes with DEBUG=1),
+    Ctrl-C and SIGTERM with one line and status 130; whatever ends a stage early, MLflow is told that the run
+    FAILED. A killed stage leaves a marker that tells the next one.
     """
-    # Notes are for someone who watches; warnings are for the log as well.
-    level = logging.INFO if sys.stderr.isatty() else logging.WARNING
-    logging.basicConfig(level=level, format=f"{name}: %(message)s", stream=sys.stderr)
-    for noisy in ("torch", "matplotlib"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    for noisy in ("alembic", "mlflow", "urllib3"):  # their errors come as one line of ours
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    set_up_logging(name)
+    signal.signal(signal.SIGTERM, _interrupt)
     params, tracker = None, StageTracker(name)
     start = time.perf_counter()
     try:
         params = load_params()
-        if live:
-            tracker.open(params)
-        metrics = function(params, tracker)
-        write_json(METRICS / f"{name}.json", metrics)
-        write_json(METRICS / "timing" / f"{name}.json", {"seconds": round(time.perf_counter() - start, 1)})
-        tracker.close()
+        with mark_running(name_experiment(params), name):
+            if live:
+                tracker.open(params)
+            metrics = function(params, tracker)
+            if metrics is not None:
+                write_json(places.find_metrics(name), metrics)
+            seconds = round(time.perf_counter() - start, 1)
+            write_json(places.SECONDS / f"{name}.json", {"seconds": seconds})
+            tracker.close()
     except (Exception, KeyboardInterrupt) as error:
         line = describe_error(error)
+        print(f"{name}: {line}", file=sys.stderr, flush=True)  # before MLflow, which takes seconds to import
         if params is not None:
-            report_failure(tracker, params, line)
+            tracker.fail(params, line)
+        if isinstance(error, KeyboardInterrupt) and not os.environ.get("DEBUG"):
+            sys.exit(INTERRUPTED)
         if not isinstance(error, (ValueError, OSError)) or os.environ.get("DEBUG"):
             raise
-        print(f"{name}: {line}", file=sys.stderr)
         sys.exit(1)
+
+
+def set_up_logging(name: str) -> None:
+    """Notes for someone who watches, warnings for the log as well; other packages' in one line of ours."""
+    level = logging.INFO if sys.stderr.isatty() else logging.WARNING
+    logging.basicConfig(level=level, format=f"{name}: %(message)s", stream=sys.stderr)
+    for noisy in ("torch", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for noisy in ("alembic", "mlflow", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise Interrupted("terminated by a signal")
 
 
 def describe_error(error: BaseException) -> str:
     """One line: what went wrong and, for a full or read-only disk, where."""
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "interrupted; the last good results are in place"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"

@@ -13,11 +13,12 @@ from pipeline.evaluation.auprc import compute_auprc, compute_minimum_auprc
 from pipeline.evaluation.trained import load_engine
 from pipeline.settings.params import Params
 from pipeline.settings.plan import build_scoring
-from pipeline.stage import run_stage
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
 from reports.drawing import save_anomaly_scores
 
-INPUT = "artifacts/data/normal"
-FIGURE = "reports/figures/anomaly_scores.png"
+INPUT = places.DATA / "normal"
+FIGURE = places.FIGURES / "anomaly_scores.png"
 
 
 def anomaly(params: Params, tracker: object) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def anomaly(params: Params, tracker: object) -> dict[str, Any]:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("anomaly", anomaly)
 
 

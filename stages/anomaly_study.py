@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,16 @@ from pipeline.data.anomaly_split import split_anomaly
 from pipeline.data.load import load_dataset
 from pipeline.settings.params import Params
 from pipeline.settings.plan import build_plan
-from pipeline.stage import run_stage
-from pipeline.storage.files import project_root, write_text
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
+from pipeline.storage.files import project_root, write_folder, write_json, write_text
 from pipeline.studies.auprc_factors import StudyRow, choose_best, list_settings, study_setting
 from reports.beyond.factors_table import draw_study, render_study, to_frame
 
-TABLES = Path("reports/tables")
-FIGURE = Path("reports/figures/anomaly_study.png")
 N_IMAGES = {"smoke": (200, 100), "embedded": (2000, 1000), "paper": (None, None)}
 
 
-def anomaly_study(params: Params, tracker: object) -> dict[str, Any]:
+def anomaly_study(params: Params, tracker: object) -> None:
     """Train all settings, score in all ways, write the table, its summary and the figure."""
     n_train, n_test = N_IMAGES[params.profile]
     images = load_dataset(
@@ -46,18 +44,19 @@ def anomaly_study(params: Params, tracker: object) -> dict[str, Any]:
     for setting in tqdm(settings, unit="training", disable=None):
         rows += study_setting(setting, params.architecture, pooled, labels == held_out, split, engine)
     frame = to_frame(rows)
-    write_text(TABLES / "anomaly_study.csv", frame.to_csv(index=False))
     about = (
         f"{images.name}, held-out class {held_out}, {len(split.train)} training images, profile "
         f"{params.profile}, seed {params.seed}"
     )
-    write_text(TABLES / "anomaly_study.md", render_study(rows, about))
-    draw_study(FIGURE, rows, about)
     metrics: dict[str, Any] = {"held_out": held_out, "n_train": len(split.train), "trainings": len(settings)}
     for protocol in ("pooled", "tenth"):
         validation, test = choose_best(rows, protocol)
         metrics[protocol] = {"validation": validation.auprc, "test": test.auprc, "chosen": describe(test)}
-    return metrics
+    with write_folder(places.find_exhibit(params.profile, "anomaly_study")) as folder:
+        write_text(folder / "anomaly_study.csv", frame.to_csv(index=False))
+        write_text(folder / "anomaly_study.md", render_study(rows, about))
+        draw_study(folder / "anomaly_study.png", rows, about)
+        write_json(folder / "anomaly_study.json", metrics)
 
 
 def describe(row: StudyRow) -> str:
@@ -67,6 +66,7 @@ def describe(row: StudyRow) -> str:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("anomaly_study", anomaly_study)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import functools
-import shutil
 import sys
 from dataclasses import replace
-from typing import Any
 
 from tqdm import tqdm
 
@@ -16,61 +14,41 @@ from pipeline.data.published_files import is_there
 from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.stage import run_stage
-from pipeline.storage.files import project_root, write_arrays, write_json
-from pipeline.studies.grid import Cell, check_grid, check_study, list_cells, read_grid
-from pipeline.studies.recall import OUTPUT, digest_measuring, read_rate_factor, run_or_recall
+from pipeline.storage import places
+from pipeline.storage.files import project_root
+from pipeline.studies.grid import Cell, Grid, check_grid, check_study, list_cells, read_grid
+from pipeline.studies.measured import place_result, write_cells
+from pipeline.studies.recall import digest_measuring, read_rate_factor, recall_kept, run_or_recall
 from pipeline.studies.tasks import TASKS
 
 
-def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[str, Any]:
-    """Write OUTPUT/<study>/<method>: cells.json with every cell's place and numbers or error, and arrays.
+def run_cells(params: Params, tracker: object, study: str, method: str) -> None:
+    """Measure the cells of a study for one method and write them where `read_cells` finds them.
 
-    Returns the numbers that the tracking shows, by cell and name.
+    A cell that is there already with the same key is not measured again.
     """
-    folder = project_root() / params.data.folder
     grid = read_grid()
     check_grid(grid, METHODS, TASKS)
     check_study(grid, study)
-    content = read_yaml("params.yaml")
-
-    def list_here(study: str) -> list[Cell]:
-        return list_cells(study, method, content, grid, lambda name: is_there(name, folder))
-
-    cells, seen = list_here(study), []
+    cells, seen = list_here(study, method, params, grid), []
     if tuned_by := grid["studies"][study].get("tuned_by"):
-        factor, seen = read_rate_factor(tuned_by, method), list_here(tuned_by)
+        factor = read_rate_factor(params.profile, tuned_by, method)
+        seen = list_here(tuned_by, method, params, grid)
         cells = [replace(cell, rate_factor=factor) for cell in cells]
     code = digest_measuring(study, method, grid)
-    output = OUTPUT / study / method
-    shutil.rmtree(output, ignore_errors=True)
-    found = []
-    for number, cell in enumerate(tqdm(cells, unit="cell", disable=None)):
-        result = run_or_recall(cell, code, seen)
-        if result.arrays:
-            write_arrays(output / f"{number}.npz", result.arrays)
-        found.append(
-            {
-                "study": study,
-                "method": method,
-                "dataset": cell.params.dataset,
-                "paper_dataset": cell.paper_dataset,
-                "alpha": cell.params.alpha if method == "Ours" else 0.0,
-                "extractor": "inception"
-                if cell.params.fid.inception_file
-                else f"{cell.params.dataset} classifier",
-                "seed": cell.params.seed,
-                "axes": dict(cell.axes),
-                "rate_factor": cell.rate_factor,
-                "numbers": result.numbers,
-                "curves": result.curves,
-                "error": result.error,
-                "lacks": result.lacks,
-                "arrays": f"{number}.npz" if result.arrays else "",
-            }
-        )
-    write_json(output / "cells.json", {"cells": found})
-    numbers = {cell.place: one["numbers"] for cell, one in zip(cells, found, strict=True)}
-    return {"cells": len(found), "failed": sum(bool(one["error"]) for one in found), **numbers}
+    folder = places.find_cells(params.profile, study, method)
+    kept = recall_kept(folder)
+    measured = []
+    for cell in tqdm(cells, unit="cell", disable=None):
+        key, result = run_or_recall(cell, code, seen, kept)
+        measured.append(place_result(cell, result, key, METHODS[method].named_by_alpha))
+    write_cells(folder, measured)
+
+
+def list_here(study: str, method: str, params: Params, grid: Grid) -> list[Cell]:
+    """A study's cells of a method, with the data sets whose files are on this machine."""
+    folder = project_root() / params.data.folder
+    return list_cells(study, method, read_yaml("params.yaml"), grid, lambda name: is_there(name, folder))
 
 
 def render_methods() -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import functools
-from pathlib import Path
-from typing import Any
 
 from pipeline.settings.params import Params
 from pipeline.stage import run_stage
+from pipeline.storage import places
+from pipeline.storage.files import write_folder, write_json
 from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
 from reports.paper.figures import draw_figures
@@ -18,25 +18,24 @@ from reports.paper.published import read_published
 from reports.paper.rows import build_rows
 from reports.result_table import ResultTable
 
-TABLES = Path("reports/tables")
-FIGURES = Path("reports/figures")
 
-
-def build_exhibit(params: Params, tracker: object, study: str) -> dict[str, Any]:
-    """Write reports/tables/<study>.csv and .md and the study's figures; returns how many cells it has."""
-    cells = read_cells(study, list_methods(study, read_grid()))
+def build_exhibit(params: Params, tracker: object, study: str) -> None:
+    """Write a study's tables as CSV and Markdown, its figures, and how many of its cells failed."""
+    cells = read_cells(params.profile, study, list_methods(study, read_grid()))
     layout = LAYOUTS[study]
-    seeds = sorted({cell["seed"] for cell in cells if cell["seed"] is not None}) or [params.seed]
+    seeds = sorted({cell.seed for cell in cells if cell.seed is not None}) or [params.seed]
     note = f"Profile {params.profile}, seed {', '.join(map(str, seeds))}. {layout.note}".strip()
     published = read_published()
     n_rows = 0
-    for name, quantities in layout.split(study).items():
-        rows = build_rows(study, cells, published, quantities)
-        table = ResultTable(name, layout.title, note, rows)
-        write_tables(study, table, cells, published, quantities, TABLES)
-        n_rows += len(rows)
-    draw_figures(study, cells, FIGURES)
-    return {"cells": len(cells), "failed": sum(bool(cell["error"]) for cell in cells), "rows": n_rows}
+    with write_folder(places.find_exhibit(params.profile, study)) as folder:
+        for name, quantities in layout.split(study).items():
+            rows = build_rows(study, cells, published, quantities)
+            table = ResultTable(name, layout.title, note, rows)
+            write_tables(study, table, cells, published, quantities, folder)
+            n_rows += len(rows)
+        draw_figures(study, cells, folder)
+        failed = sum(bool(cell.error) for cell in cells)
+        write_json(folder / "exhibit.json", {"cells": len(cells), "failed": failed, "rows": n_rows})
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=list(LAYOUTS))
     study = parser.parse_args().study
-    run_stage(study, functools.partial(build_exhibit, study=study))
+    run_stage(f"exhibit-{study}", functools.partial(build_exhibit, study=study))
 
 
 if __name__ == "__main__":

@@ -20,23 +20,21 @@ from pipeline.data.published_files import is_there
 from pipeline.evaluation.features import measure_accuracy, save_classifier, train_classifier
 from pipeline.settings.params import Params
 from pipeline.stage import run_stage
-from pipeline.storage.files import project_root
+from pipeline.storage import places
+from pipeline.storage.files import project_root, write_folder, write_json
 from pipeline.studies.grid import choose_dataset, read_grid
 from reports.drawing import save_grid
 
-INPUT = "artifacts/data/complete"
-OUTPUT = Path("artifacts/extractor/classifier.pt")
-TABLE_OUTPUT = Path("artifacts/extractors")
-FIGURES = Path("reports/figures")
+INPUT = places.DATA / "complete"
 N_SHOWN = 16
 
 
 def extractor(params: Params, tracker: object) -> dict[str, Any]:
     """Train the extractor of the prepared data."""
-    return fit(params, read_images(INPUT), OUTPUT, FIGURES / "extractor_errors.png")
+    return fit(params, read_images(INPUT).arrays, places.EXTRACTOR, places.FIGURES / "extractor_errors.png")
 
 
-def extractor_for_tables(params: Params, tracker: object, paper_dataset: str) -> dict[str, Any]:
+def extractor_for_tables(params: Params, tracker: object, paper_dataset: str) -> None:
     """Train the extractor of what stands for ``paper_dataset``, on as many images as the profile prepares.
 
     Data sets smaller than that give all they have.
@@ -52,8 +50,10 @@ def extractor_for_tables(params: Params, tracker: object, paper_dataset: str) ->
         seed=params.seed,
         download=params.data.download,
     )
-    figure = FIGURES / f"extractor-{paper_dataset}_errors.png"
-    return {"dataset": dataset} | fit(params, images.arrays, TABLE_OUTPUT / f"{paper_dataset}.pt", figure)
+    with write_folder(places.find_table_extractor(params.profile, paper_dataset)) as output:
+        classifier, figure = output / places.EXTRACTOR.name, output / "errors.png"
+        numbers = fit(params, images.arrays, classifier, figure)
+        write_json(output / "extractor.json", {"dataset": dataset} | numbers)
 
 
 def fit(params: Params, arrays: Any, output: Path, figure: Path) -> dict[str, Any]:
@@ -77,6 +77,7 @@ def fit(params: Params, arrays: Any, output: Path, figure: Path) -> dict[str, An
         "test_accuracy": measure_accuracy(classifier, test_images, test_labels),
         "n_train": len(train_images),
         "epochs": epochs,
+        "classes": int(train_labels.max()) + 1,
     }
 
 

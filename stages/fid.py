@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 from typing import Any
 
 import torch
 
 from models.langevin.noise import Stream, draw_normal
 from pipeline.data.image_folder import read_images
-from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor
+from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor, refuse_untrained
 from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.evaluation.trained import load_engine
 from pipeline.settings.params import Params
-from pipeline.stage import run_stage
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
 from pipeline.storage.files import project_root
 from reports.drawing import save_grid
 
-INPUT = "artifacts/data/complete"
-EXTRACTOR = Path("artifacts/extractor/classifier.pt")
-FIGURE = "reports/figures/fid_samples.png"
+INPUT = places.DATA / "complete"
+FIGURE = places.FIGURES / "fid_samples.png"
 N_SHOWN = 64
 
 
@@ -31,7 +31,7 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     """
     stored = read_images(INPUT)
     file = params.fid.inception_file
-    extractor = open_extractor(EXTRACTOR, None if file is None else project_root() / file)
+    extractor = open_extractor(places.EXTRACTOR, None if file is None else project_root() / file)
     extract, name = extractor.extract, "inception" if file else f"{params.dataset} classifier"
     model, engine = load_engine(params, "complete", planned_steps=0)
     n_generated = params.profile_settings.evaluate.n_generated
@@ -42,12 +42,17 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     test = extract(torch.from_numpy(stored["test_images"].copy()))
     if name == "inception" and min(len(features), len(reference), len(test)) < INCEPTION_MIN_SAMPLES:
         name = f"inception (singular: fewer than {INCEPTION_MIN_SAMPLES} samples)"
-    distance = compute_frechet_distance(features, reference)
-    title = f"g(z), z from the prior; Frechet distance {distance:.1f} ({name})"
+    refused = "" if file else refuse_untrained(json.loads(places.find_metrics("extractor").read_text()))
+    distance = None if refused else compute_frechet_distance(features, reference)
+    said = (
+        f"no Frechet distance: {refused}" if distance is None else f"Frechet distance {distance:.1f} ({name})"
+    )
+    title = f"g(z), z from the prior; {said}"
     save_grid(FIGURE, [(title, engine.generate(z[:N_SHOWN]))], columns=16)
     return {
         "frechet_distance": distance,
-        "floor": compute_frechet_distance(test, reference),
+        "floor": None if refused else compute_frechet_distance(test, reference),
+        "refused": refused,
         "extractor": name,
         "n": n_generated,
         "n_reference": len(reference),
@@ -59,6 +64,7 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("fid", fid)
 
 

@@ -10,12 +10,13 @@ from models.images import to_unit
 from pipeline.data.anomaly_split import split_anomaly
 from pipeline.data.image_folder import read_images, write_images
 from pipeline.settings.params import Params
-from pipeline.stage import run_stage
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
 from reports.drawing import save_grid
 
-INPUT = "artifacts/data/complete"
-OUTPUT = "artifacts/data/normal"
-FIGURE = "reports/figures/holdout_images.png"
+INPUT = places.DATA / "complete"
+OUTPUT = places.DATA / "normal"
+FIGURE = places.FIGURES / "holdout_images.png"
 N_SHOWN = 16
 
 
@@ -55,6 +56,7 @@ def holdout(params: Params, tracker: object) -> dict[str, Any]:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("holdout", holdout)
 
 

@@ -10,12 +10,13 @@ from models.images import to_unit
 from pipeline.data.image_folder import read_images, write_images
 from pipeline.data.masks import apply_masks, make_masks, scale_mask_size
 from pipeline.settings.params import Params
-from pipeline.stage import run_stage
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
 from reports.drawing import save_grid
 
-INPUT = "artifacts/data/complete"
-OUTPUT = "artifacts/data/occluded"
-FIGURE = "reports/figures/mask_examples.png"
+INPUT = places.DATA / "complete"
+OUTPUT = places.DATA / "occluded"
+FIGURE = places.FIGURES / "mask_examples.png"
 N_SHOWN = 16
 GREY = 128  # black would not show on a black background
 
@@ -23,16 +24,16 @@ GREY = 128  # black would not show on a black background
 def mask(params: Params, tracker: object) -> dict[str, Any]:
     """Write the occluded training images of INPUT and which pixels are visible to OUTPUT, return the shares.
 
-    `mask.size` is in pixels of a 64 x 64 image and scaled to the images' height.
+    `mask.side` is in pixels of a 64 x 64 image and scaled to the images' height.
     """
     stored = read_images(INPUT)
     images = stored["train_images"]
     n, _, height, width = images.shape
     kind, share = params.mask.kind, params.mask.share
-    size = scale_mask_size(params.mask.size, height)
+    size = scale_mask_size(params.mask.side, height)
     visible = make_masks(kind, range(n), height, width, params.seed, size=size, share=share)
     occluded = apply_masks(images, visible)
-    amount = {"share": share} if kind == "salt_pepper" else {"size": size}
+    amount = {"share": share} if kind == "salt_pepper" else {"side": size}
     about = {"dataset": stored.meta["dataset"], "seed": params.seed, "kind": kind, **amount}
     digest = write_images(OUTPUT, {"train_images": occluded, "train_visible": visible}, about)
     grey = np.where(visible[:N_SHOWN], images[:N_SHOWN], np.uint8(GREY))
@@ -50,6 +51,7 @@ def mask(params: Params, tracker: object) -> dict[str, Any]:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("mask", mask)
 
 

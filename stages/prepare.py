@@ -10,12 +10,13 @@ from models.images import to_unit
 from pipeline.data.image_folder import write_images
 from pipeline.data.load import load_dataset
 from pipeline.settings.params import Params
-from pipeline.stage import run_stage
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
 from pipeline.storage.files import project_root
 from reports.drawing import save_grid
 
-OUTPUT = "artifacts/data/complete"
-FIGURE = "reports/figures/prepare_images.png"
+OUTPUT = places.DATA / "complete"
+FIGURE = places.FIGURES / "prepare_images.png"
 N_SHOWN = 16  # per row of the picture
 
 
@@ -56,6 +57,7 @@ def prepare(params: Params, tracker: object) -> dict[str, Any]:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("prepare", prepare)
 
 

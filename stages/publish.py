@@ -1,72 +1,70 @@
-"""Stage publish: bring MLflow up to date with the metric files; cheap, and idempotent."""
+"""Stage publish: bring MLflow up to date with the files; cheap, and idempotent.
+
+The stage `report` publishes the own run by itself. This one adds what was trained for the tables here, and
+makes up for a tracking server that could not be reached.
+"""
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
-from pipeline.settings.params import load_params
+from pipeline.settings.params import Params, load_params
 from pipeline.settings.yaml_files import read_yaml
-from pipeline.stage import describe_error
+from pipeline.stage import describe_error, parse_nothing, set_up_logging
+from pipeline.storage import places
+from pipeline.studies.grid import list_methods, read_grid
 from pipeline.tracking.current_stages import find_current_stages
-from pipeline.tracking.run_record import read_record
-from pipeline.tracking.stage_tracker import warn_unreachable
-from pipeline.tracking.store import Store, hide_password, tracking_uri
+from pipeline.tracking.run_record import StageRecord, read_cells_record
+from pipeline.tracking.stage_tracker import publish_run
+from pipeline.tracking.store import hide_password, tracking_uri
 
-METRICS = Path("metrics")
-LOCKS = (Path("dvc.lock"), Path("benchmarks/dvc.lock"))
-FIGURES = Path("reports/figures")
-TABLES = Path("reports/tables")
+LOCK = Path("dvc.lock")
 
 
 def publish() -> int:
     """Upsert the experiment's parent run and its stages' children; returns how many runs changed.
 
-    Metrics of stages that have not run with these parameters, such as committed ones, stay out. A store that
-    cannot be reached is a warning, not a failure: the files stay the record.
+    Stages that have not run with these parameters stay out, and so do results that came with Git: only what
+    this machine trained is a run. A store that cannot be reached is a warning, not a failure.
     """
-    current = find_current_files()
-    stages = sorted(path.stem for path in METRICS.glob("*.json") if path.as_posix() in current)
-    records = [read_record(stage) for stage in stages]
-    try:
-        store = Store(load_params())
-        return store.publish(records, [*sorted(FIGURES.glob("*.png")), *sorted(TABLES.glob("*.*"))])
-    except ValueError:
-        raise
-    except Exception as error:
-        warn_unreachable(error)
-        return 0
+    params = load_params()
+    return publish_run(params, list_trained_cells(params), with_own_run=is_own_run_current())
 
 
-def find_current_files() -> set[str]:
-    """The outputs that the lock files know to belong to the present params.yaml and tables.yaml.
+def is_own_run_current() -> bool:
+    """Whether dvc.lock says that the own run's last stage ran with the present params.yaml."""
+    if not LOCK.exists():  # stages run by hand
+        return places.SUMMARY.exists()
+    lock = read_yaml(LOCK)
+    if not isinstance(lock, dict) or not isinstance(lock.get("stages"), dict):
+        raise ValueError(f"{LOCK}: not a lock file of DVC; `git checkout {LOCK}` brings the committed one")
+    return "report" in find_current_stages(lock, read_yaml("params.yaml"), read_yaml("tables.yaml"))
 
-    Where there is none, the stages were run by hand, and all metrics are present ones.
-    """
-    locks = {path: read_yaml(path) for path in LOCKS if path.exists()}
-    if not locks:
-        return {path.as_posix() for path in METRICS.glob("*.json")}
-    for path, lock in locks.items():
-        if not isinstance(lock, dict) or not isinstance(lock.get("stages"), dict):
-            raise ValueError(
-                f"{path}: not a lock file of DVC; `git checkout {path}` brings the committed one"
-            )
-    stages = {name: stage for lock in locks.values() for name, stage in lock["stages"].items()}
-    current = find_current_stages({"stages": stages}, read_yaml("params.yaml"), read_yaml("tables.yaml"))
-    return {out["path"] for name in current for out in stages[name].get("outs", [])}
+
+def list_trained_cells(params: Params) -> list[StageRecord]:
+    """The cells that were trained here, by study and method."""
+    grid = read_grid()
+    return [
+        read_cells_record(params.profile, study, method)
+        for study in grid["studies"]
+        for method in list_methods(study, grid)
+        if (places.SECONDS / f"cells-{study}-{method}.json").exists()
+        and places.find_cells(params.profile, study, method).exists()
+    ]
 
 
 def main() -> None:
     """Run the stage."""
-    logging.basicConfig(level=logging.WARNING, format="publish: %(message)s", stream=sys.stderr)
-    for noisy in ("alembic", "mlflow", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    parse_nothing(__doc__)
+    set_up_logging("publish")
     try:
         changed = publish()
     except (ValueError, OSError) as error:
         sys.exit(f"publish: {describe_error(error)}")
-    print(f"publish: {changed} runs brought up to date in {hide_password(tracking_uri())}")
+    print(
+        f"publish: {changed} runs brought up to date in {hide_password(tracking_uri())}; `make ui` shows them"
+    )
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ from pipeline.evaluation.reconstruction import measure_error
 from pipeline.evaluation.trained import load_engine
 from pipeline.settings.params import Params
 from pipeline.settings.plan import build_chain
-from pipeline.stage import run_stage
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
 from reports.drawing import save_grid
 
-INPUT = "artifacts/data/complete"
-FIGURE = "reports/figures/reconstruct_images.png"
+INPUT = places.DATA / "complete"
+FIGURE = places.FIGURES / "reconstruct_images.png"
 N_SHOWN = 16
 
 
@@ -78,6 +79,7 @@ def reconstruct(params: Params, tracker: object) -> dict[str, Any]:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("reconstruct", reconstruct)
 
 

@@ -14,12 +14,13 @@ from pipeline.evaluation.reconstruction import measure_recovery, recover_images
 from pipeline.evaluation.trained import load_engine
 from pipeline.settings.params import Params
 from pipeline.settings.plan import build_chain
-from pipeline.stage import run_stage
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
 from reports.drawing import save_grid
 
-ORIGINALS = "artifacts/data/complete"
-INPUT = "artifacts/data/occluded"
-FIGURE = "reports/figures/recover_images.png"
+ORIGINALS = places.DATA / "complete"
+INPUT = places.DATA / "occluded"
+FIGURE = places.FIGURES / "recover_images.png"
 N_SHOWN = 16
 
 
@@ -59,7 +60,7 @@ def recover(params: Params, tracker: object) -> dict[str, Any]:
         "absolute_error": error.absolute,
         "squared_error": error.squared,
         "hidden_share": error.hidden_share,
-        "mask": {key: value for key, value in stored.meta.items() if key in ("kind", "size", "share")},
+        "mask": {key: value for key, value in stored.meta.items() if key in ("kind", "side", "share")},
         "n": len(images),
         "steps": steps,
     }
@@ -67,6 +68,7 @@ def recover(params: Params, tracker: object) -> dict[str, Any]:
 
 def main() -> None:
     """Run the stage."""
+    parse_nothing(__doc__)
     run_stage("recover", recover)
 
 

@@ -1,38 +1,46 @@
-"""Stage report: every table, and reports/RUN.md that shows tables and pictures together."""
+"""Stage report: the own run's tables, page and summary; its end brings the experiment into MLflow."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import logging
 from typing import Any
 
-from pipeline.settings.params import TASKS, Params
-from pipeline.stage import run_stage
-from pipeline.storage.files import write_text
+from pipeline.settings.params import TASKS, Params, load_params
+from pipeline.stage import parse_nothing, run_stage
+from pipeline.storage import places
+from pipeline.storage.files import write_folder, write_json, write_text
+from pipeline.tracking.stage_tracker import publish_run
 from reports.paper.published import read_published
 from reports.result_table import write_table
 from reports.run.run_page import render_page
-from reports.run.run_tables import collect_tables
+from reports.run.run_tables import collect_tables, summarise
 
-METRICS = Path("metrics")
-TABLES = Path("reports/tables")
-PAGE = Path("reports/RUN.md")
 STAGES = (*(f"train-{task}" for task in TASKS), "reconstruct", "fid", "anomaly", "recover")
+log = logging.getLogger(__name__)
 
 
-def report(params: Params, tracker: object) -> dict[str, Any]:
-    """Write the tables and the page from the metric files of the other stages."""
-    metrics = {stage: json.loads((METRICS / f"{stage}.json").read_text()) for stage in STAGES}
+def report(params: Params, tracker: object) -> None:
+    """Write the tables, the page and the summary from the metric files of the other stages."""
+    metrics: dict[str, dict[str, Any]] = {
+        stage: json.loads(places.find_metrics(stage).read_text()) for stage in STAGES
+    }
     tables = collect_tables(params, metrics, read_published())
-    for table in tables:
-        write_table(table, TABLES)
-    write_text(PAGE, render_page(params, tables))
-    return {"tables": len(tables), "rows": sum(len(table.rows) for table in tables)}
+    with write_folder(places.TABLES) as folder:
+        for table in tables:
+            write_table(table, folder)
+    write_text(places.RUN_PAGE, render_page(params, tables))
+    write_json(places.SUMMARY, summarise(metrics))
 
 
 def main() -> None:
-    """Run the stage."""
+    """Run the stage, publish the experiment, say what came out and where to look."""
+    parse_nothing(__doc__)
     run_stage("report", report)
+    publish_run(load_params())
+    numbers = json.loads(places.SUMMARY.read_text())
+    shown = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items() if value is not None)
+    print(f"report: {shown}\nreport: page {places.RUN_PAGE}; `dvc exp show --only-changed`; `make ui`")
 
 
 if __name__ == "__main__":

@@ -5,22 +5,24 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import os
+import logging
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from models.images import to_unit
-from models.langevin.engine import InferenceEngine, choose_engine
+from models.langevin.engine import EngineSettings, InferenceEngine, choose_engine
 from models.networks.generator import build_generator
 from models.short_run import algorithm
-from models.short_run.algorithm import RoundRecord, TrainingState, start_training, train
+from models.short_run.algorithm import RoundRecord, TrainingPlan, TrainingState, start_training, train
 from pipeline.data.image_folder import read_images
 from pipeline.settings.params import TASKS, Params
 from pipeline.settings.plan import build_plan
-from pipeline.stage import run_stage
+from pipeline.stage import Interrupted, run_stage
+from pipeline.storage import places
 from pipeline.storage.checkpoints import (
     compute_training_key,
     forget_training,
@@ -29,31 +31,22 @@ from pipeline.storage.checkpoints import (
     save_training,
 )
 from pipeline.storage.code_digest import digest_code
-from pipeline.storage.files import write_text
+from pipeline.storage.files import project_root, write_json, write_text
+from pipeline.storage.kept_outputs import keep_outputs, read_kept
 from reports.drawing import save_grid, save_latent_marginal, save_training_curves
 
-INPUT = Path("artifacts/data")
-OUTPUT = Path("artifacts/models")
-FIGURES = Path("reports/figures")
-CURVES = Path("metrics/curves")
 N_SHOWN = 16
+log = logging.getLogger(__name__)
 
 
-def train_task(params: Params, tracker: Any, task: str, checkpoints: list[Path]) -> dict[str, Any]:
+def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     """Train the generator of ``task``, logging each round; return the last round's numbers.
 
-    The checkpoint is added to ``checkpoints``, for the caller to forget when all is written.
+    Where nothing that decides them has changed since the outputs were written, they are left as they are.
     """
-    stored = read_images(INPUT / task)
+    stored = read_images(places.DATA / task)
     settings = choose_engine(**dataclasses.asdict(params.engine))
-    images = torch.from_numpy(stored["train_images"].copy()).to(settings.device)
-    visible = None
-    if "train_visible" in stored.arrays:
-        visible = torch.from_numpy(stored["train_visible"].copy()).to(settings.device)
     plan = build_plan(params, task)
-    rng = torch.Generator().manual_seed(params.seed)
-    generator = build_generator(params.architecture, params.resolved_latent_dim, rng).to(settings.device)
-
     key = compute_training_key(
         plan,
         data=stored.meta["digest"],
@@ -63,40 +56,99 @@ def train_task(params: Params, tracker: Any, task: str, checkpoints: list[Path])
         torch=torch.__version__,
         code=digest_code([Path(algorithm.__file__)], Path(__file__).parents[1]),
     )
-    checkpoint = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
-    state = resume_training(checkpoint, generator, plan, key) or start_training(generator, len(images), plan)
+    if (kept := read_kept(f"train-{task}", key)) is not None:
+        log.warning("nothing that decides this training has changed: its results are kept")
+        return kept
+    arrays = {name: torch.from_numpy(stored[name].copy()).to(settings.device) for name in stored.arrays}
+    images = arrays["train_images"]
+    checkpoint = project_root() / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
+    state = run_training(
+        params, tracker, images, arrays.get("train_visible"), plan, settings, checkpoint, key
+    )
+    curves = pd.DataFrame([dataclasses.asdict(record) for record in state.records])
+    write_text(places.find_curves(task), curves.to_csv(index=False))
+    save_model(places.MODELS / task, params.architecture, state.generator, state.latents)
+    about = f"{stored.meta['dataset']}, {task}, alpha = {plan.alpha:g}, s = {plan.chain.step_size:g}"
+    pictures = draw_training(task, curves, state, images, plan, settings, about)
+    metrics = {
+        "dataset": stored.meta["dataset"],
+        "n_train": len(images),
+        **dataclasses.asdict(state.records[-1]),
+    }
+    write_json(places.find_metrics(f"train-{task}"), metrics)
+    outputs = [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
+    keep_outputs(f"train-{task}", key, metrics, outputs)
+    forget_training(checkpoint)
+    return metrics
+
+
+def run_training(
+    params: Params,
+    tracker: Any,
+    images: Tensor,
+    visible: Tensor | None,
+    plan: TrainingPlan,
+    settings: EngineSettings,
+    checkpoint: Path,
+    key: str,
+) -> TrainingState:
+    """Train from the checkpoint of ``key`` or from the start, with a checkpoint and a log entry each round.
+
+    Ctrl-C raises Interrupted, which says what is kept.
+    """
+    rng = torch.Generator().manual_seed(params.seed)
+    generator = build_generator(params.architecture, params.resolved_latent_dim, rng).to(settings.device)
+    state = resume_training(checkpoint, generator, plan, key)
+    if state is not None:
+        log.warning("goes on with round %d of %d", len(state.records) + 1, plan.rounds)
+    else:
+        state = start_training(generator, len(images), plan)
+    finished = len(state.records)
 
     def log_round(record: RoundRecord) -> None:
         numbers = dataclasses.asdict(record)
         tracker.log_metrics({name: value for name, value in numbers.items() if name != "round"}, record.round)
 
     def keep_round(state: TrainingState) -> None:
+        nonlocal finished
         save_training(checkpoint, state, key)
+        finished = len(state.records)
         log_round(state.records[-1])
 
     for record in state.records:  # of a resumed training: its run in MLflow is a new one
         log_round(record)
-    state = train(state, images, visible, plan, settings, keep_round)
+    try:
+        return train(state, images, visible, plan, settings, keep_round)
+    except KeyboardInterrupt as error:
+        kept = (
+            f"round {finished} is kept, and the same command goes on from there"
+            if finished
+            else ("no round was finished, and the same command starts again")
+        )
+        raise Interrupted(f"interrupted in round {finished + 1} of {plan.rounds}; {kept}") from error
 
-    curves = pd.DataFrame([dataclasses.asdict(record) for record in state.records])
-    write_text(CURVES / f"train-{task}.csv", curves.to_csv(index=False))
-    save_model(OUTPUT / task, params.architecture, generator, state.latents)
-    about = f"{stored.meta['dataset']}, {task}, alpha = {plan.alpha:g}, s = {plan.chain.step_size:g}"
-    save_training_curves(FIGURES / f"train-{task}_curves.png", curves, about)
-    save_latent_marginal(FIGURES / f"train-{task}_latents.png", state.latents, about)
-    engine = InferenceEngine(generator, plan.sigma, settings)
+
+def draw_training(
+    task: str,
+    curves: pd.DataFrame,
+    state: TrainingState,
+    images: Tensor,
+    plan: TrainingPlan,
+    settings: EngineSettings,
+    about: str,
+) -> list[Path]:
+    """Draw a training's curves, its latents against the prior, and some images beside g of their latents."""
+    paths = [places.FIGURES / f"train-{task}_{name}.png" for name in ("curves", "latents", "pairs")]
+    save_training_curves(paths[0], curves, about)
+    save_latent_marginal(paths[1], state.latents, about)
+    engine = InferenceEngine(state.generator, plan.sigma, settings)
     shown = slice(0, len(images), max(1, len(images) // N_SHOWN))
     rows = [
         ("training images", to_unit(images[shown])),
         ("g(z) of their latents", engine.generate(state.latents[shown])),
     ]
-    save_grid(FIGURES / f"train-{task}_pairs.png", [(title, row[:N_SHOWN]) for title, row in rows])
-    checkpoints.append(checkpoint)
-    return {
-        "dataset": stored.meta["dataset"],
-        "n_train": len(images),
-        **dataclasses.asdict(state.records[-1]),
-    }
+    save_grid(paths[2], [(title, row[:N_SHOWN]) for title, row in rows])
+    return paths
 
 
 def main() -> None:
@@ -104,10 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=TASKS)
     task = parser.parse_args().task
-    checkpoints: list[Path] = []
-    run_stage(f"train-{task}", functools.partial(train_task, task=task, checkpoints=checkpoints), live=True)
-    for checkpoint in checkpoints:
-        forget_training(checkpoint)
+    run_stage(f"train-{task}", functools.partial(train_task, task=task), live=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import set_multithreading_enabled
 
 from models.networks.generator import Generator
 
@@ -45,6 +46,7 @@ def learning_step(
         generated = generator(z)
     loss = learning_loss(generated, images, visible, sigma)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
+        loss.backward()
     optimiser.step()
     return loss.detach()

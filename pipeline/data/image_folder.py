@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+
+from pipeline.storage.files import write_folder
 
 META_FILE = "meta.json"
 
@@ -49,25 +50,16 @@ def write_images(folder: str | Path, arrays: Mapping[str, np.ndarray], meta: Map
     Raises DataError with the path when the disk refuses (full, read-only).
     """
     folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    replaced = folder.with_name(f".{folder.name}.replaced")
     digest = data_digest(arrays)
     shapes = {name: {"shape": list(a.shape), "dtype": str(a.dtype)} for name, a in arrays.items()}
     try:
-        for leftover in (partial, replaced):  # of a run that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for name, array in arrays.items():
-            _write_array(partial / f"{name}.npy", array)
-        text = json.dumps({**meta, "digest": digest, "arrays": shapes}, indent=2, sort_keys=True)
-        (partial / META_FILE).write_text(text + "\n")
-        if folder.exists():
-            os.replace(folder, replaced)  # a folder that is not empty cannot be replaced in one step
-        os.replace(partial, folder)
+        with write_folder(folder) as partial:
+            for name, array in arrays.items():
+                _write_array(partial / f"{name}.npy", array)
+            text = json.dumps({**meta, "digest": digest, "arrays": shapes}, indent=2, sort_keys=True)
+            (partial / META_FILE).write_text(text + "\n")
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise DataError(f"{folder}: cannot be written ({error.strerror}); free or unlock the disk") from error
-    shutil.rmtree(replaced, ignore_errors=True)
     return digest
 
 

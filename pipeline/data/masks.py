@@ -48,7 +48,7 @@ def check_mask(kind: str, size: int, share: float, height: int, width: int) -> N
         largest = min(largest, max(height, width) // 2)  # side by side, or one above the other
     if kind in ("region", "two_regions") and not 1 <= size <= largest:
         where = f"pixels on a {height} x {width} image"
-        raise ValueError(f"mask.size: {size} {where} found; should be 1 to {largest} for {kind}")
+        raise ValueError(f"mask.side: {size} {where} found; should be 1 to {largest} for {kind}")
     if kind == "salt_pepper" and not 0 <= share <= 1:
         raise ValueError(f"mask.share: {share} found; should be in [0, 1]")
 

@@ -6,9 +6,10 @@ The embedded one is trained on the data set's own labels, and stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from pipeline.storage.checkpoints import load_tensors, save_tensors
 
 BATCH_SIZE = 100
 LEARNING_RATE = 2e-3
+ABOVE_CHANCE = 0.15  # of the way from chance to perfect that an extractor must have gone
 
 
 def train_classifier(
@@ -71,6 +73,19 @@ def save_classifier(path: Path, classifier: Classifier, channels: int) -> None:
     """Write a classifier of images with ``channels`` channels so that `open_extractor` finds it."""
     weights = classifier.state_dict()
     save_tensors(path, {"channels": channels, "n_classes": classifier.head.out_features, "weights": weights})
+
+
+def refuse_untrained(extractor: Mapping[str, Any]) -> str:
+    """Why a classifier of this accuracy measures no distance; empty where it does.
+
+    ``extractor``: its `test_accuracy` and number of `classes`. Features of a classifier near chance hardly
+    tell images apart: grey noise then has a small Frechet distance to anything.
+    """
+    accuracy, chance = extractor["test_accuracy"], 1 / extractor["classes"]
+    needed = chance + ABOVE_CHANCE * (1 - chance)
+    if accuracy >= needed:
+        return ""
+    return f"the extractor labels {accuracy:.0%} of the test images right, {needed:.0%} are needed"
 
 
 @dataclass(frozen=True)

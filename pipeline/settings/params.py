@@ -77,7 +77,7 @@ class TransportParams:
 @dataclass(frozen=True)
 class MaskParams:
     kind: Literal["region", "two_regions", "salt_pepper"]
-    size: int = bounded(1)
+    side: int = bounded(1)
     share: float = bounded(0, 1, open_low=True)
 
 
@@ -247,9 +247,9 @@ def parse_params(content: Any) -> Params:
             f"anomaly.held_out: found {params.anomaly.held_out}, expected a class of {params.dataset}, "
             f"0 to {classes - 1}"
         )
-    if params.mask.kind != "salt_pepper" and params.mask.size > 64:
+    if params.mask.kind != "salt_pepper" and params.mask.side > 64:
         raise ParamError(
-            f"mask.size: found {params.mask.size}, expected 1 to 64 (pixels of a 64 x 64 image, "
+            f"mask.side: found {params.mask.side}, expected 1 to 64 (pixels of a 64 x 64 image, "
             "scaled to the data set's)"
         )
     return params

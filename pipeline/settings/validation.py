@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import sys
 import types
@@ -31,10 +32,15 @@ def parse_dataclass(cls: type, content: Any, prefix: str) -> Any:
     for key in fields:
         if key not in content:
             raise ParamError(f"{prefix}{key}: missing from params.yaml")
-    hints = typing.get_type_hints(cls)
+    hints = _read_hints(cls)
     return cls(
         **{key: _parse_value(hints[key], content[key], prefix + key, fields[key].metadata) for key in fields}
     )
+
+
+@functools.cache  # tables.yaml has hundreds of cells
+def _read_hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _parse_value(hint: Any, value: Any, key: str, limits: typing.Mapping[str, Any]) -> Any:

@@ -1,4 +1,7 @@
-"""What code decided a result: a digest of modules with all that they import from this project."""
+"""What code decided a result: a digest of modules with all that they import from this project.
+
+Comments, docstrings and layout are left out: words can be polished without training anything again.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,32 @@ from pathlib import Path
 
 def digest_code(entries: Iterable[Path], root: Path) -> str:
     """sha256 of modules below ``root`` and of all local modules that they import, directly or not."""
+    digest = hashlib.sha256()
+    for path in sorted(list_modules(entries, root)):
+        digest.update(str(path.relative_to(root)).encode() + b"\0")
+        digest.update(_dump_meaning(path.read_text(encoding="utf-8")).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def list_modules(entries: Iterable[Path], root: Path) -> set[Path]:
+    """The modules given and all local ones that they import, directly or not."""
     found, waiting = set(), list(entries)
     while waiting:
         module = waiting.pop()
         if module not in found:
             found.add(module)
             waiting += _list_imports(module, root)
-    digest = hashlib.sha256()
-    for path in sorted(found):
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return found
+
+
+def _dump_meaning(source: str) -> str:
+    """The syntax tree without docstrings and without places."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+    return ast.dump(tree, include_attributes=False)
 
 
 def _list_imports(module: Path, root: Path) -> list[Path]:

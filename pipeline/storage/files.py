@@ -6,9 +6,11 @@ import io
 import json
 import math
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -43,6 +45,29 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+@contextmanager
+def write_folder(folder: str | Path) -> Iterator[Path]:
+    """Let a block fill a new folder that then takes the place of ``folder``, whole or not at all.
+
+    A block that fails leaves an older folder as it was.
+    """
+    folder = Path(folder)
+    partial = folder.with_name(f".{folder.name}.partial")
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    for leftover in (partial, replaced):  # of a run that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if folder.exists():
+            os.replace(folder, replaced)  # a folder that is not empty cannot be replaced in one step
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -15,19 +15,10 @@ TABLES = ("table2", "table3", "table4", "table5", "table6", "table7", "table8")
 PAPER_STUDIES = (*TABLES, "figure3", "figure8")
 DEFAULT_TASK = "complete"
 AXES = (
-    "dataset",
-    "held_out",
-    "latent_dim",
-    "s",
-    "K",
-    "L2",
-    "alpha",
-    "solver",
-    "mask",
-    "space",
-    "rate_factor",
-    "seed",
+    *("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space"),
+    *("rate_factor", "seed"),
 )
+STUDY_KEYS = ("task", "methods", "axes", "own", "tuned_by", "scale")
 Grid = dict[str, Any]
 
 
@@ -67,28 +58,29 @@ def describe(value: Any) -> str:
 def read_grid(path: str | Path = "tables.yaml") -> Grid:
     """Read tables.yaml; raises ParamError in one line where it is not what `list_cells` can use."""
     content = read_yaml(path)
-    keys = ("methods", "datasets", "studies", "scales")
+    keys = ("line_ups", "datasets", "scales", "studies")
     if not isinstance(content, dict) or set(content) != set(keys):
         raise ParamError(f"{path}: expected the keys {', '.join(keys)}")
+    for study, about in content["studies"].items():
+        _check_names((f"studies.{study}.{key}", key, STUDY_KEYS) for key in about)
+        name = about.get("methods")
+        _check_names([(f"studies.{study}.methods", name, content["line_ups"])])
+        _check_names((f"studies.{study}.axes.{key}", key, AXES) for key in about.get("axes", {}))
     return content
 
 
 def check_grid(grid: Grid, methods: Iterable[str], tasks: Iterable[str]) -> None:
     """Raise ParamError for a method or a task in tables.yaml that is not one of those given."""
-    asked: list[tuple[str, Any, Iterable[str]]] = []
-    for study, about in grid["studies"].items():
-        asked.append((f"studies.{study}.task", about.get("task", DEFAULT_TASK), tasks))
-        asked.append((f"studies.{study}.tuned_by", about.get("tuned_by", study), grid["studies"]))
     check_methods(grid, methods)
-    _check_names(asked)
+    for study, about in grid["studies"].items():
+        _check_names([(f"studies.{study}.task", about.get("task", DEFAULT_TASK), tasks)])
+        _check_names([(f"studies.{study}.tuned_by", about.get("tuned_by", study), grid["studies"])])
 
 
 def check_methods(grid: Grid, methods: Iterable[str]) -> None:
     """Raise ParamError for a method in tables.yaml that is not one of ``methods``."""
-    asked = [("methods", method, methods) for method in grid["methods"]]
-    for study, about in grid["studies"].items():
-        asked += [(f"studies.{study}.only", method, methods) for method in _as_list(about.get("only", []))]
-    _check_names(asked)
+    for name, line_up in grid["line_ups"].items():
+        _check_names((f"line_ups.{name}", method, methods) for method in line_up)
 
 
 def _check_names(asked: Iterable[tuple[str, Any, Iterable[str]]]) -> None:
@@ -104,8 +96,9 @@ def check_study(grid: Grid, study: str) -> None:
 
 
 def list_methods(study: str, grid: Grid) -> list[str]:
-    """The methods that have cells in ``study``: those that it is about, else all, in tables.yaml's order."""
-    return _as_list(grid["studies"][study].get("only", grid["methods"]))
+    """The methods that have cells in ``study``, in its line-up's order."""
+    methods: list[str] = grid["line_ups"][grid["studies"][study]["methods"]]
+    return methods
 
 
 def choose_dataset(
@@ -131,19 +124,13 @@ def list_cells(
 ) -> list[Cell]:
     """List all cells of ``study`` for ``method`` at the profile of ``params_content`` (params.yaml, parsed).
 
-    `own` holds axes that one method alone has, `only` names the method or methods that a study is about.
-    ``is_there`` says whether a data set's files are at hand. Raises ParamError naming the study and the key
-    that is wrong.
+    ``is_there`` says whether a data set's files are at hand. Raises ParamError naming the key that is wrong.
     """
-    about = {key: value for key, value in grid["studies"][study].items() if key != "tuned_by"}
-    task = about.pop("task", DEFAULT_TASK)
-    own = about.pop("own", {})
-    if method not in _as_list(about.pop("only", method)):
+    if method not in list_methods(study, grid):
         return []
-    axes = {**about, **own.get(method, {})}
-    for key in axes:
-        if key not in AXES:
-            raise ParamError(f"studies.{study}.{key}: unknown axis, expected one of {', '.join(AXES)}")
+    about = grid["studies"][study]
+    task = about.get("task", DEFAULT_TASK)
+    axes = {**about.get("axes", {}), **about.get("own", {}).get(method, {})}
     choices = [[(key, value) for value in _as_list(values)] for key, values in axes.items()]
     varying = {key for key, values in axes.items() if isinstance(values, list)}
     cells = []
@@ -174,10 +161,9 @@ def _apply(values: dict[str, Any], study: str, content: dict[str, Any], grid: Gr
         "solver": values.get("solver", content["transport"]["solver"]),
     }
     profile = changed["profile"]
-    scales = grid["scales"].get(profile, {})
-    scaled = content["profiles"][profile]
-    for name in (changed["dataset"], study):
-        scaled = _merge(scaled, scales.get(name, {}))
+    of_data_set = grid["scales"].get(profile, {}).get(changed["dataset"], {})
+    of_study = grid["studies"][study].get("scale", {}).get(profile, {})
+    scaled = _merge(_merge(content["profiles"][profile], of_data_set), of_study)
     changed["profiles"] = {**content["profiles"], profile: scaled}
     return parse_params(changed)
 
@@ -185,5 +171,5 @@ def _apply(values: dict[str, Any], study: str, content: dict[str, Any], grid: Gr
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
-        merged[key] = _merge(base[key], value) if isinstance(value, dict) else value
+        merged[key] = _merge(base.get(key, {}), value) if isinstance(value, dict) else value
     return merged

@@ -105,7 +105,7 @@ def measure_latent(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> 
     return CellResult({"to_prior": cost, "floor": floor, "n": len(train_images)}, dict(curves), arrays)
 
 
-def measure_normal(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
+def measure_anomaly(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Table 3: AUPRC of the held-out class under both protocols, over independent test chains."""
     params = cell.params
     pooled = np.concatenate([images.train_images, images.test_images])
@@ -137,7 +137,7 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     """Table 8: error on the hidden pixels after training on the occluded images alone."""
     params, mask = cell.params, cell.params.mask
     n, _, height, width = images.train_images.shape
-    size = scale_mask_size(mask.size, height)
+    size = scale_mask_size(mask.side, height)
     visible = make_masks(mask.kind, range(n), height, width, params.seed, size=size, share=mask.share)
     occluded = torch.from_numpy(apply_masks(images.train_images, visible))
     request = build_request(cell, occluded, torch.from_numpy(visible))

@@ -11,12 +11,12 @@ from models.interface import FittedMethod, Lacking
 from models.short_run.method import TrainingRequest
 from pipeline.data.load import ImageSet
 from pipeline.studies.grid import Cell
-from pipeline.studies.measure import measure_complete, measure_normal, measure_occluded
+from pipeline.studies.measure import measure_anomaly, measure_complete, measure_occluded
 from pipeline.studies.result import CellResult, Extract, Fit
 
 KEPT = {  # the numbers of each task's cell
     "complete": ("mse_train", "mse_test", "frechet_distance", "floor", "n"),
-    "normal": ("tenth_mean", "tenth_base_rate", "pooled_mean", "pooled_base_rate"),
+    "anomaly": ("tenth_mean", "tenth_base_rate", "pooled_mean", "pooled_base_rate"),
     "occluded": ("absolute_error", "squared_error"),
 }
 SCORED = 1000  # images that a scoring is timed for
@@ -55,12 +55,12 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
         sample_gradients=float(watch.request.budget),
         parameters=float(watch.fitted.count_parameters()),
     )
-    for task, measure in (("normal", measure_normal), ("occluded", measure_occluded)):
+    for task, measure in (("anomaly", measure_anomaly), ("occluded", measure_occluded)):
         watch = Stopwatch(fit)
         try:
             found = measure(replace(cell, task=task), images, extract, watch)
             result.numbers.update({key: found.numbers[key] for key in KEPT[task]})
-            if task == "normal":
+            if task == "anomaly":
                 steps = cell.params.profile_settings.evaluate.anomaly_steps
                 result.numbers["score_seconds"] = time_scoring(
                     watch.fitted, images, steps, watch.request.device

@@ -1,48 +1,126 @@
-"""What the stages `cells` left of a study: places, numbers, curves and arrays, or why there are none."""
+"""Measured cells on disk: one type, one writer, one reader.
+
+reports/results/<profile>/cells/<study>/<method>/ has cells.json, with every cell's place, key and numbers,
+and N.npz, with the arrays that cell N's figures are drawn from.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.storage.files import read_arrays
-from pipeline.studies.grid import PAPER_STUDIES
+import numpy as np
 
-CELLS = Path("artifacts/cells")
-Cell = dict[str, Any]
+from pipeline.storage import places
+from pipeline.storage.files import read_arrays, write_arrays, write_folder, write_json
+from pipeline.studies.grid import PAPER_STUDIES, Cell
+from pipeline.studies.result import CellResult
+
+FILE = "cells.json"
 
 
-def read_cells(study: str, methods: Sequence[str], root: Path = CELLS) -> list[Cell]:
-    """Read a study's cells in the order of ``methods``; `arrays` are read in, by name.
+@dataclass(frozen=True)
+class MeasuredCell:
+    """Where a cell stands in its study, and what was measured there, or why nothing was.
+
+    ``alpha``: of methods whose rows are named by it, else None; ``axes``: the values that place it;
+    ``place``: the same in words; ``key``: all that decides it, as a digest; ``extractor``: whose
+    features the Frechet distance is in. ``numbers``, ``curves``, ``arrays``, ``error`` and ``lacks`` are a
+    CellResult's.
+    """
+
+    study: str
+    method: str
+    dataset: str = ""
+    paper_dataset: str = ""
+    alpha: float | None = None
+    seed: int | None = None
+    axes: dict[str, Any] = field(default_factory=dict)
+    place: str = ""
+    key: str = ""
+    extractor: str = ""
+    rate_factor: float = 1.0
+    numbers: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    error: str = ""
+    lacks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def result(self) -> CellResult:
+        """What was measured, without its place."""
+        return CellResult(self.numbers, self.curves, self.arrays, self.error, self.lacks)
+
+
+def place_result(cell: Cell, result: CellResult, key: str, named_by_alpha: bool) -> MeasuredCell:
+    """A result at the place of its cell."""
+    params = cell.params
+    return MeasuredCell(
+        study=cell.study,
+        method=cell.method,
+        dataset=params.dataset,
+        paper_dataset=cell.paper_dataset,
+        alpha=params.alpha if named_by_alpha else None,
+        seed=params.seed,
+        axes=dict(cell.axes),
+        place=cell.place,
+        key=key,
+        extractor="inception" if params.fid.inception_file else f"{params.dataset} classifier",
+        rate_factor=cell.rate_factor,
+        numbers=result.numbers,
+        curves=result.curves,
+        arrays=result.arrays,
+        error=result.error,
+        lacks=result.lacks,
+    )
+
+
+def write_cells(folder: Path, cells: Sequence[MeasuredCell]) -> None:
+    """Write a method's cells of a study into ``folder``, in the place of those that were there."""
+    with write_folder(folder) as partial:
+        listed = []
+        for number, cell in enumerate(cells):
+            name = f"{number}.npz" if cell.arrays else ""
+            if cell.arrays:
+                write_arrays(partial / name, cell.arrays)
+            listed.append({item.name: getattr(cell, item.name) for item in dataclasses.fields(cell)})
+            listed[-1]["arrays"] = name
+        write_json(partial / FILE, {"cells": listed})
+
+
+def read_folder(folder: Path) -> list[MeasuredCell]:
+    """Read what `write_cells` wrote; raises OSError or ValueError for a folder that is not whole."""
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_text())["cells"]
+        return [
+            MeasuredCell(**cell | {"arrays": read_arrays(folder / cell["arrays"]) if cell["arrays"] else {}})
+            for cell in found
+        ]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def read_cells(profile: str, study: str, methods: Sequence[str]) -> list[MeasuredCell]:
+    """Read a study's cells in the order of ``methods``.
 
     A method whose folder is missing or damaged is one cell with an `error`.
     """
-    found: list[Cell] = []
+    found: list[MeasuredCell] = []
     for method in methods:
-        folder = root / study / method
+        folder = places.find_cells(profile, study, method)
         try:
-            cells = json.loads((folder / "cells.json").read_text())["cells"]
-            for cell in cells:
-                cell["arrays"] = read_arrays(folder / cell["arrays"]) if cell["arrays"] else {}
-        except (OSError, ValueError, KeyError) as error:
-            cells = [describe_missing(study, method, f"{type(error).__name__}: {folder / 'cells.json'}")]
-        found += cells
+            found += read_folder(folder)
+        except (OSError, ValueError) as error:
+            found.append(describe_missing(study, method, f"{type(error).__name__}: {folder / FILE}"))
     return found
 
 
-def describe_missing(study: str, method: str, cause: str) -> Cell:
+def describe_missing(study: str, method: str, cause: str) -> MeasuredCell:
     """A cell that stands for a method's missing ones."""
-    target = study if study in PAPER_STUDIES else f"benchmarks/dvc.yaml:{study}"
-    error = f"not measured ({cause}); `dvc repro {target}` measures it"
-    empty: Cell = {"dataset": "", "alpha": 0.0, "seed": None, "axes": {}}
-    return {
-        "study": study,
-        "method": method,
-        "error": error,
-        "numbers": {},
-        "lacks": {},
-        "curves": {},
-        "arrays": {},
-    } | empty
+    target = f"exhibit@{study}" if study in PAPER_STUDIES else f"beyond/dvc.yaml:exhibit@{study}"
+    return MeasuredCell(study, method, error=f"not measured ({cause}); `dvc repro {target}` measures it")

@@ -1,11 +1,10 @@
-"""Measure a cell, or recall what an interrupted run measured with the same settings, data and code."""
+"""Measure a cell, or recall what an earlier run measured with the same settings, data and code."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -13,29 +12,29 @@ import torch
 from models.catalogue import METHODS
 from pipeline.data.load import Choice, ImageSet, load_dataset
 from pipeline.evaluation.features import FeatureExtractor, open_extractor
+from pipeline.storage import places
 from pipeline.storage.code_digest import digest_code
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import DEFAULT_TASK, Cell, Grid
+from pipeline.studies.measured import read_folder
 from pipeline.studies.memo import compute_key, fingerprint, load_result, save_result
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS, measure_cell
 from pipeline.studies.tuning import choose_rate_factor
 
-OUTPUT = Path("artifacts/cells")
-EXTRACTORS = Path("artifacts/extractors")
 MEMO = Path(".dvc/tmp/cells")
 WITH_FEATURES = ("complete", "all", "validation")  # tasks that measure a Frechet distance
 NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks without a Frechet distance
 
 
-def read_rate_factor(study: str, method: str) -> float:
+def read_rate_factor(profile: str, study: str, method: str) -> float:
     """The factor that the study ``study`` chose for a method; raises ValueError where it has not run."""
-    path = OUTPUT / study / method / "cells.json"
+    folder = places.find_cells(profile, study, method)
     try:
-        return choose_rate_factor(json.loads(path.read_text())["cells"])
+        return choose_rate_factor(read_folder(folder))
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"{path}: {type(error).__name__}; `python -m stages.cells {study} {method}` makes it"
+            f"{folder}: {type(error).__name__}; `python -m stages.cells {study} {method}` makes it"
         ) from error
 
 
@@ -46,8 +45,10 @@ def digest_measuring(study: str, method: str, grid: Grid) -> str:
     return digest_code([Path(inspect.getfile(task)), METHODS[method].find_file(root)], root)
 
 
-def run_or_recall(cell: Cell, code: str, seen: Iterable[Cell] = ()) -> CellResult:
-    """Measure a cell, or take what an interrupted run measured with the same settings, data and code.
+def run_or_recall(
+    cell: Cell, code: str, seen: Iterable[Cell] = (), kept: Mapping[str, CellResult] | None = None
+) -> tuple[str, CellResult]:
+    """A cell's key and what was measured of it: now, by an interrupted run, or as ``kept`` has it by its key.
 
     ``seen``: the cells that tuned it.
     """
@@ -60,20 +61,36 @@ def run_or_recall(cell: Cell, code: str, seen: Iterable[Cell] = ()) -> CellResul
         torch=torch.__version__,
         extractor=extractor.digest or None,
     )
+    if kept and key in kept:
+        return key, kept[key]
     memo = project_root() / MEMO
     result = load_result(memo, key)
     if result is None:
         result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
-        if not result.error or result.error.startswith("diverged"):  # memory may be free the next time
+        if is_final(result):
             save_result(memo, key, result)
-    return result
+    return key, result
+
+
+def is_final(result: CellResult) -> bool:
+    """Whether a result would come out the same again: a failure may be one of memory, unless it diverged."""
+    return not result.error or result.error.startswith("diverged")
+
+
+def recall_kept(folder: Path) -> dict[str, CellResult]:
+    """What a folder of measured cells holds, by key; nothing where it is missing or damaged."""
+    try:
+        cells = read_folder(folder)
+    except (OSError, ValueError):
+        return {}
+    return {cell.key: cell.result for cell in cells if cell.key and is_final(cell.result)}
 
 
 def find_extractor(cell: Cell) -> FeatureExtractor:
     """Inception where the user has its file, else the classifier of the cell's data set."""
     file = cell.params.fid.inception_file
-    path = EXTRACTORS / f"{cell.paper_dataset}.pt"
-    return open_extractor(path, None if file is None else project_root() / file)
+    folder = places.find_table_extractor(cell.params.profile, cell.paper_dataset)
+    return open_extractor(folder / places.EXTRACTOR.name, None if file is None else project_root() / file)
 
 
 def load_images(cell: Cell, seen: Iterable[Cell] = ()) -> ImageSet:

@@ -12,12 +12,15 @@ from models.short_run.method import TrainingRequest, count_sample_gradients
 from pipeline.settings.plan import build_plan, build_scoring
 from pipeline.studies.grid import Cell
 
+# A task trains as the own run's training of that name does; all others as `complete`.
+TRAINING_OF = {"anomaly": "normal", "occluded": "occluded"}
+
 
 def build_request(cell: Cell, images: Tensor, visible: Tensor | None) -> TrainingRequest:
     """What a cell's method is asked to train on: images uint8 (N, C, H, W), visible (N, 1, H, W) or None."""
     params = cell.params
     settings = choose_engine(**dataclasses.asdict(params.engine))
-    plan = build_plan(params, cell.task if cell.task in ("normal", "occluded") else "complete")
+    plan = build_plan(params, TRAINING_OF.get(cell.task, "complete"))
     return TrainingRequest(
         architecture=params.architecture,
         latent_dim=params.resolved_latent_dim,

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from models.descent import DivergenceError
 from pipeline.data.load import ImageSet
 from pipeline.studies.grid import Cell
-from pipeline.studies.measure import measure_complete, measure_latent, measure_normal, measure_occluded
+from pipeline.studies.measure import measure_anomaly, measure_complete, measure_latent, measure_occluded
 from pipeline.studies.measure_all import measure_all
 from pipeline.studies.result import CellResult, Extract, Fit
 from pipeline.studies.tuning import measure_validation
 
 TASKS: dict[str, Callable[[Cell, ImageSet, Extract, Fit], CellResult]] = {
     "complete": measure_complete,
-    "normal": measure_normal,
+    "anomaly": measure_anomaly,
     "occluded": measure_occluded,
     "latent": measure_latent,
     "all": measure_all,
@@ -24,7 +24,7 @@ TASKS: dict[str, Callable[[Cell, ImageSet, Extract, Fit], CellResult]] = {
 # Parameters that do not reach what a task measures, so that changing one leaves its cells as they are.
 IGNORED_BY_TASK = {
     "complete": ("anomaly", "mask", "profile_settings.evaluate.anomaly_steps"),
-    "normal": ("mask", "fid"),
+    "anomaly": ("mask", "fid"),
     "occluded": ("anomaly", "fid"),
     "latent": ("anomaly", "mask", "fid", "profile_settings.evaluate"),
     "all": (),

@@ -13,6 +13,7 @@ from pipeline.data.load import ImageSet
 from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.evaluation.reconstruction import measure_error
 from pipeline.studies.grid import Cell
+from pipeline.studies.measured import MeasuredCell
 from pipeline.studies.request import build_request
 from pipeline.studies.result import CellResult, Extract, Fit
 
@@ -66,13 +67,13 @@ def rate_candidates(candidates: Sequence[Mapping[str, float]]) -> list[float]:
     ]
 
 
-def choose_rate_factor(cells: Sequence[Mapping]) -> float:
+def choose_rate_factor(cells: Sequence[MeasuredCell]) -> float:
     """The learning rate's factor of the best candidate among one method's cells of a tuning study.
 
     Equal ones leave the source's own rate, 1, as it is; so does a method of which every candidate failed.
     """
-    rates = rate_candidates([cell["numbers"] for cell in cells])
-    factors = [float(cell["axes"]["rate_factor"]) for cell in cells]
+    rates = rate_candidates([cell.numbers for cell in cells])
+    factors = [float(cell.axes["rate_factor"]) for cell in cells]
     best = min(rates, default=math.inf)
     if best == math.inf:
         return 1.0

@@ -12,14 +12,19 @@ import subprocess
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from pipeline.settings.params import TASKS
+from pipeline.storage import places
 from pipeline.storage.files import flatten
+from pipeline.tracking.run_identity import read_git
 
-TABLES_OF = {  # stages whose tables do not carry their name
-    "report": ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training"),
-    "paper": ("table1", "claims"),
-    "leaderboard": ("leaderboard", "methods", "rivals_*", "tuning"),
-}
+# The stages of the pipeline's own run, in its order; `report` stands for their summary and tables.
+RUN_STAGES = (
+    *("prepare", "holdout", "mask", "extractor"),
+    *(f"train-{task}" for task in TASKS),
+    *("reconstruct", "fid", "anomaly", "recover", "report"),
+)
 MAX_POINTS = 1000  # per curve; more make the UI crawl
 
 
@@ -32,33 +37,58 @@ class StageRecord:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     digest: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Study and method of a stage `cells-<study>-<method>`; nothing for the others."""
-        kind, *rest = self.stage.split("-", 2)
-        return dict(zip(("study", "method"), rest, strict=True)) if kind == "cells" and len(rest) == 2 else {}
+    def points(self) -> list[tuple[str, float]]:
+        """Its numbers as the experiment's parent run has them: the summary's under their own names."""
+        prefix = "" if self.stage == "report" else f"{self.stage}."
+        return [(f"{prefix}{key}", value) for key, value in self.metrics.items()]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A folder of images that a stage has prepared: which trainings have it, and what is in it."""
+
+    task: str
+    name: str
+    digest: str
+    source: str
 
 
 def read_record(stage: str, root: Path = Path(".")) -> StageRecord:
-    """Read metrics/<stage>.json, its timing, curves, pictures and tables."""
-    metrics_file = root / "metrics" / f"{stage}.json"
-    timing_file = root / "metrics" / "timing" / f"{stage}.json"
-    curves_file = root / "metrics" / "curves" / f"{stage}.csv"
-    figures, tables = root / "reports" / "figures", root / "reports" / "tables"
+    """Read what one of the own run's stages left: metrics, seconds, curves, pictures and tables."""
+    is_report = stage == "report"
+    metrics_file = root / (places.SUMMARY if is_report else places.find_metrics(stage))
+    curves_file = root / places.find_curves(stage.removeprefix("train-"))
+    figures = root / places.FIGURES
     files = sorted([*figures.glob(f"{stage}_*.png"), *figures.glob(f"{stage}.png")])
-    names = TABLES_OF.get(stage, (stage, f"{stage}_*"))
-    files += sorted(path for name in names for path in tables.glob(f"{name}.*"))
-    sources = [metrics_file, *(path for path in (timing_file, curves_file) if path.exists()), *files]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    metrics = _read_numbers(metrics_file)
-    if timing_file.exists():
-        metrics |= _read_numbers(timing_file)
+    if is_report:
+        files = [*sorted((root / places.TABLES).glob("*.*")), root / places.RUN_PAGE]
+        files = [path for path in files if path.exists()]
     curves = _read_curves(curves_file) if curves_file.exists() else {}
+    sources = [metrics_file, *([curves_file] if curves else []), *files]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    metrics = read_numbers(metrics_file) | read_seconds(stage, root)
     return StageRecord(stage, metrics, curves, tuple(files), digest)
 
 
-def _read_numbers(path: Path) -> dict[str, float]:
+def read_cells_record(profile: str, study: str, method: str, root: Path = Path(".")) -> StageRecord:
+    """Read what the stage `cells` left of one method of a study, each cell's numbers under its place."""
+    path = root / places.find_cells(profile, study, method) / "cells.json"
+    metrics = {
+        f"{cell['place'] or 'all'}.{name}": float(value)
+        for cell in json.loads(path.read_text())["cells"]
+        for name, value in cell["numbers"].items()
+    }
+    stage = f"cells-{study}-{method}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    tags = {"study": study, "method": method, "profile": profile}
+    return StageRecord(stage, metrics | read_seconds(stage, root), digest=digest, tags=tags)
+
+
+def read_numbers(path: Path) -> dict[str, float]:
+    """All finite numbers of a JSON file by dotted name; raises ValueError naming one that is not whole."""
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
@@ -68,6 +98,22 @@ def _read_numbers(path: Path) -> dict[str, float]:
         for key, value in flatten(content)
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }
+
+
+def read_seconds(stage: str, root: Path = Path(".")) -> dict[str, float]:
+    """How long a stage took where it ran here; nothing for one that did not."""
+    path = root / places.SECONDS / f"{stage}.json"
+    return read_numbers(path) if path.exists() else {}
+
+
+def read_data_sets(root: Path = Path(".")) -> list[DataSet]:
+    """The folders of images that stages have prepared."""
+    found = []
+    for path in sorted((root / places.DATA).glob("*/meta.json")):
+        meta: dict[str, Any] = json.loads(path.read_text())
+        source = str(meta.get("source", path.parent.as_posix()))
+        found.append(DataSet(path.parent.name, str(meta.get("dataset")), str(meta.get("digest", "")), source))
+    return found
 
 
 def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -83,31 +129,24 @@ def describe_origin() -> dict[str, str]:
     tags = {
         "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
         "dvc_exp_baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        "git_revision": _git_revision(),
+        "git_revision": read_git("rev-parse", "HEAD"),
         "cpu": f"{_cpu_model()}, {os.cpu_count()} cores",
         "gpu": _gpu_model(),
         "python": platform.python_version(),
         "torch": version("torch"),
     }
-    for meta in sorted(Path("artifacts/data").glob("*/meta.json")):
-        tags[f"data_digest.{meta.parent.name}"] = json.loads(meta.read_text()).get("digest", "")
+    for data in read_data_sets():
+        tags[f"data_digest.{data.task}"] = data.digest
     return {key: value for key, value in tags.items() if value}
 
 
-def _git_revision() -> str:
-    return _run_if_installed("git", "rev-parse", "HEAD")
-
-
 def _gpu_model() -> str:
-    return _run_if_installed("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").replace("\n", "; ")
-
-
-def _run_if_installed(program: str, *arguments: str) -> str:
-    path = shutil.which(program)
-    if path is None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
         return ""
-    finished = subprocess.run([path, *arguments], capture_output=True, text=True)
-    return finished.stdout.strip() if finished.returncode == 0 else ""
+    command = [program, "--query-gpu=name", "--format=csv,noheader"]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    return finished.stdout.strip().replace("\n", "; ") if finished.returncode == 0 else ""
 
 
 def _cpu_model() -> str:

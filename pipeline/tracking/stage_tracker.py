@@ -1,22 +1,26 @@
-"""What a running stage logs to MLflow, and what it says when that fails."""
+"""What a stage logs to while it runs. Nothing here raises into a training.
+
+A server that cannot be reached costs one warning line; `make publish` brings the runs up to date later.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.settings.params import Params
-from pipeline.tracking.run_record import read_record
+from pipeline.tracking.run_record import RUN_STAGES, StageRecord, read_record
 from pipeline.tracking.store import Store, hide_password, tracking_uri
 
 log = logging.getLogger(__name__)
+
 FLUSH_SECONDS = 5.0
 
 
 class StageTracker:
-    """What a stage logs to while it runs; without `open`, and after a tracking fault, it does nothing."""
+    """A stage's run in MLflow; without `open`, and after a tracking fault, it does nothing."""
 
     def __init__(self, stage: str):
         self.stage = stage
@@ -61,6 +65,14 @@ class StageTracker:
                 self.store.log_points(self.run_id, self._points)
                 self._points, self._flushed = [], time.monotonic()
 
+    def fail(self, params: Params, line: str) -> None:
+        """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
+        self.reopen(params)
+        self.flush()  # the curve up to the failure is what explains it
+        if self.store is not None:
+            with self._guard():
+                self.store.fail(self.run_id, line)
+
     @contextmanager
     def _guard(self) -> Iterator[None]:
         try:
@@ -70,23 +82,32 @@ class StageTracker:
             warn_unreachable(error)
 
 
+def publish_run(params: Params, of_tables: Sequence[StageRecord] = (), with_own_run: bool = True) -> int:
+    """Bring the experiment at hand up to date in MLflow from the files of its stages.
+
+    ``with_own_run``: all of the own run's stages have run with ``params``. Returns how many runs changed; a
+    store that cannot be reached is a warning, for the files stay the record.
+    """
+    records = [read_record(stage) for stage in RUN_STAGES] if with_own_run else []
+    if not records and not of_tables:
+        return 0
+    try:
+        return Store(params).publish(records, of_tables)
+    except ValueError:
+        raise
+    except Exception as error:
+        warn_unreachable(error)
+        return 0
+
+
 def warn_unreachable(error: BaseException) -> None:
     """One line that names the store and the cause, without the password that an address may hold."""
     cause = " ".join(str(error).split())
     if len(cause) > 400:  # a client's cause stands first, the network's last
         cause = f"{cause[:120]} ... {cause[-270:]}"
     log.warning(
-        "MLflow at %s: %s: %s; going on without it, `dvc repro publish` brings it up to date",
+        "MLflow at %s: %s: %s; going on without it, `make publish` brings it up to date",
         hide_password(tracking_uri()),
         type(error).__name__,
         hide_password(cause),
     )
-
-
-def report_failure(tracker: StageTracker, params: Params, line: str) -> None:
-    """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
-    tracker.reopen(params)
-    tracker.flush()  # the curve up to the failure is what explains it
-    if tracker.store is not None:
-        with tracker._guard():
-            tracker.store.fail(tracker.run_id, line)

@@ -1,26 +1,34 @@
-"""MLflow: one parent run per experiment, one child per stage. The only module that imports mlflow.
+"""MLflow's database: one parent run per experiment, one child per stage that ran.
 
-The metric files are the record; MLflow is a view of them. Nothing here raises into a training: a server
-that cannot be reached costs one warning line, and the stage `publish` brings the runs up to date later.
+The metric files are the record; MLflow is a view of them. This package alone imports mlflow, and late, for
+that takes four seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from filelock import FileLock
 
 from pipeline.settings.params import Params
 from pipeline.storage.files import project_root
-from pipeline.tracking.run_record import StageRecord, describe_origin
+from pipeline.tracking import run_identity
+from pipeline.tracking.relocation import relocate_artifacts
+from pipeline.tracking.run_record import StageRecord, describe_origin, read_data_sets
+from pipeline.tracking.running_stages import Marker, take_dead_markers
 
 EXPERIMENT = "short-run-mcmc-ot"
+# Without it the UI opens as one for language models, and a training is an "evaluation run".
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "Short-run MCMC inference with optimal transport correction: one run per DVC "
+    "experiment, one child per stage. Select several and press Compare.",
+}
 LOCK_SECONDS = 120  # creating and migrating a fresh database takes about 10
 KEY, STAGE, DIGEST = "experiment_key", "stage", "content_digest"
 
@@ -30,49 +38,37 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
 
 
+def hide_password(text: str) -> str:
+    """Replace user and password in every address in ``text`` by ***."""
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+
+
 class Store:
     """The tracking database, opened once, with the parent run of the experiment at hand."""
 
     def __init__(self, params: Params):
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # MLflow prints the traceback of a database error that we report in one line.
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        from mlflow import MlflowClient  # 3 s: only when there is something to track
-
-        self.params = {key: str(value) for key, value in params.flat().items()}
-        root = project_root()
-        (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
-        # Two workers that migrate one fresh database at once destroy each other's tables, and the client
-        # migrates as soon as it is made.
-        with FileLock(root / ".dvc" / "tmp" / "mlflow.lock", timeout=LOCK_SECONDS):
-            self.client = MlflowClient(tracking_uri())
-            self.experiment = self._find_or_create_experiment(root)
+        self.client = open_client()
+        self.run_params = params
+        self.params = run_identity.list_params(params)
+        with _lock():
+            self.experiment = find_or_create_experiment(self.client)
             self.parent = self._find_or_create_parent()
-
-    def _find_or_create_experiment(self, root: Path) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return found.experiment_id
-        # Absolute, in the main repository: a queued run's own folder is removed when it ends.
-        local = tracking_uri().startswith("sqlite:")
-        return self.client.create_experiment(
-            EXPERIMENT, artifact_location=(root / "mlruns").as_uri() if local else None
-        )
+        self.bury()
 
     def _find_or_create_parent(self) -> str:
-        digest = hashlib.sha256(json.dumps(self.params, sort_keys=True).encode()).hexdigest()[:8]
-        name = os.environ.get("DVC_EXP_NAME") or "workspace"
-        key = f"{name}-{digest}"
+        key = run_identity.name_experiment(self.run_params)
         found = self._search(f"tags.{KEY} = '{key}'")
         if found:
             run = found[0]
             if not run.data.params:  # the store broke off between the two
                 self._log_params(run.info.run_id)
             return run.info.run_id
-        run = self.client.create_run(self.experiment, run_name=key, tags={KEY: key, **describe_origin()})
+        tags = {KEY: key, "mlflow.note.content": run_identity.describe_run(self.run_params)}
+        tags |= describe_origin() | run_identity.describe_source("report")
+        name = run_identity.name_run(self.run_params)
+        run = self.client.create_run(self.experiment, run_name=name, tags=tags)
         self._log_params(run.info.run_id)
+        self._log_data_sets(run.info.run_id)
         return run.info.run_id
 
     def _search(self, condition: str) -> list[Any]:
@@ -82,6 +78,20 @@ class Store:
         from mlflow.entities import Param
 
         self.client.log_batch(run_id, params=[Param(key, value[:500]) for key, value in self.params.items()])
+
+    def _log_data_sets(self, run_id: str) -> None:
+        """Fill the column Dataset: name and digest of each folder of images that stages have prepared."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                Dataset(f"{data.name} ({data.task})", data.digest[:36], "local", data.source),
+                tags=[InputTag("mlflow.data.context", data.task)],
+            )
+            for data in read_data_sets()
+        ]
+        if inputs:
+            self.client.log_inputs(run_id, datasets=inputs)
 
     def find_child(self, stage: str) -> Any | None:
         """The run of ``stage`` under this experiment's parent, if there is one."""
@@ -93,9 +103,13 @@ class Store:
         earlier = self.find_child(stage)
         if earlier is not None:
             self.client.delete_run(earlier.info.run_id)
-        tags = {STAGE: stage, "mlflow.parentRunId": self.parent, **describe_origin()}
-        run = self.client.create_run(self.experiment, run_name=stage, tags=tags)
+        tags = {STAGE: stage, "mlflow.parentRunId": self.parent}
+        tags |= describe_origin() | run_identity.describe_source(stage)
+        name = f"{stage}, {run_identity.name_run(self.run_params)}"
+        run = self.client.create_run(self.experiment, run_name=name, tags=tags)
         self._log_params(run.info.run_id)
+        self._log_data_sets(run.info.run_id)
+        self.client.update_run(self.parent, status="RUNNING")
         return run.info.run_id
 
     def log_points(self, run_id: str, points: list[tuple[str, float, int]]) -> None:
@@ -108,7 +122,7 @@ class Store:
             self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
     def fill_child(self, run_id: str, record: StageRecord, curves_logged: bool = False) -> None:
-        """Log a stage's record to its run and end it FINISHED."""
+        """Log a stage's record to its run and end it FINISHED, and the parent with it."""
         if not curves_logged:
             curves = record.curves.items()
             self.log_points(
@@ -123,11 +137,15 @@ class Store:
         for key, value in {**record.tags, DIGEST: record.digest}.items():
             self.client.set_tag(run_id, key, value)
         self.client.set_terminated(run_id, "FINISHED")
+        self._end_parent()
 
-    def publish(self, records: list[StageRecord], extra_files: list[Path]) -> int:
-        """Bring parent and children up to date with ``records``; returns how many runs changed."""
+    def publish(self, records: Sequence[StageRecord], of_tables: Sequence[StageRecord] = ()) -> int:
+        """Bring parent and children up to date with ``records``; returns how many runs changed.
+
+        The parent has the numbers and files of ``records``; ``of_tables`` are children alone.
+        """
         changed = 0
-        for record in records:
+        for record in [*records, *of_tables]:
             child = self.find_child(record.stage)
             is_current = child is not None and child.data.tags.get(DIGEST) == record.digest
             if not is_current or child.info.status != "FINISHED":
@@ -135,32 +153,97 @@ class Store:
                 changed += 1
         digest = hashlib.sha256("".join(record.digest for record in records).encode()).hexdigest()
         parent = self.client.get_run(self.parent)
-        status = self._judge({record.stage for record in records})
-        if parent.data.tags.get(DIGEST) != digest or parent.info.status != status:
-            points = [(f"{r.stage}.{key}", value, 0) for r in records for key, value in r.metrics.items()]
+        if parent.data.tags.get(DIGEST) != digest and records:
+            points = [(name, value, 0) for record in records for name, value in record.points]
             self.log_points(self.parent, points)
-            for path in extra_files:
-                self.client.log_artifact(self.parent, str(path), path.parent.name)
+            for record in records:
+                for path in record.files:
+                    folder = "tables" if path.suffix != ".png" else "pictures"
+                    self.client.log_artifact(self.parent, str(path), folder)
             self.client.set_tag(self.parent, DIGEST, digest)
-            if status == "FINISHED" and "error" in parent.data.tags:
-                self.client.delete_tag(self.parent, "error")
-            self.client.set_terminated(self.parent, status)
+            changed += 1
+        if self._end_parent({record.stage for record in records}) != parent.info.status:
             changed += 1
         return changed
 
-    def _judge(self, recorded: set[str]) -> str:
-        """FAILED while a stage has failed and left no newer record, else FINISHED."""
+    def _end_parent(self, recorded: Iterable[str] = ()) -> str:
+        """End the parent: FAILED while a stage has failed and left no newer record, else FINISHED."""
         children = self._search(f"tags.`mlflow.parentRunId` = '{self.parent}'")
         failed = {child.data.tags.get(STAGE) for child in children if child.info.status == "FAILED"}
-        return "FAILED" if failed - recorded else "FINISHED"
+        status = "FAILED" if failed - set(recorded) else "FINISHED"
+        parent = self.client.get_run(self.parent)
+        if status == "FINISHED" and "error" in parent.data.tags:
+            self.client.delete_tag(self.parent, "error")
+        if parent.info.status != status:
+            self.client.set_terminated(self.parent, status)
+        return status
 
     def fail(self, run_id: str, line: str) -> None:
         """End a stage's run and its parent as FAILED, with the error as a tag."""
-        for failed in (run_id, self.parent):
-            self.client.set_tag(failed, "error", line[:5000])
-            self.client.set_terminated(failed, "FAILED")
+        end_as_failed(self.client, [run_id, self.parent], line)
+
+    def bury(self) -> None:
+        """End the runs of stages that were killed."""
+        bury_dead_stages(self.client, self.experiment)
 
 
-def hide_password(text: str) -> str:
-    """Replace user and password in every address in ``text`` by ***."""
-    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+def open_client() -> Any:
+    """MLflow's client of the tracking database, which is migrated where it is new."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow prints the traceback of a database error that we report in one line.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    from mlflow import MlflowClient
+
+    # Two workers that migrate one fresh database at once destroy each other's tables, and the client
+    # migrates as soon as it is made.
+    with _lock():
+        return MlflowClient(tracking_uri())
+
+
+def find_or_create_experiment(client: Any) -> str:
+    """The id of our experiment, whose artifacts lie in this project's folder."""
+    root = project_root()
+    local = root / "mlflow.db" if tracking_uri().startswith("sqlite:") else None
+    if local is not None and local.exists():
+        relocate_artifacts(local, EXPERIMENT, root / "mlruns")
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        # Absolute, in the main repository: a queued run's own folder is removed when it ends.
+        location = None if local is None else (root / "mlruns").as_uri()
+        return client.create_experiment(EXPERIMENT, artifact_location=location, tags=EXPERIMENT_TAGS)
+    for key, value in EXPERIMENT_TAGS.items():
+        if found.tags.get(key) != value:
+            client.set_experiment_tag(found.experiment_id, key, value)
+    return found.experiment_id
+
+
+def bury_dead_stages(client: Any, experiment: str) -> list[Marker]:
+    """End the runs of stages whose processes are gone as FAILED; returns what was found."""
+    dead = take_dead_markers()
+    for marker in dead:
+        line = f"{marker.stage}: killed; process {marker.pid} ended without a word"
+        parents = client.search_runs([experiment], filter_string=f"tags.{KEY} = '{marker.experiment}'")
+        for parent in parents:
+            children = client.search_runs(
+                [experiment],
+                filter_string=f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' and "
+                f"tags.{STAGE} = '{marker.stage}'",
+            )
+            running = [child.info.run_id for child in children if child.info.status == "RUNNING"]
+            end_as_failed(client, [*running, parent.info.run_id], line)
+    return dead
+
+
+def end_as_failed(client: Any, run_ids: list[str], line: str) -> None:
+    """End runs as FAILED, with the cause as a tag."""
+    for run_id in run_ids:
+        client.set_tag(run_id, "error", line[:5000])
+        client.set_terminated(run_id, "FAILED")
+
+
+def _lock() -> FileLock:
+    folder = project_root() / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "mlflow.lock", timeout=LOCK_SECONDS)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from models.catalogue import Method
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS, REFERENCE, save_figure
 from reports.paper.names import name_dataset
 
@@ -34,29 +34,29 @@ QUALITIES = {  # with the better side
 }
 
 
-def tabulate(cells: Sequence[Cell]) -> pd.DataFrame:
+def tabulate(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
     """A row a method, in the cells' order: mean and std over seeds of each column, seeds, what failed."""
     rows = []
-    for method in dict.fromkeys(cell["method"] for cell in cells):
-        here = [cell for cell in cells if cell["method"] == method]
-        row: dict[str, object] = {"method": method, "seeds": sum(not cell["error"] for cell in here)}
+    for method in dict.fromkeys(cell.method for cell in cells):
+        here = [cell for cell in cells if cell.method == method]
+        row: dict[str, object] = {"method": method, "seeds": sum(not cell.error for cell in here)}
         for key in COLUMNS:
-            values = [cell["numbers"][key] for cell in here if key in cell["numbers"]]
+            values = [cell.numbers[key] for cell in here if key in cell.numbers]
             row[key] = statistics.fmean(values) if values else math.nan
             row[f"{key}_std"] = statistics.stdev(values) if len(values) > 1 else math.nan
-        lacks = dict.fromkeys(reason for cell in here for reason in cell["lacks"].values())
+        lacks = dict.fromkeys(reason for cell in here for reason in cell.lacks.values())
         row["lacks"] = "; ".join(lacks)
-        row["failed"] = "; ".join(dict.fromkeys(cell["error"] for cell in here if cell["error"]))
+        row["failed"] = "; ".join(dict.fromkeys(cell.error for cell in here if cell.error))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
+def render(frame: pd.DataFrame, cells: Sequence[MeasuredCell], profile: str) -> str:
     """The leaderboard in Markdown; the best value of each quality is bold."""
-    measured = [cell for cell in cells if not cell["error"]]
-    factors = {cell["method"]: cell["rate_factor"] for cell in measured}
-    n = measured[0]["numbers"]["n"] if measured else 0
-    where = name_dataset(measured[0]["dataset"]) if measured else "nothing measured"
+    measured = [cell for cell in cells if not cell.error]
+    factors = {cell.method: cell.rate_factor for cell in measured}
+    n = measured[0].numbers["n"] if measured else 0
+    where = name_dataset(measured[0].dataset) if measured else "nothing measured"
     lines = [
         "### Leaderboard",
         "",
@@ -79,7 +79,7 @@ def render(frame: pd.DataFrame, cells: Sequence[Cell], profile: str) -> str:
         lines.append(f"| {row['method']} | {row['seeds']} | {rate} | " + " | ".join(texts) + " |")
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
     notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]
-    gaps = [cell["numbers"]["duality_gap"] for cell in measured if "duality_gap" in cell["numbers"]]
+    gaps = [cell.numbers["duality_gap"] for cell in measured if "duality_gap" in cell.numbers]
     if gaps:
         notes.append(f"- iWGAN: duality gap at the end {', '.join(f'{gap:.3g}' for gap in gaps)}, by seed")
     return "\n".join([*lines, "", *compare_with_ours(frame), "", *notes, ""])

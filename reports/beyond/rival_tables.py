@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 from reports.paper.layouts import FRECHET, MSE, Quantity
 from reports.paper.pivot import write_tables
 from reports.paper.rows import build_rows
@@ -32,24 +33,25 @@ TITLES = {
 CITED_TWICE = {"MEG": "EnGAN"}  # one method, two rows of the paper's Table 3
 
 
-def place_cells(study: str, cells: Sequence[Cell], places: dict[str, Any]) -> list[Cell]:
+def place_cells(study: str, cells: Sequence[MeasuredCell], places: dict[str, Any]) -> list[MeasuredCell]:
     """The leaderboard's cells as cells of a table; ``places``: the leaderboard's held_out and mask."""
     keys = {quantity.key for quantity in QUANTITIES[study]}
     found = []
     for cell in cells:
-        placed = cell | {
-            "axes": {key: places[key] for key in AXES[study]} | {"seed": cell["seed"]},
-            "numbers": {key: cell["numbers"][key] for key in (*keys, "n") if key in cell["numbers"]},
-            "lacks": {key: reason for key, reason in cell["lacks"].items() if key in keys},
-        }
+        placed = replace(
+            cell,
+            axes={key: places[key] for key in AXES[study]} | {"seed": cell.seed},
+            numbers={key: cell.numbers[key] for key in (*keys, "n") if key in cell.numbers},
+            lacks={key: reason for key, reason in cell.lacks.items() if key in keys},
+        )
         found.append(placed)
-        if study == "table3" and cell["method"] in CITED_TWICE:
-            found.append(placed | {"method": CITED_TWICE[cell["method"]]})
+        if study == "table3" and cell.method in CITED_TWICE:
+            found.append(replace(placed, method=CITED_TWICE[cell.method]))
     return found
 
 
 def write_rival_tables(
-    cells: Sequence[Cell],
+    cells: Sequence[MeasuredCell],
     places: dict[str, Any],
     published: dict[str, Any],
     profile: str,

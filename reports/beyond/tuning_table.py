@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 from pipeline.studies.tuning import QUALITIES, choose_rate_factor, rate_candidates
 
 
-def tabulate_tuning(cells: Sequence[Cell]) -> pd.DataFrame:
+def tabulate_tuning(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
     """A row a candidate: method, factor, validation numbers, its rating, whether it was chosen."""
     rows = []
-    for method in dict.fromkeys(cell["method"] for cell in cells):
-        here = [cell for cell in cells if cell["method"] == method and "rate_factor" in cell["axes"]]
+    for method in dict.fromkeys(cell.method for cell in cells):
+        here = [cell for cell in cells if cell.method == method and "rate_factor" in cell.axes]
         chosen = choose_rate_factor(here)
-        for cell, rating in zip(here, rate_candidates([one["numbers"] for one in here]), strict=True):
-            factor = cell["axes"]["rate_factor"]
+        for cell, rating in zip(here, rate_candidates([one.numbers for one in here]), strict=True):
+            factor = cell.axes["rate_factor"]
             rows.append(
                 {
                     "method": method,
                     "rate_factor": factor,
-                    **{key: cell["numbers"].get(key) for key in QUALITIES},
+                    **{key: cell.numbers.get(key) for key in QUALITIES},
                     "rating": rating,
                     "chosen": factor == chosen,
-                    "sample_gradients": cell["numbers"].get("sample_gradients"),
-                    "error": cell["error"],
+                    "sample_gradients": cell.numbers.get("sample_gradients"),
+                    "error": cell.error,
                 }
             )
     columns = ["method", "rate_factor", *QUALITIES, "rating", "chosen", "sample_gradients", "error"]

@@ -125,10 +125,10 @@ def _judge_methods(
     """Compare the best of Ours with ``rival`` at every value of ``axis``."""
     better: Callable[[list[float]], float] = min if lower else max
     outcomes, numbers = [], []
-    found = [cell for cell in cells.get(table, []) if axis in cell["axes"]]
-    places = dict.fromkeys(describe(cell["axes"][axis]) for cell in found)
+    found = [cell for cell in cells.get(table, []) if axis in cell.axes]
+    places = dict.fromkeys(describe(cell.axes[axis]) for cell in found)
     for place in places:
-        here = [cell for cell in found if describe(cell["axes"][axis]) == place]
+        here = [cell for cell in found if describe(cell.axes[axis]) == place]
         ours, theirs = (_values(here, name, key) for name in ("Ours", rival))
         if not ours or not theirs:
             outcomes.append(None)
@@ -159,11 +159,11 @@ def _judge_best_inside(cells: Cells, table: str, axis: str, key: str, claim: str
 
 def _list_along(cells: Cells, table: str, axis: str, key: str) -> tuple[list[Any], str]:
     """``key`` at each value of ``axis`` in rising order, None where the cell failed; and that in words."""
-    here = [cell for cell in cells.get(table, []) if axis in cell["axes"]]
-    here.sort(key=lambda cell: cell["axes"][axis])
-    values = [cell["numbers"].get(key) for cell in here]
+    here = [cell for cell in cells.get(table, []) if axis in cell.axes]
+    here.sort(key=lambda cell: cell.axes[axis])
+    values = [cell.numbers.get(key) for cell in here]
     numbers = "; ".join(
-        f"{axis} = {describe(cell['axes'][axis])}: " + ("failed" if value is None else f"{value:.4g}")
+        f"{axis} = {describe(cell.axes[axis])}: " + ("failed" if value is None else f"{value:.4g}")
         for cell, value in zip(here, values, strict=True)
     )
     return values, numbers
@@ -171,22 +171,21 @@ def _list_along(cells: Cells, table: str, axis: str, key: str) -> tuple[list[Any
 
 def _judge_step_size(cells: Cells) -> Verdict:
     claim = "The smallest s has the lowest error before the correction and not the lowest Frechet distance"
-    here = [cell for cell in cells.get("table5", []) if not cell["error"]]
+    here = [cell for cell in cells.get("table5", []) if not cell.error]
     if len(here) < 2:
         return Verdict(claim, None, "fewer than two step sizes finished")
     keys = ("mse_before", "frechet_distance")
     numbers = "; ".join(
-        f"s = {cell['axes']['s']:g}: " + ", ".join(f"{cell['numbers'][key]:.4g}" for key in keys)
-        for cell in here
+        f"s = {cell.axes['s']:g}: " + ", ".join(f"{cell.numbers[key]:.4g}" for key in keys) for cell in here
     )
-    smallest = min(here, key=lambda cell: cell["axes"]["s"])
-    lowest = {key: min(here, key=lambda cell, key=key: cell["numbers"][key]) for key in keys}
+    smallest = min(here, key=lambda cell: cell.axes["s"])
+    lowest = {key: min(here, key=lambda cell, key=key: cell.numbers[key]) for key in keys}
     holds = lowest["mse_before"] is smallest and lowest["frechet_distance"] is not smallest
     return Verdict(claim, holds, numbers)
 
 
 def _values(cells: list[dict[str, Any]], method: str, key: str) -> list[float]:
-    return [cell["numbers"][key] for cell in cells if cell["method"] == method and key in cell["numbers"]]
+    return [cell.numbers[key] for cell in cells if cell.method == method and key in cell.numbers]
 
 
 def _combine(outcomes: list[bool | None]) -> bool | None:

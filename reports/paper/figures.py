@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 from reports.drawing import save_figure
 from reports.paper.curve_figures import (
     draw_alpha_curves,
@@ -29,7 +29,7 @@ from reports.paper.image_figures import (
 from reports.paper.latent_figures import draw_evolution, draw_posteriors, draw_rival_posteriors
 
 WITHOUT_OURS = ("figure5",)
-FIGURES: dict[str, dict[str, Callable[[Path, Sequence[Cell]], None]]] = {
+FIGURES: dict[str, dict[str, Callable[[Path, Sequence[MeasuredCell]], None]]] = {
     "table2": {"figure4": draw_samples, "figure6": draw_inpaintings, "figure7": draw_diversity},
     "table3": {"table3": draw_auprc},
     "table4": {"table4": functools.partial(draw_sweep, axis_name="latent_dim")},
@@ -46,23 +46,26 @@ FIGURES: dict[str, dict[str, Callable[[Path, Sequence[Cell]], None]]] = {
 }
 
 
-def draw_figures(study: str, cells: Sequence[Cell], folder: Path) -> list[Path]:
+def draw_figures(study: str, cells: Sequence[MeasuredCell], folder: Path) -> list[Path]:
     """Draw all figures of a study into ``folder`` from the cells that were measured.
 
     Where ours, which most figures are about, has none, the figure says so.
     """
-    measured = [cell for cell in cells if not cell["error"]]
+    measured = [cell for cell in cells if not cell.error]
     paths = [folder / f"{name}.png" for name in FIGURES[study]]
     for path, draw in zip(paths, FIGURES[study].values(), strict=True):
-        if any(study in WITHOUT_OURS or cell["method"] == "Ours" for cell in measured):
+        if not any(study in WITHOUT_OURS or cell.method == "Ours" for cell in measured):
+            draw_nothing(path, "nothing of this figure was measured; the table says why")
+            continue
+        try:
             draw(path, measured)
-        else:
-            draw_nothing(path)
+        except KeyError as missing:  # cells that were kept for their numbers alone
+            draw_nothing(path, f"the cells were kept without {missing}; measured again they have it")
     return paths
 
 
-def draw_nothing(path: Path) -> None:
-    """A picture that says that nothing was measured."""
+def draw_nothing(path: Path, reason: str) -> None:
+    """A picture that says why there is none."""
     figure = Figure(figsize=(12, 2))
-    figure.text(0.5, 0.5, "nothing of this figure was measured; the table says why", ha="center")
+    figure.text(0.5, 0.5, reason, ha="center")
     save_figure(figure, path)

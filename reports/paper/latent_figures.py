@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.studies.grid import describe
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS, REFERENCE, save_figure
 from reports.paper.names import describe_place, name_row
 
@@ -20,9 +20,9 @@ N_POINTS = 2000  # drawn of each population
 Panels = list[tuple[str, np.ndarray]]
 
 
-def draw_evolution(path: Path, cells: Sequence[Cell]) -> None:
+def draw_evolution(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """Figure 2: samples of q(z^K) before the correction of some rounds, beside a sample of the prior."""
-    spaces = [cell for cell in cells if cell["method"] == "Ours"]
+    spaces = [cell for cell in cells if cell.method == "Ours"]
     draw_latents(
         path,
         "q(z^K) by round, before its correction, and the prior",
@@ -33,40 +33,39 @@ def draw_evolution(path: Path, cells: Sequence[Cell]) -> None:
                     *((f"round {number + 1}", points) for number, points in pick_rounds(cell)),
                     ("prior", draw_prior(cell)),
                 ],
-                cell["arrays"]["labels"],
+                cell.arrays["labels"],
             )
             for cell in spaces
         ],
     )
 
 
-def draw_posteriors(path: Path, cells: Sequence[Cell]) -> None:
+def draw_posteriors(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """Figure 3: the aggregated posterior of each method, beside a sample of the prior."""
     places = list(dict.fromkeys(describe_place(cell) for cell in cells))
     rows = []
     for place in places:
         here = [cell for cell in cells if describe_place(cell) == place]
         panels = [
-            (f"{name_row(cell)}: {cell['numbers']['to_prior']:.2g} to the prior", cell["arrays"]["latents"])
+            (f"{name_row(cell)}: {cell.numbers['to_prior']:.2g} to the prior", cell.arrays["latents"])
             for cell in here
         ]
-        panels.append((f"prior: {here[0]['numbers']['floor']:.2g}", draw_prior(here[0])))
-        rows.append((describe_space(here[0]), panels, here[0]["arrays"]["labels"]))
+        panels.append((f"prior: {here[0].numbers['floor']:.2g}", draw_prior(here[0])))
+        rows.append((describe_space(here[0]), panels, here[0].arrays["labels"]))
     draw_latents(path, "Aggregated posteriors and the prior", rows)
 
 
-def draw_rival_posteriors(path: Path, cells: Sequence[Cell]) -> None:
+def draw_rival_posteriors(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """Figure 3 for every method: panels in lines, nearest to the prior first, the prior last in each."""
-    ordered = sorted(cells, key=lambda cell: cell["numbers"]["to_prior"])
+    ordered = sorted(cells, key=lambda cell: cell.numbers["to_prior"])
     rows = []
     for start in range(0, len(ordered), N_PANELS):
         line = ordered[start : start + N_PANELS]
         panels = [
-            (f"{name_row(cell)}: {cell['numbers']['to_prior']:.2g}", cell["arrays"]["latents"])
-            for cell in line
+            (f"{name_row(cell)}: {cell.numbers['to_prior']:.2g}", cell.arrays["latents"]) for cell in line
         ]
-        panels.append((f"prior: {line[0]['numbers']['floor']:.2g}", draw_prior(line[0])))
-        rows.append(("", panels, line[0]["arrays"]["labels"]))
+        panels.append((f"prior: {line[0].numbers['floor']:.2g}", draw_prior(line[0])))
+        rows.append(("", panels, line[0].arrays["labels"]))
     draw_latents(
         path, f"Aggregated posteriors, {describe_space(cells[0])}: transport cost to the prior", rows
     )
@@ -109,20 +108,20 @@ def draw_latents(path: Path, title: str, rows: Sequence[tuple[str, Panels, np.nd
     save_figure(figure, path)
 
 
-def pick_rounds(cell: Cell) -> list[tuple[int, np.ndarray]]:
+def pick_rounds(cell: MeasuredCell) -> list[tuple[int, np.ndarray]]:
     """Up to five rounds, first and last among them, with their latents."""
-    inferred = cell["arrays"]["inferred"]
+    inferred = cell.arrays["inferred"]
     numbers = np.unique(np.linspace(0, len(inferred) - 1, min(5, len(inferred))).round().astype(int))
     return [(int(number), inferred[number]) for number in numbers]
 
 
-def draw_prior(cell: Cell) -> np.ndarray:
+def draw_prior(cell: MeasuredCell) -> np.ndarray:
     """As many points of the prior as the cell has latents."""
-    shape = cell["arrays"]["latents"].shape
-    return np.random.default_rng(cell["seed"]).standard_normal(shape)
+    shape = cell.arrays["latents"].shape
+    return np.random.default_rng(cell.seed).standard_normal(shape)
 
 
-def describe_space(cell: Cell) -> str:
+def describe_space(cell: MeasuredCell) -> str:
     """`mnist5k, classes 0 1, d = 2`."""
-    space = cell["axes"]["space"]
-    return f"{cell['dataset']}, classes {describe(space['classes'])}, d = {space['latent_dim']}"
+    space = cell.axes["space"]
+    return f"{cell.dataset}, classes {describe(space['classes'])}, d = {space['latent_dim']}"

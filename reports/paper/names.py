@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.studies.grid import describe
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 
 STAND_IN_FOR = {"colour_digits": "SVHN", "photo_patches": "CelebA"}
 
@@ -13,18 +13,18 @@ def name_dataset(dataset: str) -> str:
     return f"{dataset} (stand-in for {STAND_IN_FOR[dataset]})" if dataset in STAND_IN_FOR else dataset
 
 
-def describe_place(cell: Cell) -> str:
+def describe_place(cell: MeasuredCell) -> str:
     """The axes that neither the data set nor the method's name tell: `held_out = 4`, `mask = region 15`."""
-    if "space" in cell["axes"]:
-        space = cell["axes"]["space"]
-        return f"{cell['dataset']} {describe(space['classes'])}, d = {space['latent_dim']}"
-    axes = {key: value for key, value in cell["axes"].items() if key not in ("dataset", "alpha", "seed")}
+    if "space" in cell.axes:
+        space = cell.axes["space"]
+        return f"{cell.dataset} {describe(space['classes'])}, d = {space['latent_dim']}"
+    axes = {key: value for key, value in cell.axes.items() if key not in ("dataset", "alpha", "seed")}
     return ", ".join(f"{key} = {describe(value)}" for key, value in axes.items())
 
 
-def name_row(cell: Cell) -> str:
+def name_row(cell: MeasuredCell) -> str:
     """The method as Table 3 names it: `VAE`, `ABP`, `Ours (alpha=0.3)`."""
-    return name_method(cell["alpha"]) if cell["method"] == "Ours" else cell["method"]
+    return cell.method if cell.alpha is None else name_method(cell.alpha)
 
 
 def name_method(alpha: float) -> str:

@@ -1,4 +1,4 @@
-"""reports/README.md: section 7 of the paper with our numbers, the published ones in brackets."""
+"""The page of section 7 of the paper with our numbers, the published ones in brackets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import build_generator
 from models.networks.lowering import count_flops
 from pipeline.settings.params import Params
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 from reports.paper.claims import Cells, Verdict, render_claims
 from reports.paper.figures import FIGURES
 from reports.paper.layouts import LAYOUTS
@@ -77,15 +77,14 @@ def render_paper(
 ) -> str:
     """Render the page; it holds nothing but the cells' own numbers and the paper's.
 
-    ``beyond``: tables of benchmarks/dvc.yaml in Markdown, each with its figure's name or "".
+    ``beyond``: tables of beyond/dvc.yaml in Markdown, each with its figure below the exhibits or "".
     """
     parts = [
         "# Section 7 of the paper, with our numbers",
         "",
-        f"Written by the stage `paper`; do not edit. Profile `{params.profile}`, seed {params.seed}. "
+        f"Written by the stage `paper_page`; do not edit. Profile `{params.profile}`, seed {params.seed}. "
         "Published numbers stand in brackets, and only where data set, quantity and extractor are the "
-        "paper's. The page of the pipeline's own run is [RUN.md](RUN.md). All numbers in full: "
-        "[tables/](tables/).",
+        "paper's. All numbers in full: [exhibits/](../exhibits/).",
         "",
         table1,
     ]
@@ -95,18 +94,18 @@ def render_paper(
             parts.append(render_study(study, cells[study], published))
     parts.append(render_claims(verdicts))
     if beyond:
-        parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc repro benchmarks/dvc.yaml`.", ""]
+        parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc repro beyond/dvc.yaml`.", ""]
     for text, figure in beyond:
-        parts += [text, *([f"![{figure}](figures/{figure}.png)", ""] if figure else [])]
+        parts += [text, *([f"![{figure}](../exhibits/{figure})", ""] if figure else [])]
     return "\n".join(parts)
 
 
-def render_study(study: str, cells: Sequence[Cell], published: dict[str, Any]) -> str:
+def render_study(study: str, cells: Sequence[MeasuredCell], published: dict[str, Any]) -> str:
     """A study's tables, one for each quantity: methods by places; then its figures."""
     layout = LAYOUTS[study]
     parts = [f"### {layout.title}", "", f"{layout.note} {DEVIATIONS[study]}".strip(), ""]
     parts.append(render_tables(study, cells, published))
     for name in FIGURES[study]:
         caption = CAPTIONS.get(name, f"{layout.title}, drawn")
-        parts += [f"{caption}:", "", f"![{caption}](figures/{name}.png)", ""]
+        parts += [f"{caption}:", "", f"![{caption}](../exhibits/{study}/{name}.png)", ""]
     return "\n".join(parts)

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.studies.measured import Cell
+from pipeline.studies.measured import MeasuredCell
 from reports.paper.layouts import FRECHET, MSE, Quantity
 from reports.paper.names import name_method, name_row
 
@@ -44,7 +44,7 @@ def find_table3(
 def find_table8(published: dict[str, Any], mask: dict[str, Any], method: str) -> float | None:
     """Table 8's CelebA error for the mask's 64 x 64 size or share; None where the paper prints none."""
     part = {
-        "region": ("single_region", "mask_size", "size"),
+        "region": ("single_region", "mask_size", "side"),
         "salt_pepper": ("salt_and_pepper", "occlusion", "share"),
     }
     if mask["kind"] not in part:
@@ -65,16 +65,16 @@ SWEEPS = {
 Published = dict[str, Any]
 
 
-def find_published(study: str, cell: Cell, quantity: Quantity, published: Published) -> float | None:
+def find_published(study: str, cell: MeasuredCell, quantity: Quantity, published: Published) -> float | None:
     """The paper's number for the same quantity on the same data; None where it prints none, or another's.
 
     A Frechet distance is the same quantity in Inception's features alone.
     """
-    column, axes = COLUMN_OF.get(cell["dataset"]), cell["axes"]
-    if column is None or (quantity.extractor and cell["extractor"] != "inception"):
+    column, axes = COLUMN_OF.get(cell.dataset), cell.axes
+    if column is None or (quantity.extractor and cell.extractor != "inception"):
         return None
     name = {MSE: "mse", FRECHET: "fid"}.get(quantity)
-    method = PRINTED_AS.get(cell["method"], cell["method"])
+    method = PRINTED_AS.get(cell.method, cell.method)
     if study == "table2" and name:
         found = published["table2_reconstruction_generation"]
         columns = found["columns"]
@@ -90,7 +90,7 @@ def find_published(study: str, cell: Cell, quantity: Quantity, published: Publis
         key = keys.get(quantity.key, quantity.key)
         return found[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
     if study == "table8" and column == "celeba" and quantity.key == "absolute_error":
-        return find_table8(published, axes["mask"], cell["method"])
+        return find_table8(published, axes["mask"], cell.method)
     if study in SWEEPS and name:
         key, axis, data = SWEEPS[study]
         found = published[key]

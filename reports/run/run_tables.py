@@ -24,6 +24,19 @@ def collect_tables(params: Params, metrics: Metrics, published: dict[str, Any]) 
     ]
 
 
+def summarise(metrics: Metrics) -> dict[str, float | None]:
+    """The numbers that `dvc exp show`, `dvc metrics` and MLflow's Compare set side by side."""
+    return {
+        "mse_train": metrics["reconstruct"]["mse_train"],
+        "mse_test": metrics["reconstruct"]["mse_test"],
+        "fid": metrics["fid"]["frechet_distance"],
+        "auprc": metrics["anomaly"]["pooled"]["auprc_mean"],
+        "auprc_tenth": metrics["anomaly"]["tenth"]["auprc_mean"],
+        "recovery": metrics["recover"]["absolute_error"],
+        "ot_cost": metrics["train-complete"]["ot_cost"],
+    }
+
+
 def tabulate_reconstruction(params: Params, metrics: Metrics, published: dict[str, Any]) -> ResultTable:
     """MSE on both splits and in both units, Table 2's beside the training split's [0, 1] value."""
     found = metrics["reconstruct"]
@@ -58,11 +71,12 @@ def tabulate_generation(params: Params, metrics: Metrics, published: dict[str, A
     found = metrics["fid"]
     method, extractor = name_method(params.alpha), found["extractor"]
     reference = f"{found['n_reference']} {found['reference_split']} images"
+    refused = f": refused, {found['refused']}" if found.get("refused") else ""
     rows = [
         ResultRow(
             params.dataset,
             method,
-            f"Frechet distance of prior samples to {reference}",
+            f"Frechet distance of prior samples to {reference}{refused}",
             found["frechet_distance"],
             find_table2(published, params.dataset, "fid", params.alpha) if extractor == "inception" else None,
             found["n"],
@@ -72,7 +86,7 @@ def tabulate_generation(params: Params, metrics: Metrics, published: dict[str, A
         ResultRow(
             params.dataset,
             "test images (floor)",
-            f"Frechet distance of test images to {reference}",
+            f"Frechet distance of test images to {reference}{refused}",
             found["floor"],
             None,
             found["n_floor"],
@@ -137,8 +151,8 @@ def tabulate_recovery(params: Params, metrics: Metrics, published: dict[str, Any
     """Errors on the hidden pixels; Table 8's CelebA number stands in a row of its own."""
     found = metrics["recover"]
     method = name_method(params.alpha)
-    mask = {"kind": params.mask.kind, "size": params.mask.size, "share": params.mask.share}
-    size = mask["share"] if mask["kind"] == "salt_pepper" else f"{found['mask']['size']} px"
+    mask = {"kind": params.mask.kind, "side": params.mask.side, "share": params.mask.share}
+    size = mask["share"] if mask["kind"] == "salt_pepper" else f"{found['mask']['side']} px"
     what = f"{mask['kind']} {size}, on hidden pixels"
     printed = find_table8(published, mask, "ABP" if params.alpha == 0 else "Ours")
     is_celeba = params.dataset == "celeba"
@@ -155,7 +169,7 @@ def tabulate_recovery(params: Params, metrics: Metrics, published: dict[str, Any
         for kind in ("absolute", "squared")
     ]
     if not is_celeba and printed is not None:
-        size = mask["share"] if mask["kind"] == "salt_pepper" else f"{mask['size']} px"
+        size = mask["share"] if mask["kind"] == "salt_pepper" else f"{mask['side']} px"
         quantity = f"average per pixel difference, {mask['kind']} {size} of 64 x 64"
         rows.append(ResultRow("celeba", method, quantity, None, printed, 10000))
     note = (

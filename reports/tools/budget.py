@@ -20,6 +20,7 @@ from pipeline.data.anomaly_split import TRAIN_SHARE
 from pipeline.settings.plan import build_plan
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.studies.grid import PAPER_STUDIES, Cell, list_cells, list_methods, read_grid
+from pipeline.studies.request import TRAINING_OF
 
 N_IMAGES = {  # training and test images of the data sets whose profile takes all
     "mnist": (60_000, 10_000),
@@ -40,19 +41,19 @@ def count_cell(cell: Cell) -> float:
         given or every
         for given, every in zip((numbers.prepare.n_train, numbers.prepare.n_test), all_images, strict=True)
     )
-    plan = build_plan(params, "complete" if cell.task == "latent" else cell.task)
+    plan = build_plan(params, TRAINING_OF.get(cell.task, "complete"))
     tests = {
         "complete": n_train * numbers.train.K + n_test * numbers.evaluate.reconstruct_steps,
-        "normal": (1 - TRAIN_SHARE)
+        "anomaly": (1 - TRAIN_SHARE)
         * (n_train + n_test)
         * numbers.evaluate.anomaly_steps
         * params.anomaly.chains,
         "occluded": n_train * numbers.evaluate.recover_steps,
         "latent": n_train * numbers.train.K,
     }[cell.task]
-    if cell.task == "normal":
+    if cell.task == "anomaly":
         n_train = int(TRAIN_SHARE * (n_train + n_test))
-    if not METHODS[cell.method].module.startswith("models.short_run."):
+    if not METHODS[cell.method].uses_engine:
         units = LEARNING * count_sample_gradients(plan, n_train) + tests * (cell.method in INFERS_BY_STEPS)
     else:
         inferred = n_train * plan.rounds * plan.passes * plan.chain.steps

@@ -1,6 +1,6 @@
 """Finished DVC experiments side by side: `python -m reports.tools.compare`.
 
-Reads what `dvc exp show` knows, trains nothing. Experiments that differ in their seed alone share a row.
+Reads what DVC and Git keep of them, trains nothing. Experiments that differ in their seed alone share a row.
 """
 
 from __future__ import annotations
@@ -11,35 +11,29 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipeline.settings.params import load_params
-from pipeline.storage.files import write_text
+from pipeline.settings.params import Params, parse_params
+from pipeline.settings.yaml_files import ParamError
+from pipeline.storage import places
+from pipeline.storage.files import flatten, write_text
 from pipeline.tracking.current_stages import find_current_stages, read_revision
 from reports.drawing import OURS, save_figure
 from reports.paper.names import name_method
 from reports.paper.published import find_table2, find_table3, read_published
 from reports.result_table import ResultRow, ResultTable, write_table
 
-TABLES = Path("reports/tables")
-FIGURES = Path("reports/figures")
+FOLDER = places.ARTIFACTS / "comparison"
 SETTINGS = (
-    "alpha",
-    "s",
-    "K",
-    "L",
-    "L2",
-    "latent_dim",
-    "sigma",
-    "langevin.preset",
-    "transport.solver",
-    "engine.precision",
+    *("alpha", "s", "K", "L", "L2", "latent_dim", "sigma"),
+    *("langevin.preset", "transport.solver", "mask.kind", "mask.side", "mask.share", "engine.precision"),
 )
-QUANTITIES = {  # title -> (metric file, key)
+QUANTITIES = {  # title -> (stage, key)
     "MSE of training images, [0, 1]": ("reconstruct", "mse_train"),
     "MSE of test images, [0, 1]": ("reconstruct", "mse_test"),
     "Frechet distance to the training images": ("fid", "frechet_distance"),
@@ -51,37 +45,65 @@ QUANTITIES = {  # title -> (metric file, key)
     "AUPRC, tenth": ("anomaly", "tenth.auprc_mean"),
     "mean absolute recovery error": ("recover", "absolute_error"),
 }
-MEAN, STD = "mean over {} seeds", "std over seeds"
-
-Row = dict[str, Any]
 
 
-def read_experiments(count: int, pattern: str = "*") -> tuple[list[Row], list[Row]]:
-    """The finished and the failed experiments of the last ``count`` commits whose names match.
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment: its settings with `auto` resolved, what its stages measured with them, why it failed."""
 
-    Finished ones come with what they measured, failed ones with why they failed, as `reason`.
-    """
+    name: str
+    params: Params
+    numbers: dict[tuple[str, str], Any]
+    reason: str = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The values that tell it from others; K = auto is the number that auto stands for."""
+        flat = self.params.flat()
+        return {name: flat[name] for name in SETTINGS}
+
+
+def read_experiments(count: int, pattern: str = "*") -> list[Experiment]:
+    """The finished and the failed experiments of the last ``count`` commits whose names match."""
     import dvc.api
 
-    rows = dvc.api.exp_show(num=count, force=True)
-    named = [row for row in rows if fnmatch.fnmatch(row.get("Experiment") or "", pattern)]
-    finished = [
-        row
-        for row in named
-        if row.get("Experiment") and not row.get("Error") and row.get("State") in (None, "", "Success")
-    ]
-    failed = [row for row in named if row.get("State") == "Failed"]
-    return (
-        [drop_stale_metrics(row) for row in finished],
-        [{**row, "reason": find_reason(read_log(row["rev"]))} for row in failed],
-    )
+    found = []
+    for row in dvc.api.exp_show(num=count, force=True):
+        name, state = row.get("Experiment") or "", row.get("State")
+        if not name or not fnmatch.fnmatch(name, pattern):
+            continue
+        if state == "Failed":
+            found.append(read_failed(name, row))
+        elif state in (None, "", "Success") and not row.get("Error"):
+            found.append(read_finished(name, row["rev"]))
+    return [one for one in found if one is not None]
+
+
+def read_finished(name: str, revision: str) -> Experiment:
+    """What an experiment's commit holds of the stages that ran with its parameters; others are left out."""
+    content = read_revision(revision, "params.yaml")
+    current = find_current_stages(read_revision(revision, "dvc.lock"), content)
+    numbers = {}
+    for stage in dict.fromkeys(stage for stage, _ in QUANTITIES.values()):
+        if stage.replace("train-", "train@") in current:
+            metrics = read_revision(revision, places.find_metrics(stage).as_posix())
+            numbers.update({(stage, key): value for key, value in flatten(metrics)})
+    return Experiment(name, parse_params(content), numbers)
+
+
+def read_failed(name: str, row: dict[str, Any]) -> Experiment | None:
+    """A queued experiment that failed, with the reason; None where its parameters are not valid ones."""
+    try:
+        params = parse_params(read_revision(row["rev"], "params.yaml"))
+    except (ParamError, ValueError):
+        return None
+    return Experiment(name, params, {}, find_reason(read_log(row["rev"])))
 
 
 def read_log(task: str) -> str:
     """What a queued experiment printed; empty where DVC no longer has it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "queue", "logs", task], capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "dvc", "queue", "logs", task]
+    done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout if done.returncode == 0 else ""
 
 
@@ -94,145 +116,146 @@ def find_reason(output: str) -> str:
     return f"failed: {said[-1]}" if said else "failed; its log is gone"
 
 
-def describe_failures(failures: list[Row], dataset: str) -> list[ResultRow]:
-    """A row for each failed experiment: settings, seed, and why it failed in the place of a quantity."""
-    found = []
-    for row in failures:
-        if find_value(row, "params.yaml", "dataset") == dataset:
-            settings = {name: find_value(row, "params.yaml", name) for name in SETTINGS}
-            method = name_method(float(settings.pop("alpha")))
-            rest = [f"{key} = {value}" for key, value in settings.items() if value != "auto"]
-            seed = int(find_value(row, "params.yaml", "seed"))
-            found.append(ResultRow(dataset, ", ".join([method, *rest]), row["reason"], None, seed=seed))
-    return found
-
-
-def draw_experiments(path: Path, experiments: list[Row]) -> None:
-    """A panel for each setting that varies: MSE and Frechet distance over it, a point an experiment."""
-    keys = ("mse_train", "frechet_distance")
-    files = {key: f"metrics/{file}.json" for file, key in QUANTITIES.values() if key in keys}
-    points = [
-        {name: find_value(row, "params.yaml", name) for name in SETTINGS}
-        | {key: find_value(row, files[key], key) for key in keys}
-        for row in experiments
+def find_varying(experiments: Sequence[Experiment]) -> list[str]:
+    """The settings in which experiments differ, alpha left out, which names the method."""
+    return [
+        name
+        for name in SETTINGS
+        if name != "alpha" and len({str(one.settings[name]) for one in experiments}) > 1
     ]
-    varying = [name for name in SETTINGS if len({str(point[name]) for point in points}) > 1] or ["alpha"]
-    figure = Figure(figsize=(4 * len(varying), 6), layout="constrained")
-    grid = figure.subplots(2, len(varying), squeeze=False)
-    for axes, key in zip(grid, keys, strict=True):
-        for axis, name in zip(axes, varying, strict=True):
-            drawn = [point for point in points if isinstance(point[key], (int, float))]
-            drawn.sort(key=lambda point: (isinstance(point[name], str), point[name]))
-            axis.plot([str(point[name]) for point in drawn], [point[key] for point in drawn], "o", color=OURS)
-            axis.set(xlabel=name, ylabel=key)
-            axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{len(points)} experiments", fontsize=11)
-    save_figure(figure, path)
 
 
-def drop_stale_metrics(row: Row) -> Row:
-    """Leave out the metrics of stages that did not run with this experiment's parameters."""
-    revision = row["rev"]
-    current = find_current_stages(read_revision(revision, "dvc.lock"), read_revision(revision, "params.yaml"))
-    stale = {
-        (file, key) for file, key in QUANTITIES.values() if file.replace("train-", "train@") not in current
-    }
-    columns = {name for file, key in stale for name in (key, f"metrics/{file}.json:{key}")}
-    return {name: value for name, value in row.items() if name not in columns}
+def name_group(experiment: Experiment, varying: Sequence[str]) -> str:
+    """`ABP, K = 5`: the method, and the settings that vary."""
+    shown = [f"{name.rpartition('.')[2]} = {_show(experiment.settings[name])}" for name in varying]
+    return ", ".join([name_method(experiment.params.alpha), *shown])
 
 
-def find_value(row: Row, file: str, key: str) -> Any:
-    """A column of `exp_show`, which carries its file's name only where two files share the key."""
-    return row.get(f"{file}:{key}", row.get(key))
+def group_by_settings(experiments: Iterable[Experiment]) -> list[list[Experiment]]:
+    """Experiments that differ in their seed alone, together."""
+    groups: dict[tuple[str, ...], list[Experiment]] = defaultdict(list)
+    for one in experiments:
+        groups[tuple(str(value) for value in one.settings.values())].append(one)
+    return [groups[key] for key in sorted(groups)]
 
 
-def compare_experiments(
-    rows: Iterable[Row], published: dict[str, Any], dataset: str, held_out: int
-) -> list[ResultRow]:
-    """Group experiments by their settings: the mean over seeds of each quantity, then its std."""
-    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        if find_value(row, "params.yaml", "dataset") == dataset:
-            groups[tuple(find_value(row, "params.yaml", name) for name in SETTINGS)].append(row)
-    varying = [
-        i for i in range(1, len(SETTINGS)) if len({str(key[i]) for key in groups}) > 1
-    ]  # alpha names the method
-    found: list[ResultRow] = []
-    for key in sorted(groups, key=str):
-        alpha = float(key[0])
-        setting = "".join(f", {SETTINGS[i].rpartition('.')[2]} = {key[i]}" for i in varying)
-        method = name_method(alpha) + setting
-        for title, (stage, metric) in QUANTITIES.items():
-            values = [find_value(row, f"metrics/{stage}.json", metric) for row in groups[key]]
-            values = [float(value) for value in values if isinstance(value, (int, float))]
+def tabulate(experiments: Sequence[Experiment], published: dict[str, Any]) -> list[ResultRow]:
+    """A row for each group and quantity, the mean over seeds and then its std; failed ones with the reason."""
+    finished = [one for one in experiments if not one.reason]
+    varying = find_varying(experiments)
+    rows: list[ResultRow] = []
+    for group in group_by_settings(finished):
+        first, method = group[0], name_group(group[0], varying)
+        for title, place in QUANTITIES.items():
+            values = _list_values(group, place)
             if not values:
                 continue
-            extractor = find_value(groups[key][0], "metrics/fid.json", "extractor")
-            extractor = extractor if stage == "fid" else None
-            printed = None
-            if title.startswith("MSE of training"):
-                printed = find_table2(published, dataset, "mse", alpha)
-            elif title == "AUPRC, tenth":
-                printed = find_table3(published, dataset, held_out, alpha, "mean")
-            mean = f"{title}, {MEAN.format(len(values))}"
-            found.append(
-                ResultRow(dataset, method, mean, statistics.fmean(values), printed, extractor=extractor)
-            )
+            extractor = first.numbers.get(("fid", "extractor")) if place[0] == "fid" else None
+            printed = find_printed(title, first.params, published)
+            mean, seeds = statistics.fmean(values), f"{title}, mean over {len(values)} seeds"
+            rows.append(ResultRow(first.params.dataset, method, seeds, mean, printed, extractor=extractor))
             if len(values) > 1:
                 std = statistics.stdev(values)
-                found.append(ResultRow(dataset, method, f"{title}, {STD}", std, extractor=extractor))
-    return found
+                named = f"{title}, std over seeds"
+                rows.append(ResultRow(first.params.dataset, method, named, std, extractor=extractor))
+    for one in experiments:
+        if one.reason:
+            method = name_group(one, varying)
+            rows.append(ResultRow(one.params.dataset, method, one.reason, None, seed=one.params.seed))
+    return rows
 
 
-def render_pivot(table: ResultTable) -> str:
-    """One line a method, one column a quantity: mean ± std over seeds, the paper's number in brackets."""
-    cells: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in table.rows:
-        title, _, kind = row.quantity.rpartition(", ")
-        if kind == STD:
-            cells[row.method][title] = cells[row.method][title].replace(" @", f" ± {row.value:.2g} @")
-        else:
-            paper = "" if row.published is None else f" ({row.published:g})"
-            cells[row.method][title] = f"{row.value:.4g} @{paper}"
-    titles = list(dict.fromkeys(title for found in cells.values() for title in found))
-    lines = [f"### {table.title}", "", table.note, "", "| method | " + " | ".join(titles) + " |"]
-    lines.append("|" + "---|" * (len(titles) + 1))
-    for method, found in cells.items():
-        columns = [found.get(title, "").replace(" @", "") for title in titles]
-        lines.append(f"| {method} | " + " | ".join(columns) + " |")
+def find_printed(title: str, params: Params, published: dict[str, Any]) -> float | None:
+    """The paper's number of a quantity, where it prints one for as many Langevin steps as it used."""
+    if params.profile != "paper":
+        return None  # other data, a fraction of the steps: no number to stand beside
+    if title.startswith("MSE of training"):
+        return find_table2(published, params.dataset, "mse", params.alpha)
+    if title == "AUPRC, tenth":
+        return find_table3(published, params.dataset, params.anomaly.held_out, params.alpha, "mean")
+    return None
+
+
+def render_pivot(experiments: Sequence[Experiment], published: dict[str, Any], title: str, note: str) -> str:
+    """One line a group, one column a quantity: mean ± std over seeds, the paper's number in brackets."""
+    finished = [one for one in experiments if not one.reason]
+    groups, varying = group_by_settings(finished), find_varying(experiments)
+    titles = [key for key, place in QUANTITIES.items() if _list_values(finished, place)]
+    lines = [f"### {title}", "", note, "", "| method | seeds | " + " | ".join(titles) + " |"]
+    lines.append("|" + "---|" * (len(titles) + 2))
+    for group in groups:
+        cells = []
+        for key in titles:
+            values = _list_values(group, QUANTITIES[key])
+            text = f"{statistics.fmean(values):.4g}" if values else ""
+            text += f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+            printed = find_printed(key, group[0].params, published)
+            cells.append(text if printed is None else f"{text} ({printed:g})")
+        lines.append(f"| {name_group(group[0], varying)} | {len(group)} | " + " | ".join(cells) + " |")
+    failed = [one for one in experiments if one.reason]
+    lines += [f"- {name_group(one, varying)}, seed {one.params.seed}: {one.reason}" for one in failed]
     return "\n".join(lines) + "\n"
 
 
+def draw_experiments(path: Path, experiments: Sequence[Experiment]) -> None:
+    """A panel for each setting that varies: MSE and Frechet distance over it, a point an experiment."""
+    varying = [name for name in SETTINGS if len({str(one.settings[name]) for one in experiments}) > 1]
+    varying = varying or ["alpha"]
+    figure = Figure(figsize=(4 * len(varying), 6), layout="constrained")
+    grid = figure.subplots(2, len(varying), squeeze=False)
+    for axes, place in zip(grid, (("reconstruct", "mse_train"), ("fid", "frechet_distance")), strict=True):
+        for axis, name in zip(axes, varying, strict=True):
+            points = [(one.settings[name], one.numbers.get(place)) for one in experiments]
+            drawn = [(value, number) for value, number in points if isinstance(number, (int, float))]
+            drawn.sort(key=lambda point: (isinstance(point[0], str), point[0]))
+            axis.plot([_show(value) for value, _ in drawn], [number for _, number in drawn], "o", color=OURS)
+            axis.set(xlabel=name, ylabel=place[1])
+            axis.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{len(experiments)} experiments", fontsize=11)
+    save_figure(figure, path)
+
+
+def _list_values(experiments: Iterable[Experiment], place: tuple[str, str]) -> list[float]:
+    values = [one.numbers.get(place) for one in experiments]
+    return [float(value) for value in values if isinstance(value, (int, float))]
+
+
+def _show(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def main() -> None:
-    """Write reports/tables/NAME.csv and .md, and reports/figures/NAME.png."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Write a comparison for each data set and profile as CSV, Markdown and a figure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--commits", type=int, default=1, help="look at the experiments of so many commits")
     parser.add_argument("--experiments", default="*", help="a pattern of names, such as 'grid-*'")
-    parser.add_argument("--table", default="comparison", help="name of the table's files")
+    parser.add_argument("--name", default="comparison", help="of the files that are written")
     parser.add_argument("--title", default="Experiments side by side")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
-    experiments, failed = read_experiments(arguments.commits, arguments.experiments)
-    params = load_params()
-    rows = compare_experiments(experiments, read_published(), params.dataset, params.anomaly.held_out)
-    if not rows:
+    experiments = read_experiments(arguments.commits, arguments.experiments)
+    if not any(not one.reason for one in experiments):
         raise SystemExit(
-            f"no finished experiment of {params.dataset} is named {arguments.experiments!r}; queue some: "
-            "dvc exp run --queue -S alpha=0,0.5"
+            f"no finished experiment is named {arguments.experiments!r}; queue some: "
+            "dvc exp run --queue -S alpha=0,0.5 report"
         )
-    seeds = sorted({int(find_value(row, "params.yaml", "seed")) for row in experiments})
-    note = (
-        f"{len(experiments)} finished DVC experiments, profile {params.profile}, {params.dataset}, seeds "
-        f"{', '.join(map(str, seeds))}: mean ± standard deviation over seeds, the paper's number in brackets "
-        "where it prints this quantity. ABP is alpha = 0."
-    )
-    failures = describe_failures(failed, params.dataset)
-    table = ResultTable(arguments.table, arguments.title, note, [*rows, *failures])
-    write_table(table, TABLES)
-    text = render_pivot(ResultTable(table.name, table.title, note, rows))
-    lines = [f"- {row.method}, seed {row.seed}: {row.quantity}" for row in failures]
-    write_text(TABLES / f"{table.name}.md", "\n".join([text, *lines, ""]) if lines else text)
-    draw_experiments(FIGURES / f"{table.name}.png", experiments)
-    print(f"{len(experiments)} experiments in {TABLES / table.name}.md")
+    kinds: dict[tuple[str, str], list[Experiment]] = defaultdict(list)
+    for one in experiments:
+        kinds[one.params.dataset, one.params.profile].append(one)
+    published, texts = read_published(), []
+    for (dataset, profile), here in kinds.items():
+        name = arguments.name if len(kinds) == 1 else f"{arguments.name}_{dataset}_{profile}"
+        note = (
+            f"{len(here)} DVC experiments, profile {profile}, {dataset}, seeds "
+            f"{', '.join(map(str, sorted({one.params.seed for one in here})))}: mean ± standard deviation over "
+            "seeds. ABP is alpha = 0."
+        )
+        write_table(ResultTable(name, arguments.title, note, tabulate(here, published)), arguments.folder)
+        texts.append(render_pivot(here, published, arguments.title, note))
+        write_text(arguments.folder / f"{name}.md", texts[-1])
+        draw_experiments(arguments.folder / f"{name}.png", here)
+    print("\n".join(texts))
+    print(f"{len(experiments)} experiments in {arguments.folder}")
 
 
 if __name__ == "__main__":

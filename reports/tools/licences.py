@@ -1,4 +1,4 @@
-"""Licences of what requirements.lock installs, as reports/licences.md: `python -m reports.tools.licences`."""
+"""Licences of what requirements.lock installs, as a page: `python -m reports.tools.licences`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
+from pipeline.storage import places
 from pipeline.storage.files import write_text
 
 LOCK = Path("requirements.lock")
-PAGE = Path("reports/licences.md")
+PAGE = places.RESULTS / "licences.md"
 UNSAID = "not said in its metadata"
 LONGEST = 60  # a longer `License` field is the licence's text
 

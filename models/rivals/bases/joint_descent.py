@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd import set_multithreading_enabled
 
 from models.descent import take_steps
 from models.interface import FitRequest
@@ -41,7 +42,8 @@ def descend_jointly(
             generated = generator(z)
         loss = compute_losses(generated, images, z, visible).mean()
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
+            loss.backward()
         with torch.no_grad():
             latents[rows] = move(z, z.grad)
         optimiser.step()

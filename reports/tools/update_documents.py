@@ -1,0 +1,219 @@
+"""Bring the generated parts of README.md and docs/ up to date with the results: `make docs`.
+
+A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; nothing in it is written by hand.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.storage import places
+from pipeline.storage.files import write_text
+from pipeline.studies.grid import PAPER_STUDIES
+from reports.tools.record import RECORDED_PROFILE, read_recorded_seconds
+
+BENCHMARKS = places.RESULTS / "speed"
+COMPARISONS = places.RECORDED / "comparisons"
+NOT_RUN = "Not run yet."
+OWN_RUN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
+EXHIBITS = {  # part -> the study whose folder has its table
+    "anomaly_study": "anomaly_study",
+    "leaderboard": "leaderboard",
+    "tuning": "leaderboard",
+    "fashion": "fashion",
+    "solvers": "solvers",
+}
+
+
+def update_document(text: str, name: str) -> str:
+    """Return a document's text with its generated parts rewritten; raises ValueError for an unknown part."""
+    parts = {
+        "claims": render_claims,
+        "dag": render_dag,
+        "results": render_own_run,
+        "comparison": functools.partial(render_table, COMPARISONS / "comparison.md"),
+        "precision": functools.partial(render_table, COMPARISONS / "precision.md"),
+        "timing": render_timing,
+        "langevin": render_langevin,
+        "learning": render_learning,
+        "transport": render_transport,
+        "pipeline": render_pipeline,
+        "faults": render_faults,
+    }
+    for part, study in EXHIBITS.items():
+        path = places.find_exhibit(RECORDED_PROFILE, study) / f"{part}.md"
+        parts[part] = functools.partial(render_table, path)
+
+    def replace(match: re.Match[str]) -> str:
+        part = match["name"]
+        if part not in parts:
+            raise ValueError(f"{name}: found part {part!r}, expected one of {', '.join(parts)}")
+        return f"<!-- begin {part} -->\n{parts[part]()}\n<!-- end {part} -->"
+
+    return re.sub(r"<!-- begin (?P<name>\w+) -->.*?<!-- end (?P=name) -->", replace, text, flags=re.DOTALL)
+
+
+def list_documents(root: Path = Path(".")) -> list[Path]:
+    """README.md and the pages of docs/."""
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+
+
+def render_own_run() -> str:
+    """The tables of the recorded run of the pipeline."""
+    return "\n".join((places.RECORDED / "tables" / f"{name}.md").read_text() for name in OWN_RUN)
+
+
+def render_table(path: Path) -> str:
+    """A table that was written in Markdown, if it was; without a section's heading."""
+    if not path.exists():
+        return NOT_RUN
+    lines = path.read_text().splitlines()
+    return "\n".join(lines[2:] if lines[0].startswith("## ") else lines)
+
+
+def render_claims() -> str:
+    """Each claim of the paper with its verdict; the numbers are in the table that this one is taken from."""
+    path = places.find_paper(RECORDED_PROFILE) / "claims.md"
+    rows = [line.split(" | ") for line in path.read_text().splitlines() if line.startswith("| ")]
+    cells = [(claim.removeprefix("| "), verdict) for claim, verdict, *_ in rows]
+    (first, *_), *rest = cells
+    lines = [f"| {first} | verdict |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {claim} | {verdict} |" for claim, verdict in rest)])
+
+
+def render_dag() -> str:
+    """What `dvc dag report --md` draws."""
+    command = [sys.executable, "-m", "dvc", "dag", "report", "--md"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def render_timing() -> str:
+    """Seconds of the recorded `dvc repro`: of its own run, of the extractors, of each table."""
+    seconds: dict[str, float] = defaultdict(float)
+    for stage, value in read_recorded_seconds().items():
+        kind, *rest = stage.split("-")
+        if kind in ("cells", "exhibit"):
+            part = rest[0] if rest[0] in PAPER_STUDIES else ""
+        elif kind == "extractor" and rest:
+            part = "the tables' feature extractors" if rest[0] != "fashion_full" else ""
+        elif kind in ("anomaly_study", "leaderboard"):
+            part = ""
+        else:
+            part = "Table 1, claims and page" if kind == "paper_page" else "the pipeline's own run"
+        if part:  # the others are of beyond/dvc.yaml
+            seconds[part] += value
+    lines = ["| part | seconds |", "|---|---|"]
+    lines += [f"| {part} | {value:.0f} |" for part, value in seconds.items()]
+    return "\n".join([*lines, f"| all | {sum(seconds.values()):.0f} |"])
+
+
+def render_langevin() -> str:
+    """What `benchmarks.langevin_step` measured last, a line a generator."""
+    found = _read_benchmark("langevin")
+    if found is None:
+        return NOT_RUN
+    lines = [_name_machine(found), "", "| generator | eager fp32, us | uncompiled, us | compiled, us |"]
+    lines[-1] += " times eager | of the matrix-product peak |"
+    lines.append("|" + "---|" * 6)
+    for one in found["results"]:
+        times = ("eager_us_per_sample_step", "us_per_sample_step_uncompiled", "us_per_sample_step")
+        cells = [one["generator"], *(f"{one[key]:.0f}" for key in times)]
+        cells += [f"{one['ratio_vs_eager']:.1f}", f"{one['fraction_of_matmul_peak']:.0%}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def render_learning() -> str:
+    """What `benchmarks.learning_step` measured last, a line a generator and minibatch size."""
+    found = _read_benchmark("learning")
+    if found is None:
+        return NOT_RUN
+    titles = ("generator", "minibatch", "plain float32, us a sample", "ours, us", "times plain", "chunked")
+    lines = [_name_machine(found), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for one in found["results"]:
+        plain, ours, chunked = (f"{one[f'{key}_us_per_sample']:.0f}" for key in ("plain", "ours", "chunked"))
+        ratio = f"{one['ratio_vs_plain']:.2f}"
+        cells = [one["generator"], str(one["minibatch"]), plain, ours, ratio, chunked]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def render_transport() -> str:
+    """What `benchmarks.assignment` measured last, a line a solver and size."""
+    found = _read_benchmark("transport")
+    if found is None:
+        return NOT_RUN
+    lines = [_name_machine(found), "", "| d | n | solver | seconds | MB | cost | over the bound | matched |"]
+    lines.append("|" + "---|" * 8)
+    growth = []
+    for key, part in found.items():
+        if not key.startswith("d="):
+            continue
+        if part["growth_exponent_sparse"] is not None:
+            growth.append(f"{part['growth_exponent_sparse']:.2f} at {key}")
+        for n, solvers in part["n"].items():
+            for name, one in solvers.items():
+                gap = "" if one["optimum_gap"] is None else f"{one['optimum_gap']:.4%}"
+                cells = [key.removeprefix("d="), n, name, f"{one['seconds']:.2f}", f"{one['peak_mb']:.0f}"]
+                cells += [f"{one['cost']:.3f}", gap, f"{one['matched']:.0%}"]
+                lines.append("| " + " | ".join(cells) + " |")
+    if growth:
+        lines += ["", f"Growth of the sparse solver's seconds: n to the power {', '.join(growth)}."]
+    return "\n".join(lines)
+
+
+def render_pipeline() -> str:
+    """What `benchmarks.whole_training` measured last, a line a part."""
+    found = _read_benchmark("pipeline")
+    if found is None:
+        return NOT_RUN
+    about = f"{found['dataset']}, {found['profile']}: {found['seconds']:.0f} s for {found['rounds']} rounds"
+    lines = [f"{_name_machine(found)} {about}.", "", "| part | seconds | share |", "|---|---|---|"]
+    lines += [
+        f"| {part} | {found['seconds_of'][part]:.1f} | {share:.1%} |"
+        for part, share in found["share_of"].items()
+    ]
+    return "\n".join(lines)
+
+
+def render_faults() -> str:
+    """What `make test-faults` injected and survived when it was last recorded, a line a kind."""
+    found = _read_benchmark("faults")
+    if found is None:
+        return NOT_RUN
+    lines = [f"{_name_machine(found)} {found['seconds']:.0f} s.", "", "| faults | injected | survived |"]
+    lines.append("|---|---|---|")
+    injected, survived = found["injected"], found["survived"]
+    lines += [f"| {kind} | {number} | {survived[kind]} |" for kind, number in injected.items()]
+    return "\n".join([*lines, f"| all | {sum(injected.values())} | {sum(survived.values())} |"])
+
+
+def _read_benchmark(name: str) -> dict[str, Any] | None:
+    path = BENCHMARKS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _name_machine(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    return ", ".join(filter(None, [machine["cpu"], machine.get("gpu"), f"torch {machine['torch']}"])) + "."
+
+
+def main() -> None:
+    """Rewrite every document that has changed."""
+    for path in list_documents():
+        text = path.read_text(encoding="utf-8")
+        updated = update_document(text, str(path))
+        if updated != text:
+            write_text(path, updated)
+            print(path)
+
+
+if __name__ == "__main__":
+    main()

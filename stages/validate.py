@@ -1,0 +1,44 @@
+"""Stage validate: read all settings, and refuse a wrong one before any output is touched."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from models.catalogue import METHODS
+from pipeline.settings.params import load_params
+from pipeline.settings.yaml_files import ParamError, read_yaml
+from pipeline.storage import places
+from pipeline.storage.files import write_text
+from pipeline.studies.grid import check_methods, list_cells, list_methods, read_grid
+
+UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout params.yaml`"
+
+
+def validate() -> None:
+    """Check params.yaml and tables.yaml, every key; raises ParamError, whose line names the key.
+
+    It imports neither torch nor MLflow, for it runs before everything else.
+    """
+    load_params()
+    grid = read_grid()
+    check_methods(grid, METHODS)
+    content = read_yaml("params.yaml")
+    for study in grid["studies"]:
+        for method in list_methods(study, grid):
+            list_cells(study, method, content, grid)
+    # Always the same content, so that nothing runs again because the settings were looked at.
+    write_text(places.VALID, "params.yaml and tables.yaml are valid\n")
+
+
+def main() -> None:
+    """Run the stage."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    try:
+        validate()
+    except ParamError as error:
+        sys.exit(f"{error}\n({UNDO})" if "tables.yaml" not in str(error) else str(error))
+
+
+if __name__ == "__main__":
+    main()
