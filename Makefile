@@ -5,25 +5,62 @@ VENV := .venv
 STAMP := $(VENV)/.installed-from-lock
 IN_VENV := . $(VENV)/bin/activate &&
 PORT ?= 5000
+JOBS ?= 2
 
-.PHONY: repro main test test-faults ui install lock
+.DEFAULT_GOAL := help
+.PHONY: help repro main queue ui publish record docs compare test test-slow test-faults lint types install lock git
 
-repro: $(STAMP)  ## regenerate every table, picture and MLflow run
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/' | column -t -s '|'
+	@echo "Experiments: . $(VENV)/bin/activate && dvc exp run -S alpha=0.3 report    (README.md says more)"
+
+git:
+	@git rev-parse --is-inside-work-tree > /dev/null 2>&1 || { echo "No Git here, and DVC keeps results by Git: \
+	git init && git add --all && git commit -m start    (or, without experiments: dvc config --local core.no_scm true)"; \
+	test -f .dvc/config.local && grep -q no_scm .dvc/config.local; }
+
+repro: $(STAMP) git  ## every table, picture and MLflow run: `dvc repro`
 	$(IN_VENV) dvc repro
+	@echo "Read artifacts/run/RUN.md (the own run) and reports/results/embedded/paper/README.md (the paper's section 7); make ui"
 
-main: $(STAMP)  ## the pipeline's own run alone, without the paper's tables
-	$(IN_VENV) dvc repro report && dvc repro --single-item publish
+main: $(STAMP) git  ## the pipeline's own run alone, without the paper's tables: `dvc repro report`
+	$(IN_VENV) dvc repro report
+	@echo "Read artifacts/run/RUN.md; dvc metrics show; make ui"
+
+queue: $(STAMP) git  ## work off the queued experiments by JOBS workers, then compare them
+	$(IN_VENV) OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m reports.tools.work_queue --jobs $(JOBS)
+
+ui: $(STAMP)  ## browse the runs on http://127.0.0.1:PORT
+	$(IN_VENV) python -m pipeline.tracking.ui --port $(PORT)
+
+publish: $(STAMP)  ## bring MLflow up to date with the files, after it could not be reached
+	$(IN_VENV) dvc repro --single-item publish
+
+record: $(STAMP)  ## copy the own run's pictures and tables to where README.md shows them
+	$(IN_VENV) python -m reports.tools.record
+
+docs: $(STAMP)  ## bring the generated parts of README.md and docs/ up to date
+	$(IN_VENV) python -m reports.tools.update_documents
+
+compare: $(STAMP)  ## BASE=<revision>: which results of a smoke run are bit-equal to those of that revision
+	$(IN_VENV) python -m reports.tools.compare_revisions --base $(BASE)
 
 test: $(STAMP)  ## the tests, without those marked slow
 	$(IN_VENV) python -m pytest
 
-test-faults: $(STAMP)  ## kill trainings and queue workers, break trackers, disks and files; minutes
+test-slow: $(STAMP)  ## those marked slow: the whole pipeline as users run it, the queue
+	$(IN_VENV) python -m pytest -m slow
+
+test-faults: $(STAMP)  ## kill trainings and queue workers, break trackers, disks and files
 	$(IN_VENV) python -m pytest -m injects
 
-ui: $(STAMP)  ## browse the runs on http://127.0.0.1:$(PORT)
-	$(IN_VENV) python -m pipeline.tracking.ui --port $(PORT)
+lint: $(STAMP)  ## ruff: rules and format
+	$(IN_VENV) ruff check . && ruff format --check .
 
-install: $(STAMP)
+types: $(STAMP)  ## mypy
+	$(IN_VENV) mypy
+
+install: $(STAMP)  ## build .venv
 
 $(STAMP): requirements.lock requirements-installer.lock
 	$(PYTHON) -c "import sys; sys.exit('Python %d.%d found, 3.11 or newer needed: make PYTHON=...' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
@@ -36,6 +73,6 @@ $(STAMP): requirements.lock requirements-installer.lock
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" pyproject.toml -o requirements.lock --upgrade
+		--custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock --upgrade
 	echo uv | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" - -o requirements-installer.lock --upgrade

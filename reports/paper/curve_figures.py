@@ -134,7 +134,7 @@ def start_figure(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def finish_figure(figure: Figure, axes: Sequence[Axes], path: Path, title: str) -> None:
-    """Axes from 0 with room above the highest point, legends where there is something to tell apart, the file."""
+    """Axes from 0 with room above the highest point, legends, and the file."""
     for one in axes:
         if one.get_ylim()[1] != 1:  # the AUPRC's own limit
             one.margins(y=0.1)

@@ -140,7 +140,7 @@ def group_by_settings(experiments: Iterable[Experiment]) -> list[list[Experiment
 
 
 def tabulate(experiments: Sequence[Experiment], published: dict[str, Any]) -> list[ResultRow]:
-    """A row for each group and quantity, the mean over seeds and then its std; failed ones with the reason."""
+    """A row for each group and quantity, the mean over seeds, then its std; failed ones with the reason."""
     finished = [one for one in experiments if not one.reason]
     varying = find_varying(experiments)
     rows: list[ResultRow] = []
@@ -247,8 +247,8 @@ def main() -> None:
         name = arguments.name if len(kinds) == 1 else f"{arguments.name}_{dataset}_{profile}"
         note = (
             f"{len(here)} DVC experiments, profile {profile}, {dataset}, seeds "
-            f"{', '.join(map(str, sorted({one.params.seed for one in here})))}: mean ± standard deviation over "
-            "seeds. ABP is alpha = 0."
+            f"{', '.join(map(str, sorted({one.params.seed for one in here})))}: mean ± standard deviation "
+            "over seeds. ABP is alpha = 0."
         )
         write_table(ResultTable(name, arguments.title, note, tabulate(here, published)), arguments.folder)
         texts.append(render_pivot(here, published, arguments.title, note))
