@@ -21,7 +21,7 @@ test-faults: $(STAMP)  ## kill trainings and queue workers, break trackers, disk
 	$(IN_VENV) python -m pytest -m injects
 
 ui: $(STAMP)  ## browse the runs on http://127.0.0.1:$(PORT)
-	$(IN_VENV) python -m pipeline.tracking ui --port $(PORT)
+	$(IN_VENV) python -m pipeline.tracking.ui --port $(PORT)
 
 install: $(STAMP)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from models.optimisation import shuffle
+from models.descent import shuffle
 
 ADAM_BETAS = (0.9, 0.999)
 CHUNK = 500  # samples that an evaluation holds at once

@@ -1,0 +1,1 @@
+"""What stands between the methods and the stages: settings, data, measuring, studies, files, tracking."""

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_json
-from pipeline.params import Params, load_params
-from pipeline.tracking import StageTracker, report_failure
+from pipeline.settings.params import Params, load_params
+from pipeline.storage.files import write_json
+from pipeline.tracking.stage_tracker import StageTracker, report_failure
 
 METRICS = Path("metrics")
 Stage = Callable[[Params, StageTracker], dict[str, Any]]

@@ -1,0 +1,1 @@
+"""From measured numbers to tables, pictures and pages."""

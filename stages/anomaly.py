@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.anomaly import compute_auprc, compute_minimum_auprc, score_images
-from pipeline.image_store import read_images
-from pipeline.params import Params
-from pipeline.plan import build_scoring, load_engine
+from models.short_run.scores import score_images
+from pipeline.data.image_folder import read_images
+from pipeline.evaluation.auprc import compute_auprc, compute_minimum_auprc
+from pipeline.evaluation.trained import load_engine
+from pipeline.settings.params import Params
+from pipeline.settings.plan import build_scoring
 from pipeline.stage import run_stage
-from reports.figures import save_anomaly_scores
+from reports.drawing import save_anomaly_scores
 
 INPUT = "artifacts/data/normal"
 FIGURE = "reports/figures/anomaly_scores.png"

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pipeline.anomaly import split_anomaly
-from pipeline.anomaly_study import StudyRow, choose_best, list_settings, study_setting
-from pipeline.datasets import load_dataset
-from pipeline.files import project_root, write_text
-from pipeline.inference import choose_engine
-from pipeline.params import Params
-from pipeline.plan import build_plan
+from models.langevin.engine import choose_engine
+from pipeline.data.anomaly_split import split_anomaly
+from pipeline.data.load import load_dataset
+from pipeline.settings.params import Params
+from pipeline.settings.plan import build_plan
 from pipeline.stage import run_stage
-from reports.anomaly_study import draw_study, render_study, to_frame
+from pipeline.storage.files import project_root, write_text
+from pipeline.studies.auprc_factors import StudyRow, choose_best, list_settings, study_setting
+from reports.beyond.factors_table import draw_study, render_study, to_frame
 
 TABLES = Path("reports/tables")
 FIGURE = Path("reports/figures/anomaly_study.png")

@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import argparse
 import functools
-import inspect
-import json
 import shutil
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from pipeline.cells import CellResult
-from pipeline.code_digest import digest_code
-from pipeline.dataset_sources import is_there
-from pipeline.datasets import Choice, ImageSet, load_dataset
-from pipeline.extractor import FeatureExtractor, open_extractor
-from pipeline.files import project_root, read_yaml, write_arrays, write_json
-from pipeline.grid import DEFAULT_TASK, Cell, Grid, check_grid, check_study, list_cells, read_grid
-from pipeline.memo import compute_key, fingerprint, load_result, save_result
-from pipeline.params import Params
-from pipeline.registry import METHODS
+from models.catalogue import METHODS
+from pipeline.data.published_files import is_there
+from pipeline.settings.params import Params
+from pipeline.settings.yaml_files import read_yaml
 from pipeline.stage import run_stage
-from pipeline.tasks import TASKS, measure_cell
-from pipeline.tuning import choose_rate_factor
-
-OUTPUT = Path("artifacts/cells")
-EXTRACTORS = Path("artifacts/extractors")
-MEMO = Path(".dvc/tmp/cells")
-WITH_FEATURES = ("complete", "all", "validation")  # tasks that measure a Frechet distance
-NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks without a Frechet distance
+from pipeline.storage.files import project_root, write_arrays, write_json
+from pipeline.studies.grid import Cell, check_grid, check_study, list_cells, read_grid
+from pipeline.studies.recall import OUTPUT, digest_measuring, read_rate_factor, run_or_recall
+from pipeline.studies.tasks import TASKS
 
 
 def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[str, Any]:
@@ -86,84 +71,6 @@ def run_cells(params: Params, tracker: object, study: str, method: str) -> dict[
     write_json(output / "cells.json", {"cells": found})
     numbers = {cell.place: one["numbers"] for cell, one in zip(cells, found, strict=True)}
     return {"cells": len(found), "failed": sum(bool(one["error"]) for one in found), **numbers}
-
-
-def read_rate_factor(study: str, method: str) -> float:
-    """The factor that the study ``study`` chose for a method; raises ValueError where it has not run."""
-    path = OUTPUT / study / method / "cells.json"
-    try:
-        return choose_rate_factor(json.loads(path.read_text())["cells"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{path}: {type(error).__name__}; `python -m stages.cells {study} {method}` makes it"
-        ) from error
-
-
-def digest_measuring(study: str, method: str, grid: Grid) -> str:
-    """A digest of the code that decides a study's numbers for one method: its task's and the method's."""
-    root = Path(__file__).parents[1]
-    task = TASKS[grid["studies"][study].get("task", DEFAULT_TASK)]
-    return digest_code([Path(inspect.getfile(task)), METHODS[method].find_file(root)], root)
-
-
-def run_or_recall(cell: Cell, code: str, seen: Iterable[Cell] = ()) -> CellResult:
-    """Measure a cell, or take what an interrupted run measured with the same settings, data and code.
-
-    ``seen``: the cells that tuned it.
-    """
-    images = load_images(cell, seen)
-    extractor = find_extractor(cell) if cell.task in WITH_FEATURES else NO_EXTRACTOR
-    key = compute_key(
-        cell=fingerprint(cell, METHODS[cell.method].ignores),
-        data=images.digest,
-        code=code,
-        torch=torch.__version__,
-        extractor=extractor.digest or None,
-    )
-    memo = project_root() / MEMO
-    result = load_result(memo, key)
-    if result is None:
-        result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
-        if not result.error or result.error.startswith("diverged"):  # memory may be free the next time
-            save_result(memo, key, result)
-    return result
-
-
-def find_extractor(cell: Cell) -> FeatureExtractor:
-    """Inception where the user has its file, else the classifier of the cell's data set."""
-    file = cell.params.fid.inception_file
-    path = EXTRACTORS / f"{cell.paper_dataset}.pt"
-    return open_extractor(path, None if file is None else project_root() / file)
-
-
-def load_images(cell: Cell, seen: Iterable[Cell] = ()) -> ImageSet:
-    """The cell's images, as many as its profile prepares, none of them among those that ``seen`` train on."""
-    about = cell.params
-    others = {choose(one) for one in seen if one.params.dataset == about.dataset}
-    n_test = about.profile_settings.prepare.n_test
-    folder = project_root() / about.data.folder
-    return _load(about.dataset, folder, choose(cell), n_test, frozenset(others), about.data.download)
-
-
-def choose(cell: Cell) -> Choice:
-    """Which images a cell trains on."""
-    return Choice(cell.params.profile_settings.prepare.n_train, cell.params.seed, cell.classes)
-
-
-@functools.lru_cache(maxsize=2)
-def _load(
-    name: str, folder: Path, own: Choice, n_test: int | None, others: frozenset[Choice], download: bool
-) -> ImageSet:
-    return load_dataset(
-        name,
-        folder,
-        n_train=own.n,
-        n_test=n_test,
-        seed=own.seed,
-        classes=own.classes,
-        apart_from=others,
-        download=download,
-    )
 
 
 def render_methods() -> str:

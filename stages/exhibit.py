@@ -7,15 +7,16 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from pipeline.grid import list_methods, read_grid
-from pipeline.params import Params
+from pipeline.settings.params import Params
 from pipeline.stage import run_stage
-from reports.paper_figures import draw_figures
-from reports.paper_tables import LAYOUTS, build_rows
-from reports.pivot import write_tables
-from reports.published import read_published
-from reports.study_cells import read_cells
-from reports.tables import ResultTable
+from pipeline.studies.grid import list_methods, read_grid
+from pipeline.studies.measured import read_cells
+from reports.paper.figures import draw_figures
+from reports.paper.layouts import LAYOUTS
+from reports.paper.pivot import write_tables
+from reports.paper.published import read_published
+from reports.paper.rows import build_rows
+from reports.result_table import ResultTable
 
 TABLES = Path("reports/tables")
 FIGURES = Path("reports/figures")

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.dataset_sources import is_there
-from pipeline.datasets import load_dataset
-from pipeline.extractor import measure_accuracy, save_classifier, train_classifier
-from pipeline.files import project_root
-from pipeline.grid import choose_dataset, read_grid
-from pipeline.image_store import read_images
-from pipeline.params import Params
+from pipeline.data.image_folder import read_images
+from pipeline.data.load import load_dataset
+from pipeline.data.published_files import is_there
+from pipeline.evaluation.features import measure_accuracy, save_classifier, train_classifier
+from pipeline.settings.params import Params
 from pipeline.stage import run_stage
-from reports.figures import save_grid
+from pipeline.storage.files import project_root
+from pipeline.studies.grid import choose_dataset, read_grid
+from reports.drawing import save_grid
 
 INPUT = "artifacts/data/complete"
 OUTPUT = Path("artifacts/extractor/classifier.pt")

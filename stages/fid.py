@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from models.noise import Stream, draw_normal
-from pipeline.extractor import open_extractor
-from pipeline.files import project_root
-from pipeline.frechet import INCEPTION_MIN_SAMPLES, compute_frechet_distance
-from pipeline.image_store import read_images
-from pipeline.params import Params
-from pipeline.plan import load_engine
+from models.langevin.noise import Stream, draw_normal
+from pipeline.data.image_folder import read_images
+from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor
+from pipeline.evaluation.frechet import compute_frechet_distance
+from pipeline.evaluation.trained import load_engine
+from pipeline.settings.params import Params
 from pipeline.stage import run_stage
-from reports.figures import save_grid
+from pipeline.storage.files import project_root
+from reports.drawing import save_grid
 
 INPUT = "artifacts/data/complete"
 EXTRACTOR = Path("artifacts/extractor/classifier.pt")

@@ -6,16 +6,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_text
-from pipeline.grid import list_methods, read_grid
-from pipeline.params import Params
-from pipeline.registry import METHODS
+from models.catalogue import METHODS
+from pipeline.settings.params import Params
 from pipeline.stage import run_stage
-from reports.leaderboard import QUALITIES, draw_leaderboard, render, render_methods, tabulate
-from reports.published import read_published
-from reports.rival_tables import write_rival_tables
-from reports.study_cells import read_cells
-from reports.tuning import render_tuning, tabulate_tuning
+from pipeline.storage.files import write_text
+from pipeline.studies.grid import list_methods, read_grid
+from pipeline.studies.measured import read_cells
+from reports.beyond.leaderboard_table import QUALITIES, draw_leaderboard, render, render_methods, tabulate
+from reports.beyond.rival_tables import write_rival_tables
+from reports.beyond.tuning_table import render_tuning, tabulate_tuning
+from reports.paper.published import read_published
 
 STUDY, TUNING = "leaderboard", "tuning"
 TABLES = Path("reports/tables")

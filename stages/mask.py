@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.image_store import read_images, to_unit, write_images
-from pipeline.masks import apply_masks, make_masks, scale_mask_size
-from pipeline.params import Params
+from models.images import to_unit
+from pipeline.data.image_folder import read_images, write_images
+from pipeline.data.masks import apply_masks, make_masks, scale_mask_size
+from pipeline.settings.params import Params
 from pipeline.stage import run_stage
-from reports.figures import save_grid
+from reports.drawing import save_grid
 
 INPUT = "artifacts/data/complete"
 OUTPUT = "artifacts/data/occluded"

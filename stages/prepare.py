@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets import load_dataset
-from pipeline.files import project_root
-from pipeline.image_store import to_unit, write_images
-from pipeline.params import Params
+from models.images import to_unit
+from pipeline.data.image_folder import write_images
+from pipeline.data.load import load_dataset
+from pipeline.settings.params import Params
 from pipeline.stage import run_stage
-from reports.figures import save_grid
+from pipeline.storage.files import project_root
+from reports.drawing import save_grid
 
 OUTPUT = "artifacts/data/complete"
 FIGURE = "reports/figures/prepare_images.png"

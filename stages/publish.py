@@ -6,12 +6,13 @@ import logging
 import sys
 from pathlib import Path
 
-from pipeline.files import read_yaml
-from pipeline.params import load_params
-from pipeline.run_record import read_record
+from pipeline.settings.params import load_params
+from pipeline.settings.yaml_files import read_yaml
 from pipeline.stage import describe_error
-from pipeline.tracking import Store, hide_password, tracking_uri, warn_unreachable
-from reports.provenance import find_current_stages
+from pipeline.tracking.current_stages import find_current_stages
+from pipeline.tracking.run_record import read_record
+from pipeline.tracking.stage_tracker import warn_unreachable
+from pipeline.tracking.store import Store, hide_password, tracking_uri
 
 METRICS = Path("metrics")
 LOCKS = (Path("dvc.lock"), Path("benchmarks/dvc.lock"))

@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 
-from models.noise import Stream
-from pipeline.image_store import read_images
-from pipeline.inference import NoiseAddress, to_unit
-from pipeline.params import Params
-from pipeline.plan import build_chain, load_engine
-from pipeline.recovery import measure_recovery, recover_images
+from models.images import to_unit
+from models.langevin.engine import NoiseAddress
+from models.langevin.noise import Stream
+from pipeline.data.image_folder import read_images
+from pipeline.evaluation.reconstruction import measure_recovery, recover_images
+from pipeline.evaluation.trained import load_engine
+from pipeline.settings.params import Params
+from pipeline.settings.plan import build_chain
 from pipeline.stage import run_stage
-from reports.figures import save_grid
+from reports.drawing import save_grid
 
 ORIGINALS = "artifacts/data/complete"
 INPUT = "artifacts/data/occluded"

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_text
-from pipeline.params import TASKS, Params
+from pipeline.settings.params import TASKS, Params
 from pipeline.stage import run_stage
-from reports.page import render_page
-from reports.published import read_published
-from reports.results import collect_tables
-from reports.tables import write_table
+from pipeline.storage.files import write_text
+from reports.paper.published import read_published
+from reports.result_table import write_table
+from reports.run.run_page import render_page
+from reports.run.run_tables import collect_tables
 
 METRICS = Path("metrics")
 TABLES = Path("reports/tables")

@@ -12,24 +12,25 @@ from typing import Any
 import pandas as pd
 import torch
 
-from models.generator import build_generator
-from pipeline import training
-from pipeline.checkpoints import (
+from models.images import to_unit
+from models.langevin.engine import InferenceEngine, choose_engine
+from models.networks.generator import build_generator
+from models.short_run import algorithm
+from models.short_run.algorithm import RoundRecord, TrainingState, start_training, train
+from pipeline.data.image_folder import read_images
+from pipeline.settings.params import TASKS, Params
+from pipeline.settings.plan import build_plan
+from pipeline.stage import run_stage
+from pipeline.storage.checkpoints import (
     compute_training_key,
     forget_training,
     resume_training,
     save_model,
     save_training,
 )
-from pipeline.code_digest import digest_code
-from pipeline.files import write_text
-from pipeline.image_store import read_images
-from pipeline.inference import InferenceEngine, choose_engine, to_unit
-from pipeline.params import TASKS, Params
-from pipeline.plan import build_plan
-from pipeline.stage import run_stage
-from pipeline.training import RoundRecord, TrainingState, start_training, train
-from reports.figures import save_grid, save_latent_marginal, save_training_curves
+from pipeline.storage.code_digest import digest_code
+from pipeline.storage.files import write_text
+from reports.drawing import save_grid, save_latent_marginal, save_training_curves
 
 INPUT = Path("artifacts/data")
 OUTPUT = Path("artifacts/models")
@@ -60,7 +61,7 @@ def train_task(params: Params, tracker: Any, task: str, checkpoints: list[Path])
         latent_dim=params.resolved_latent_dim,
         engine=dataclasses.asdict(settings),
         torch=torch.__version__,
-        code=digest_code([Path(training.__file__)], Path(__file__).parents[1]),
+        code=digest_code([Path(algorithm.__file__)], Path(__file__).parents[1]),
     )
     checkpoint = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
     state = resume_training(checkpoint, generator, plan, key) or start_training(generator, len(images), plan)

@@ -44,7 +44,7 @@ def pytest_terminal_summary(terminalreporter, config):
         for kind, number in injected.items():
             terminalreporter.write_line(f"  {kind}: {number}, survived: {survived[kind]}")
         if path := config.getoption("--record-faults"):
-            from benchmarks.report import render_report
-            from pipeline.files import write_text
+            from benchmarks.timing import render_report
+            from pipeline.storage.files import write_text
 
             write_text(path, render_report({"seconds": time.monotonic() - START, **FAULTS}) + "\n")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.grid import PAPER_STUDIES
-from reports.paper_figures import FIGURES
-from reports.paper_tables import LAYOUTS
+from pipeline.studies.grid import PAPER_STUDIES
+from reports.paper.figures import FIGURES
+from reports.paper.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("models", "pipeline", "stages", "reports")
@@ -92,13 +92,14 @@ def test_a_stage_is_the_module_of_its_name_or_an_argument_of_one(stage):
 
 @pytest.mark.parametrize("stage", sorted(ALL))
 def test_a_name_that_users_choose_is_checked_before_a_shell_sees_it(stage):
-    """What stands in a command is a literal of dvc.yaml, or a method that pipeline.registry knows."""
+    """What stands in a command is a literal of dvc.yaml, or a method that models.catalogue knows."""
     matrix = ALL[stage].get("matrix", {})
     *checks, command = list_commands(stage)
     for name in re.findall(r"\$\{([^}]*)\}", " ".join([*checks, command])):
         key = name.removeprefix("item.")
         assert key in matrix, f"{stage}: {name} is no matrix's"
-        assert isinstance(matrix[key], list) or checks == ["python -m pipeline.registry"], f"{stage}: {name}"
+        checked = checks == ["python -m pipeline.studies.check_methods"]
+        assert isinstance(matrix[key], list) or checked, f"{stage}: {name}"
     assert not re.search(r"\$\{", " ".join(checks))
 
 
@@ -195,4 +196,4 @@ def test_tracking_alone_imports_mlflow():
                     else []
                 )
             }:
-                assert path == ROOT / "pipeline" / "tracking.py"
+                assert path == ROOT / "pipeline" / "tracking" / "store.py"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.grid import PAPER_STUDIES, read_grid
+from pipeline.studies.grid import PAPER_STUDIES, read_grid
 
 ROOT = Path(__file__).parents[1]
 RUN_TABLES = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pipeline.files import flatten
+from pipeline.storage.files import flatten
 
 pytestmark = pytest.mark.faults
 

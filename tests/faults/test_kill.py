@@ -33,13 +33,14 @@ runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
 """
 # Says how many rounds it trained itself.
 COUNTER = """
-import runpy, pipeline.training as training
-rounds, run_round = 0, training.run_round
+import runpy
+from models.short_run import algorithm
+rounds, run_round = 0, algorithm.run_round
 def count(*parts):
     global rounds
     rounds += 1
     run_round(*parts)
-training.run_round = count
+algorithm.run_round = count
 runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
 print("rounds:", rounds)
 """

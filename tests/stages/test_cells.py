@@ -6,10 +6,10 @@ import pytest
 import torch
 import yaml
 
-from models.classifier import build_classifier
-from pipeline.cells import CellResult
-from pipeline.extractor import save_classifier
-from pipeline.params import parse_params
+from models.networks.classifier import build_classifier
+from pipeline.evaluation.features import save_classifier
+from pipeline.settings.params import parse_params
+from pipeline.studies.result import CellResult
 from stages import cells
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def count_measured(monkeypatch, result):
         measured.append(cell.place)
         return result(cell)
 
-    monkeypatch.setattr(cells, "measure_cell", measure)
+    monkeypatch.setattr("pipeline.studies.recall.measure_cell", measure)
     return measured
 
 
@@ -98,7 +98,7 @@ def test_a_tuned_study_has_the_chosen_rate_and_none_of_the_tunings_images(projec
         seen.setdefault(cell.study, []).append((cell.rate_factor, train))
         return CellResult({"frechet_distance": abs(cell.rate_factor - 3), "n": 1})
 
-    monkeypatch.setattr(cells, "measure_cell", measure)
+    monkeypatch.setattr("pipeline.studies.recall.measure_cell", measure)
     run("tuning", "ABP")
     run("leaderboard", "ABP")
     assert {factor for factor, _ in seen["leaderboard"]} == {3.0}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.image_store import DataError, read_images, write_images
-from pipeline.params import load_params
+from pipeline.data.image_folder import DataError, read_images, write_images
+from pipeline.settings.params import load_params
 from stages.mask import FIGURE, INPUT, OUTPUT, mask
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.image_store import DataError, read_images
-from pipeline.params import load_params
+from pipeline.data.image_folder import DataError, read_images
+from pipeline.settings.params import load_params
 from stages.prepare import FIGURE, OUTPUT, prepare
 
 PARAMS = dataclasses.replace(load_params(Path(__file__).parents[2] / "params.yaml"), profile="smoke")

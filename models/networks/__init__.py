@@ -1,0 +1,1 @@
+"""Generators, encoders, critics and classifiers, and a generator lowered for inference."""

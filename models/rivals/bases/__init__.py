@@ -1,0 +1,1 @@
+"""What several rivals are built on."""

@@ -1,0 +1,149 @@
+"""The two-stage VAE: a second VAE learns what the first one's latent vectors are distributed as.
+
+Dai and Wipf, *Diagnosing and Enhancing VAE Models* (ICLR 2019). Both stages minimise, for a sample with P
+visible values and a learned standard deviation gamma,
+
+    |M (I - g(z))|^2 / (2 gamma^2) + P log gamma + KL(q(z|I) || N(0, I)),
+
+the second with latent vectors z ~ q(z|I) of the first in the place of images. Samples are drawn as
+u ~ N(0, I), z = h(u) + gamma_2 e, g(z).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.descent import minimise
+from models.interface import FitRequest, apply_split, count_weights
+from models.langevin.energy import measure_residual
+from models.networks.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
+from models.networks.generator import Generator, build_network
+from models.rivals.bases.autoencoder import Autoencoder, build_autoencoder
+from models.rivals.vae import compute_divergence
+
+# The authors' code: three hidden layers of 1,024, twice as many epochs for the second stage as for the first.
+WIDTH, DEPTH = 1024, 3
+STEP_COST = (2, 1)  # gradients of the generator's size: the second stage's networks are about half of it each
+
+
+class SkipPerceptron(nn.Module):
+    """A perceptron that sees its input again at its last layer: (B, d) -> (B, n_out)."""
+
+    def __init__(self, d: int, n_out: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width_in in (d, *[WIDTH] * (DEPTH - 1)):
+            layers += [nn.Linear(width_in, WIDTH), nn.ReLU()]
+        self.hidden = nn.Sequential(*layers)
+        self.last = nn.Linear(WIDTH + d, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.cat([self.hidden(x), x], 1))
+
+
+class LatentVae(nn.Module):
+    """The second stage: z -> q(u|z), u -> z."""
+
+    def __init__(self, d: int):
+        super().__init__()
+        self.encoder, self.decoder = SkipPerceptron(d, 2 * d), SkipPerceptron(d, d)
+        self.log_gamma = nn.Parameter(torch.zeros(()))
+
+    def encode(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.encoder(z).chunk(2, 1)
+        return mean, log_variance.clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+
+
+def compute_bound(residual: Tensor, n_values: Tensor | int, log_gamma: Tensor, divergence: Tensor) -> Tensor:
+    """The loss of the module's docstring: squared residuals (B,), how many values each has, (B,) -> (B,)."""
+    return residual / (2 * (2 * log_gamma).exp()) + n_values * log_gamma + divergence
+
+
+class TwoStageVae(Autoencoder):
+    """The first stage infers and reconstructs, the second one says where to sample."""
+
+    has_posterior = True
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        generator: Generator,
+        request: FitRequest,
+        log_gamma: Tensor,
+        second: LatentVae,
+    ):
+        super().__init__(encoder, generator, request, self._draw_latents)
+        self._gamma, self._second = math.exp(float(log_gamma)), second.eval()
+
+    @torch.no_grad()
+    def _draw_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        u, noise = (torch.randn(n, self.generator.latent_dim, generator=rng) for _ in range(2))
+        device = self._second.log_gamma.device
+        return self._second.decoder(u.to(device)) + self._second.log_gamma.exp() * noise.to(device)
+
+    @torch.no_grad()
+    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
+        """The first stage's loss at the mean of q(z|I)."""
+
+        def measure(part: Tensor) -> Tensor:
+            batch = part.float() / 255
+            mean, log_variance = self.encoder(batch, None)
+            residual = measure_residual(self.generator(mean), batch, None)
+            return residual / (2 * self._gamma**2) + compute_divergence(mean, log_variance)
+
+        return apply_split(measure, images)
+
+    def count_parameters(self) -> int:
+        return super().count_parameters() + count_weights(self._second)
+
+
+def fit(request: FitRequest) -> TwoStageVae:
+    """Train the stages one after the other; half of the budget pays for each."""
+    rng = request.make_rng()
+    encoder, generator = build_autoencoder(request, rng)
+    log_gamma = torch.tensor(math.log(request.sigma), device=request.device, requires_grad=True)
+    n_values = math.prod(generator.architecture.image_shape)
+
+    def compute_first(rows: Tensor) -> Tensor:
+        images, visible = request.load(rows)
+        with request.autocast():
+            mean, log_variance = encoder(images, visible)
+            generated = generator(draw_latents(mean, log_variance, rng))
+        residual = measure_residual(generated, images, visible)
+        counted = n_values if visible is None else visible.flatten(1).sum(1) * images.shape[1]
+        return compute_bound(residual, counted, log_gamma, compute_divergence(mean, log_variance)).mean()
+
+    _minimise(
+        "2sVAE", request, [*generator.parameters(), *encoder.parameters(), log_gamma], compute_first, 0, rng
+    )
+    encoder.eval()
+    second = build_network(lambda: LatentVae(request.latent_dim), rng)
+    nn.init.zeros_(second.log_gamma)
+    second.to(request.device)
+
+    def compute_second(rows: Tensor) -> Tensor:
+        with torch.no_grad():
+            z = draw_latents(*encoder(*request.load(rows)), rng)
+        mean, log_variance = second.encode(z)
+        residual = (z - second.decoder(draw_latents(mean, log_variance, rng))).square().sum(1)
+        divergence = compute_divergence(mean, log_variance)
+        return compute_bound(residual, z.shape[1], second.log_gamma, divergence).mean()
+
+    _minimise("2sVAE, second stage", request, list(second.parameters()), compute_second, 1, rng)
+    return TwoStageVae(encoder, generator, request, log_gamma.detach(), second)
+
+
+def _minimise(
+    name: str,
+    request: FitRequest,
+    weights: Sequence[Tensor],
+    compute_loss: Callable[[Tensor], Tensor],
+    stage: int,
+    rng: torch.Generator,
+) -> None:
+    steps = request.count_steps(2 * STEP_COST[stage])
+    minimise(name, request.make_adam(weights), compute_loss, request.shuffle(rng), steps)

@@ -1,0 +1,86 @@
+"""The variational auto-encoder of Tables 2, 3 and 8: the same generator as decoder, amortised inference.
+
+Kingma and Welling, *Auto-Encoding Variational Bayes* (2014). With q(z|I) = N(mu(I), diag exp(lv(I))) and
+p(I|z) = N(g(z), sigma^2) on the visible pixels M, the loss of a sample is
+
+    |M (I - g(z))|^2 / (2 sigma^2) + KL(q(z|I) || N(0, I)),   z = mu + exp(lv / 2) e,  e ~ N(0, I),
+
+the negative evidence lower bound up to a constant.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.descent import minimise
+from models.interface import FitRequest, apply_split, make_rng
+from models.langevin.energy import measure_residual
+from models.networks.encoder import draw_latents
+from models.rivals.bases.autoencoder import Autoencoder, build_autoencoder
+
+SCORED_DRAWS = 10  # draws of z for a sample's score
+
+
+def compute_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, diag exp(log_variance)) || N(0, I)) per sample in nats: (B, d), (B, d) -> (B,)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+def compute_loss(
+    generated: Tensor,
+    images: Tensor,
+    visible: Tensor | None,
+    mean: Tensor,
+    log_variance: Tensor,
+    sigma: float,
+) -> Tensor:
+    """The loss of the module's docstring per sample, (B,) in nats, without the Gaussian's constant."""
+    residual = measure_residual(generated, images, visible)
+    return residual / (2 * sigma**2) + compute_divergence(mean, log_variance)
+
+
+class Vae(Autoencoder):
+    """A trained pair of encoder and decoder; a hidden pixel is recovered from the visible ones."""
+
+    has_posterior = True
+
+    @torch.no_grad()
+    def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
+        """The negative evidence lower bound, averaged over draws of z."""
+        rng = make_rng(self.seed, 1 + draw)
+
+        def measure(part: Tensor) -> Tensor:
+            batch = part.float() / 255
+            mean, log_variance = self.encoder(batch, None)
+            losses = [
+                compute_loss(
+                    self.generator(draw_latents(mean, log_variance, rng)),
+                    batch,
+                    None,
+                    mean,
+                    log_variance,
+                    self.sigma,
+                )
+                for _ in range(SCORED_DRAWS)
+            ]
+            return torch.stack(losses).mean(0)
+
+        return apply_split(measure, images)
+
+
+def fit(request: FitRequest) -> Vae:
+    """Minimise the loss by Adam; a step costs two gradients a sample, encoder and decoder."""
+    rng = request.make_rng()
+    encoder, generator = build_autoencoder(request, rng)
+
+    def compute_mean_loss(rows: Tensor) -> Tensor:
+        images, visible = request.load(rows)
+        with request.autocast():
+            mean, log_variance = encoder(images, visible)
+            generated = generator(draw_latents(mean, log_variance, rng))
+        return compute_loss(generated, images, visible, mean, log_variance, request.sigma).mean()
+
+    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()])
+    minimise("VAE", optimiser, compute_mean_loss, request.shuffle(rng), request.count_steps(cost=2))
+    return Vae(encoder, generator, request)

@@ -1,0 +1,1 @@
+"""Optimal transport of the inferred latents to the prior: problem -> solver -> map."""

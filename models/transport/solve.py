@@ -1,0 +1,84 @@
+"""One door to every solver of the correction step: problem in, map out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from models.transport.bsp import solve_bsp
+from models.transport.dual import solve_dual, solve_dual_adam
+from models.transport.exact import solve_exact
+from models.transport.problem import TransportMap, TransportProblem
+from models.transport.sliced import solve_sliced
+from models.transport.sparse import solve_sparse
+
+Solver = Callable[[TransportProblem, float, torch.Generator, TransportMap | None], TransportMap]
+
+SOLVERS: dict[str, Solver] = {
+    "exact": solve_exact,
+    "sparse": solve_sparse,
+    "dual": solve_dual,
+    "dual-adam": solve_dual_adam,
+    "sliced": solve_sliced,
+    "bsp": solve_bsp,
+}
+EXACT_LIMIT = 1000  # samples; above it the sparse solver is faster
+SPARSE_BYTES = 25_000  # memory per sample of the sparse solver, measured at n = 60,000
+MEMORY_SHARE = 0.5  # of the machine's memory; free memory would make the choice change between runs
+
+log = logging.getLogger(__name__)
+
+
+def solve_transport(
+    source: Tensor,
+    target: Tensor | None,
+    solver: str = "auto",
+    epsilon: float = 0.05,
+    *,
+    generator: torch.Generator,
+    warm_start: TransportMap | None = None,
+) -> TransportMap:
+    """Compute the one-to-one map from source (n, d) to target (n, d), Eq. (13).
+
+    `solver` is a name in SOLVERS or `auto`; only `sliced` accepts target = None. `epsilon` is the
+    L1 stop of Algorithm 2 (`dual`, `dual-adam`). `generator` lives on the CPU. `warm_start` is a
+    map between populations of the same size, usually the previous round's. Raises ValueError.
+    """
+    problem = TransportProblem(source, target)
+    if solver != "auto" and solver not in SOLVERS:
+        raise ValueError(f"solver = {solver!r}: must be auto or one of {', '.join(SOLVERS)}")
+    if not epsilon > 0:
+        raise ValueError(f"epsilon = {epsilon}: must be > 0")
+    if warm_start is not None and warm_start.transported.shape != source.shape:
+        raise ValueError(
+            f"warm_start maps shape {tuple(warm_start.transported.shape)}, source has "
+            f"{tuple(source.shape)}: both need the same shape"
+        )
+    if solver == "auto":
+        solver, reason = choose_solver(problem.n, problem.d, _total_memory())
+        log.info("transport solver %s chosen for n = %d, d = %d: %s", solver, problem.n, problem.d, reason)
+    if target is None and solver != "sliced":
+        raise ValueError(f"target is None: solver {solver} needs a target per sample, sliced alone none")
+    started = time.perf_counter()
+    found = SOLVERS[solver](problem, epsilon, generator, warm_start)
+    return replace(found, seconds=time.perf_counter() - started)
+
+
+def choose_solver(n: int, d: int, memory: int) -> tuple[str, str]:
+    """Return the solver `auto` takes for n samples of d dimensions and `memory` bytes, and why."""
+    if n <= EXACT_LIMIT:
+        return "exact", f"n <= {EXACT_LIMIT}, where the full matrix is fastest"
+    needed = n * (SPARSE_BYTES + 64 * d)
+    if needed <= MEMORY_SHARE * memory:
+        return "sparse", f"proves its optimality gap in about {needed / 1e9:.1f} GB"
+    return "bsp", f"sparse would need about {needed / 1e9:.1f} of {memory / 1e9:.1f} GB"
+
+
+def _total_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

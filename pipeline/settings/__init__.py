@@ -1,0 +1,1 @@
+"""params.yaml as checked dataclasses, and as what the algorithms take."""

@@ -1,0 +1,168 @@
+"""Trained models and resumable trainings on disk, written atomically, read without executing pickled code."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import os
+import pickle
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import torch
+from torch import Tensor
+
+from models.networks.generator import Generator, build_generator
+from models.short_run.algorithm import RoundRecord, TrainingPlan, TrainingState
+from models.short_run.learning import build_optimiser
+from models.transport.problem import TransportMap
+from pipeline.storage.files import write_bytes
+
+log = logging.getLogger(__name__)
+
+DAMAGE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    KeyError,
+    ValueError,
+    BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained generator with the last latents (N, d) of its training images."""
+
+    generator: Generator
+    latents: Tensor
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """Write a dict of tensors, numbers and strings atomically; a reader sees the old file or the new one."""
+    buffer = io.BytesIO()  # torch.save into a file says neither where nor why when the disk is full
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load_tensors(path: Path, *keys: str) -> dict[str, Any]:
+    """Read what `save_tensors` wrote, with ``keys`` in it.
+
+    Raises ValueError with one line for an absent or damaged file, and for another's.
+    """
+    try:
+        data = path.read_bytes()
+        with ZipFile(io.BytesIO(data)) as archive:  # torch itself does not look at the checksums
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} is damaged")
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or not content.keys() >= set(keys):
+            raise ValueError(f"other content than {', '.join(keys) or 'a dict'} found")
+        return content
+    except FileNotFoundError:
+        raise ValueError(f"{path}: not found; run the stage that writes it (`dvc repro`)") from None
+    except DAMAGE as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: not a readable checkpoint ({reason}); delete it and run again") from error
+
+
+def save_model(folder: Path, architecture: str, generator: Generator, latents: Tensor) -> None:
+    """Write a trained model to ``folder``/model.pt."""
+    content = {
+        "architecture": architecture,
+        "latent_dim": generator.latent_dim,
+        "weights": {name: value.cpu() for name, value in generator.state_dict().items()},
+        "latents": latents.cpu(),
+    }
+    save_tensors(folder / "model.pt", content)
+
+
+def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
+    """Read a trained model, in eval mode, onto ``device``."""
+    content = load_tensors(folder / "model.pt", "architecture", "latent_dim", "weights", "latents")
+    generator = build_generator(content["architecture"], content["latent_dim"], torch.Generator())
+    generator.load_state_dict(content["weights"])
+    return TrainedModel(generator.to(device).eval(), content["latents"].to(device))
+
+
+def compute_training_key(plan: TrainingPlan, **others: Any) -> str:
+    """A hash of everything that determines a training: the plan, the data's digest, the engine."""
+    content = {"plan": dataclasses.asdict(plan), **others}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def name_previous(path: Path) -> Path:
+    """Where the checkpoint before the last one is kept, should the last one be damaged."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def save_training(path: Path, state: TrainingState, key: str) -> None:
+    """Write a training between two rounds so that it can be taken up again; the last one before it stays."""
+    content = {
+        "key": key,
+        "weights": state.generator.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "latents": state.latents,
+        "targets": state.targets,
+        "transport": None if state.transport is None else vars(state.transport),
+        "records": [dataclasses.asdict(record) for record in state.records],
+    }
+    if path.exists():
+        write_bytes(name_previous(path), path.read_bytes())
+    save_tensors(path, content)
+
+
+def forget_training(path: Path) -> None:
+    """Remove the checkpoints of a finished training, and what killed ones left of theirs."""
+    for pattern in (f"{path.stem}*", f".{path.stem}*"):
+        for one in path.parent.glob(pattern):
+            one.unlink(missing_ok=True)
+
+
+def resume_training(path: Path, generator: Generator, plan: TrainingPlan, key: str) -> TrainingState | None:
+    """Take up the training saved at ``path``, or the one before it where that is damaged or another's.
+
+    Each one refused is a log line. None where neither fits ``key``: the training starts from the beginning.
+    """
+    for one in (path, name_previous(path)):
+        if (content := _read_training(one, key)) is not None:
+            return _restore_training(content, generator, plan)
+    return None
+
+
+def _read_training(path: Path, key: str) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        content = load_tensors(path)
+    except ValueError as error:
+        log.warning("refused: %s", error)
+        os.replace(path, path.with_suffix(".refused"))  # else the next save moves it over the good one
+        return None
+    if content.get("key") != key:
+        log.warning("refused: %s: belongs to other parameters or data; delete it", path)
+        return None
+    return content
+
+
+def _restore_training(content: dict[str, Any], generator: Generator, plan: TrainingPlan) -> TrainingState:
+    device = next(generator.parameters()).device
+    generator.load_state_dict(content["weights"])
+    optimiser = build_optimiser(generator, plan.learning_rate)
+    optimiser.load_state_dict(content["optimiser"])
+    return TrainingState(
+        generator,
+        optimiser,
+        content["latents"].to(device),
+        content["targets"].to(device),
+        None if content["transport"] is None else TransportMap(**content["transport"]),
+        [RoundRecord(**record) for record in content["records"]],
+    )

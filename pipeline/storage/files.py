@@ -1,0 +1,78 @@
+"""Atomic writes, and where things belong that outlive a queued experiment's temporary folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+
+def project_root() -> Path:
+    """The main repository: DVC_ROOT, the parent repository in queued runs, else the working folder."""
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file as `write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one, never half of it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # a name must not outlive a crash of the machine without its content
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as one .npz, atomically."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read a .npz of plain arrays; raises ValueError, with its name, for a damaged or pickled one."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except (BadZipFile, zlib.error, EOFError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: not a whole .npz file ({' '.join(str(error).split())})") from error
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write ``content`` as JSON with sorted keys; raises ValueError that names a value that is not finite."""
+    for key, value in flatten(content):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{path}: {key} is {value}, expected a finite number")
+    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def flatten(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) for every leaf of nested dicts."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,1 @@
+"""tables.yaml as cells: listed, requested, measured, remembered, read back."""

@@ -1,0 +1,31 @@
+"""What measuring a cell takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from models.interface import FittedMethod
+from models.short_run.method import TrainingRequest
+
+Extract = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> features (N, F) for the Frechet distance
+Fit = Callable[[TrainingRequest], FittedMethod]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell measured, or why it could not.
+
+    ``numbers`` by name; ``curves``: a value for each round; ``arrays``: what its figures are drawn from,
+    images as uint8 (n, C, H, W), latents as float32 (N, d). ``lacks``: why the method gives no number, by
+    the number's name.
+    """
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    error: str = ""
+    lacks: dict[str, str] = field(default_factory=dict)

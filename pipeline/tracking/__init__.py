@@ -1,0 +1,1 @@
+"""MLflow, which nothing outside imports, and what it is told."""

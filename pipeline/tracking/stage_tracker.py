@@ -1,0 +1,92 @@
+"""What a running stage logs to MLflow, and what it says when that fails."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.settings.params import Params
+from pipeline.tracking.run_record import read_record
+from pipeline.tracking.store import Store, hide_password, tracking_uri
+
+log = logging.getLogger(__name__)
+FLUSH_SECONDS = 5.0
+
+
+class StageTracker:
+    """What a stage logs to while it runs; without `open`, and after a tracking fault, it does nothing."""
+
+    def __init__(self, stage: str):
+        self.stage = stage
+        self.store: Store | None = None
+        self.run_id: str | None = None
+        self._points: list[tuple[str, float, int]] = []
+        self._flushed = 0.0
+
+    def open(self, params: Params) -> None:
+        """Begin this stage's run in MLflow."""
+        with self._guard():
+            self.store = Store(params)
+            self.run_id = self.store.start_child(self.stage)
+
+    def reopen(self, params: Params) -> None:
+        """Begin the run if there is none, or go on with the one that a tracking fault cut off."""
+        if self.run_id is None:
+            self.open(params)
+        elif self.store is None:
+            with self._guard():
+                self.store = Store(params)
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Log numbers of one step; buffered, sent every few seconds."""
+        if self.store is None:
+            return
+        self._points += [(name, float(value), step) for name, value in metrics.items()]
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def close(self) -> None:
+        """Send what is left, the final numbers and the pictures, and end the run FINISHED."""
+        self.flush()
+        if self.store is not None:
+            with self._guard():
+                self.store.fill_child(self.run_id, read_record(self.stage), curves_logged=True)
+
+    def flush(self) -> None:
+        """Send what is buffered."""
+        if self.store is not None:
+            with self._guard():
+                self.store.log_points(self.run_id, self._points)
+                self._points, self._flushed = [], time.monotonic()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever a tracking server does, the training goes on
+            self.store = None
+            warn_unreachable(error)
+
+
+def warn_unreachable(error: BaseException) -> None:
+    """One line that names the store and the cause, without the password that an address may hold."""
+    cause = " ".join(str(error).split())
+    if len(cause) > 400:  # a client's cause stands first, the network's last
+        cause = f"{cause[:120]} ... {cause[-270:]}"
+    log.warning(
+        "MLflow at %s: %s: %s; going on without it, `dvc repro publish` brings it up to date",
+        hide_password(tracking_uri()),
+        type(error).__name__,
+        hide_password(cause),
+    )
+
+
+def report_failure(tracker: StageTracker, params: Params, line: str) -> None:
+    """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
+    tracker.reopen(params)
+    tracker.flush()  # the curve up to the failure is what explains it
+    if tracker.store is not None:
+        with tracker._guard():
+            tracker.store.fail(tracker.run_id, line)

@@ -1,0 +1,71 @@
+"""Every method's row in Tables 2, 3 and 8, from the leaderboard's cells, beside the paper's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.studies.measured import Cell
+from reports.paper.layouts import FRECHET, MSE, Quantity
+from reports.paper.pivot import write_tables
+from reports.paper.rows import build_rows
+from reports.result_table import ResultTable
+
+AXES = {"table2": (), "table3": ("held_out",), "table8": ("mask",)}  # what places a cell in the paper's table
+QUANTITIES = {
+    "table2": (MSE, Quantity("mse_test", "MSE of test images, [0, 1]"), FRECHET),
+    "table3": (
+        Quantity("tenth_mean", "AUPRC, tenth, mean"),
+        Quantity("pooled_mean", "AUPRC, pooled, mean"),
+    ),
+    "table8": (
+        Quantity("absolute_error", "mean absolute error, [0, 1]"),
+        Quantity("squared_error", "mean squared error, [0, 1]"),
+    ),
+}
+TITLES = {
+    "table2": "Table 2, every method: reconstruction and generation",
+    "table3": "Table 3, every method: anomaly detection, AUPRC",
+    "table8": "Table 8, every method: recovery of occluded images",
+}
+CITED_TWICE = {"MEG": "EnGAN"}  # one method, two rows of the paper's Table 3
+
+
+def place_cells(study: str, cells: Sequence[Cell], places: dict[str, Any]) -> list[Cell]:
+    """The leaderboard's cells as cells of a table; ``places``: the leaderboard's held_out and mask."""
+    keys = {quantity.key for quantity in QUANTITIES[study]}
+    found = []
+    for cell in cells:
+        placed = cell | {
+            "axes": {key: places[key] for key in AXES[study]} | {"seed": cell["seed"]},
+            "numbers": {key: cell["numbers"][key] for key in (*keys, "n") if key in cell["numbers"]},
+            "lacks": {key: reason for key, reason in cell["lacks"].items() if key in keys},
+        }
+        found.append(placed)
+        if study == "table3" and cell["method"] in CITED_TWICE:
+            found.append(placed | {"method": CITED_TWICE[cell["method"]]})
+    return found
+
+
+def write_rival_tables(
+    cells: Sequence[Cell],
+    places: dict[str, Any],
+    published: dict[str, Any],
+    profile: str,
+    folder: Path,
+) -> int:
+    """Write rivals_table2, _table3 and _table8 as .csv and .md into ``folder``; returns how many rows."""
+    n_rows = 0
+    for study, quantities in QUANTITIES.items():
+        placed = place_cells(study, cells, places)
+        note = (
+            f"Profile {profile}, study `leaderboard`: fewer images than in the table of that number; mean "
+            "± standard deviation over seeds; the paper's number in brackets where quantity, data set and "
+            "extractor are its own."
+        )
+        rows = build_rows(study, placed, published, quantities)
+        table = ResultTable(f"rivals_{study}", TITLES[study], note, rows)
+        write_tables(study, table, placed, published, quantities, folder)
+        n_rows += len(rows)
+    return n_rows

@@ -1,0 +1,148 @@
+"""The pictures the stages leave: image grids, curves over rounds, latent marginals, score distributions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline.storage.files import write_bytes
+
+if TYPE_CHECKING:  # each takes a second to load
+    import pandas as pd
+    from torch import Tensor
+
+OURS, REFERENCE, THIRD = "#1f5a96", "#d1662a", "#4a9c6d"
+_METADATA = {"Software": None}  # no version or date in the file: same numbers, same bytes
+
+
+def save_grid(
+    path: str | Path, rows: Sequence[tuple[str, Tensor | np.ndarray]], columns: int | None = None
+) -> None:
+    """Draw titled rows of images, each (B, C, H, W) float in [0, 1]; more than ``columns`` images wrap.
+
+    Each row's title stands above it. ``columns`` None puts all images of a row on one line.
+    """
+    strips = [(title, _tile(images, columns or len(images))) for title, images in rows]
+    heights = [strip.shape[0] for _, strip in strips]
+    width = max(strip.shape[1] for _, strip in strips)
+    inches = 12.0
+    scale = inches / width
+    title_space = 0.26  # inches
+    figure = Figure(figsize=(inches, sum(heights) * scale + title_space * len(strips)))
+    top = 1.0
+    total = figure.get_figheight()
+    for title, strip in strips:
+        top -= title_space / total
+        figure.text(0.002, top + 0.06 / total, title, fontsize=10, va="bottom", ha="left")
+        height = strip.shape[0] * scale / total
+        axes = figure.add_axes((0, top - height, strip.shape[1] / width, height))
+        axes.imshow(strip, vmin=0, vmax=1, cmap="gray", interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        top -= height
+    save_figure(figure, path, dpi=110)
+
+
+def _tile(images: Tensor | np.ndarray, columns: int) -> np.ndarray:
+    """(B, C, H, W) -> (rows * H, columns * W, C) with a light line between neighbours."""
+    array = images if isinstance(images, np.ndarray) else images.detach().float().cpu().numpy()
+    array = array.transpose(0, 2, 3, 1)  # (B, H, W, C)
+    array = np.pad(array, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.85)
+    count, height, width, channels = array.shape
+    lines = -(-count // columns)
+    blank = np.ones((lines * columns - count, height, width, channels), array.dtype)
+    array = np.concatenate([array, blank]).reshape(lines, columns, height, width, channels)
+    tiled = array.transpose(0, 2, 1, 3, 4).reshape(lines * height, columns * width, channels)
+    return np.clip(tiled[..., 0] if channels == 1 else tiled, 0, 1)
+
+
+def save_training_curves(path: str | Path, curves: pd.DataFrame, title: str) -> None:
+    """Draw a training's curves over rounds: MSE, transport cost and matched share, latent mean and std."""
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    axes = figure.subplots(1, 3)
+    axes[0].plot(curves["round"], curves["mse_before"], "o-", color=REFERENCE, label="before correction")
+    axes[0].plot(curves["round"], curves["mse_after"], "o-", color=OURS, label="end of round")
+    axes[0].set(title="MSE per pixel, [0, 1]", ylim=(0, None))
+    axes[1].plot(curves["round"], curves["ot_cost"], "o-", color=OURS, label="mean |z - T(z)|²")
+    axes[1].set(title="transport cost", ylim=(0, None))
+    matched = axes[1].twinx()
+    matched.plot(curves["round"], curves["matched_share"], "--", color=THIRD, label="matched share")
+    matched.set(ylim=(0, 1.05))
+    axes[2].axhline(1, color="0.7", linewidth=1)
+    axes[2].plot(curves["round"], curves["latent_std_before"], "o-", color=REFERENCE, label="std before")
+    axes[2].plot(curves["round"], curves["latent_std_after"], "o-", color=OURS, label="std after")
+    axes[2].plot(curves["round"], curves["latent_mean_after"], "s--", color=THIRD, label="|mean| after")
+    axes[2].set(title="latents (prior: std 1, mean 0)", ylim=(0, None))
+    for one in axes:
+        one.set_xlabel("round")
+        one.xaxis.get_major_locator().set_params(integer=True)
+        one.spines[["top", "right"]].set_visible(False)
+        one.legend(fontsize=8, frameon=False)
+    axes[1].legend(fontsize=8, frameon=False, loc="lower left")
+    matched.legend(fontsize=8, frameon=False, loc="lower right")
+    figure.suptitle(title, fontsize=11)
+    save_figure(figure, path)
+
+
+def save_latent_marginal(path: str | Path, latents: Tensor, title: str) -> None:
+    """Draw the aggregated posterior of ``latents`` (N, d) against the prior: one axis pair, all marginals."""
+    values = latents.detach().float().cpu().numpy()
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    axes = figure.subplots(1, 3, width_ratios=(1, 1.4, 1.4))
+    axes[0].scatter(values[:3000, 0], values[:3000, min(1, values.shape[1] - 1)], s=2, alpha=0.4, color=OURS)
+    angle = np.linspace(0, 2 * np.pi, 200)
+    for radius in (1, 2):
+        axes[0].plot(radius * np.cos(angle), radius * np.sin(angle), color=REFERENCE, linewidth=1)
+    axes[0].set(title="z₁, z₂ and the prior's 1 and 2 std", xlim=(-5, 5), ylim=(-5, 5), aspect="equal")
+    grid = np.linspace(-5, 5, 201)
+    bins = np.linspace(-5, 5, 81)
+    axes[1].hist(values.ravel(), bins=bins, density=True, color=OURS, alpha=0.6, label="all coordinates of z")
+    axes[1].plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=REFERENCE, label="prior N(0, 1)")
+    axes[1].set(title="marginal density")
+    axes[2].bar(np.arange(values.shape[1]), values.std(0), color=OURS, alpha=0.6, label="std of coordinate")
+    axes[2].axhline(1, color=REFERENCE, label="prior")
+    axes[2].set(title="standard deviation by coordinate", xlabel="coordinate")
+    for one in axes[1:]:
+        one.legend(fontsize=8, frameon=False)
+        one.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    save_figure(figure, path)
+
+
+def save_anomaly_scores(
+    path: str | Path, scores: dict[str, np.ndarray], is_anomaly: dict[str, np.ndarray], title: str
+) -> None:
+    """Draw score histograms and precision-recall curves, one row for each protocol.
+
+    ``scores[protocol]``: (N,) of one chain; ``is_anomaly[protocol]``: (N,) bool.
+    """
+    from sklearn.metrics import precision_recall_curve  # slow to load
+
+    figure = Figure(figsize=(12, 3.2 * len(is_anomaly)), layout="constrained")
+    grid = figure.subplots(len(is_anomaly), 2, squeeze=False)
+    for (histogram, curve), (protocol, labels) in zip(grid, is_anomaly.items(), strict=True):
+        part = scores[protocol]
+        bins = np.histogram_bin_edges(part, 60)
+        histogram.hist(part[~labels], bins=bins, color=OURS, alpha=0.6, density=True, label="normal")
+        histogram.hist(part[labels], bins=bins, color=REFERENCE, alpha=0.6, density=True, label="held out")
+        histogram.set(title=f"{protocol}: score U(z), one chain", xlabel="- log p(I, z) + const")
+        precision, recall, _ = precision_recall_curve(labels, part)
+        curve.step(recall, precision, where="post", color=OURS)
+        curve.axhline(labels.mean(), color="0.6", linestyle="--", label=f"base rate {labels.mean():.3f}")
+        curve.set(title=f"{protocol}: precision-recall", xlabel="recall", ylabel="precision", ylim=(0, 1.02))
+        for one in (histogram, curve):
+            one.legend(fontsize=8, frameon=False)
+            one.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: int = 100) -> None:
+    """Write a figure as PNG, atomically; the same numbers give the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA)
+    write_bytes(path, buffer.getvalue())

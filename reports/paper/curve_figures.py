@@ -1,0 +1,142 @@
+"""The tables and figures of section 7 as curves and bars: Tables 3 to 8, Figures 8 and 10."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.studies.measured import Cell
+from reports.drawing import OURS, REFERENCE, THIRD, save_figure
+from reports.paper.names import name_dataset, name_row
+
+PALETTE = (REFERENCE, THIRD, OURS, "#7b5ea7", "#b8860b", "#5a5a5a", "#c04c7a", "#2a9d9d")
+
+
+def draw_recovery_curves(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 10: MSE of visible pixels and transport cost over rounds, one 20 x 20 mask."""
+    chosen = [
+        cell
+        for cell in cells
+        if cell["method"] == "Ours" and cell["axes"]["mask"] == {"kind": "region", "size": 20}
+    ]
+    figure, axes = start_figure(2)
+    for cell in chosen:
+        rounds = range(1, len(cell["curves"]["ot_cost"]) + 1)
+        axes[0].plot(rounds, cell["curves"]["mse_after"], "o-", color=OURS, label=name_row(cell))
+        axes[1].plot(rounds, cell["curves"]["ot_cost"], "o-", color=OURS, label=name_row(cell))
+    axes[0].set(title="MSE per visible pixel, end of round", xlabel="round", ylim=(0, None))
+    axes[1].set(title="transport cost", xlabel="round", ylim=(0, None))
+    finish_figure(figure, axes, path, "Recovery under one mask of 20 x 20 (of 64 x 64), by round")
+
+
+def draw_recovery_errors(path: Path, cells: Sequence[Cell]) -> None:
+    """Table 8 as curves: mean absolute error on hidden pixels over the occlusion level."""
+    figure, axes = start_figure(2)
+    for axis, kind, key in zip(axes, ("region", "salt_pepper"), ("size", "share"), strict=True):
+        for colour, method in zip(PALETTE, list_methods(cells), strict=False):
+            here = [
+                cell for cell in cells if cell["method"] == method and cell["axes"]["mask"]["kind"] == kind
+            ]
+            points = [(cell["axes"]["mask"][key], cell["numbers"]["absolute_error"]) for cell in here]
+            axis.plot(*np.array(points).reshape(-1, 2).T, "o-", color=colour, label=method)
+        axis.set(title=f"{kind}: mean absolute error, hidden pixels", xlabel=key, ylim=(0, None))
+    finish_figure(figure, axes, path, "Recovery of occluded training images")
+
+
+def draw_auprc(path: Path, cells: Sequence[Cell]) -> None:
+    """Table 3 as bars: AUPRC by held-out digit and method, one panel for each protocol."""
+    figure, axes = start_figure(2)
+    digits = list(dict.fromkeys(cell["axes"]["held_out"] for cell in cells))
+    rows = list(dict.fromkeys(name_row(cell) for cell in cells))
+    width = 0.8 / max(1, len(rows))
+    for axis, protocol in zip(axes, ("tenth", "pooled"), strict=True):
+        for number, (row, colour) in enumerate(zip(rows, PALETTE, strict=False)):
+            here = [cell for cell in cells if name_row(cell) == row]
+            places = [digits.index(cell["axes"]["held_out"]) + number * width - 0.4 for cell in here]
+            means, stds = (
+                [cell["numbers"][f"{protocol}_{part}"] for cell in here] for part in ("mean", "std")
+            )
+            axis.bar(places, means, width, align="edge", yerr=stds, color=colour, label=row)
+        for cell in cells:
+            place = digits.index(cell["axes"]["held_out"])
+            base_rate = cell["numbers"][f"{protocol}_base_rate"]
+            axis.plot([place - 0.45, place + 0.45], [base_rate] * 2, color="0.3", linestyle="--", linewidth=1)
+        axis.set(title=f"{protocol} (dashed: base rate)", xlabel="held-out digit", ylim=(0, 1))
+        axis.set_xticks(range(len(digits)), [str(digit) for digit in digits])
+    finish_figure(figure, axes, path, "Anomaly detection: AUPRC, mean and std over test chains")
+
+
+def draw_sweep(path: Path, cells: Sequence[Cell], axis_name: str) -> None:
+    """Tables 4 to 7 as curves: MSE and Frechet distance over the parameter."""
+    figure, axes = start_figure(2)
+    values = [cell["axes"][axis_name] for cell in cells]
+    for axis, key, title in zip(
+        axes, ("mse_train", "frechet_distance"), ("MSE of training images", "Frechet distance"), strict=True
+    ):
+        axis.plot(values, [cell["numbers"][key] for cell in cells], "o-", color=OURS, label="Ours")
+        axis.set(title=title, xlabel=axis_name, ylim=(0, None))
+    if cells and "frechet_before" in cells[0]["numbers"] and axis_name == "s":
+        for axis, key in zip(axes, ("mse_before", "frechet_before"), strict=True):
+            numbers = [cell["numbers"][key] for cell in cells]
+            axis.plot(values, numbers, "o--", color=REFERENCE, label="before the correction")
+    dataset = name_dataset(cells[0]["dataset"]) if cells else "no cell finished"
+    finish_figure(figure, axes, path, f"{axis_name}: {dataset}")
+
+
+def draw_solvers(path: Path, cells: Sequence[Cell]) -> None:
+    """MSE and Frechet distance by alpha, a colour for each transport solver and a point for each seed."""
+    figure, axes = start_figure(2)
+    alphas = sorted({cell["alpha"] for cell in cells})
+    solvers = list(dict.fromkeys(cell["axes"]["solver"] for cell in cells))
+    for axis, key, title in zip(
+        axes, ("frechet_distance", "mse_train"), ("Frechet distance", "MSE of training images"), strict=True
+    ):
+        for number, (solver, colour) in enumerate(zip(solvers, PALETTE, strict=False)):
+            here = [cell for cell in cells if cell["axes"]["solver"] == solver]
+            places = [alphas.index(cell["alpha"]) + 0.12 * (number - len(solvers) / 2) for cell in here]
+            axis.plot(places, [cell["numbers"][key] for cell in here], "o", color=colour, label=solver)
+        axis.set(title=title, xlabel="alpha", ylim=(0, None))
+        axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+    finish_figure(figure, axes, path, "Transport solvers by alpha, a point a seed")
+
+
+def draw_alpha_curves(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 8: transport cost, MSE and Frechet distance over rounds, a curve for each alpha."""
+    figure, axes = start_figure(3)
+    for axis, key, title in zip(
+        axes,
+        ("ot_cost", "mse_after", "frechet_distance"),
+        ("transport cost", "MSE, end of round", "Frechet distance, end of round"),
+        strict=True,
+    ):
+        for number, cell in enumerate(cells):
+            values = cell["curves"][key]
+            colour = PALETTE[number % len(PALETTE)]
+            axis.plot(range(1, len(values) + 1), values, "o-", color=colour, label=f"alpha {cell['alpha']:g}")
+        axis.set(title=title, xlabel="round", ylim=(0, None))
+    finish_figure(figure, axes, path, "The share alpha of the correction, by round")
+
+
+def list_methods(cells: Sequence[Cell]) -> list[str]:
+    """The methods in their order in the cells."""
+    return list(dict.fromkeys(cell["method"] for cell in cells))
+
+
+def start_figure(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels beside each other."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    return figure, list(figure.subplots(1, count))
+
+
+def finish_figure(figure: Figure, axes: Sequence[Axes], path: Path, title: str) -> None:
+    """Title, legends where there is something to tell apart, and the file."""
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+        if one.get_legend_handles_labels()[0]:
+            one.legend(fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=11)
+    save_figure(figure, path)

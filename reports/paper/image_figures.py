@@ -1,0 +1,105 @@
+"""The figures of section 7 that show images: 4, 6, 7 and 9."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.images import to_unit
+from pipeline.data.masks import INPAINTING_MASKS
+from pipeline.studies.measured import Cell
+from reports.drawing import save_grid
+from reports.paper.names import describe_place, name_dataset, name_row
+
+N_COLUMNS = 16
+
+
+def draw_samples(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 4: training images, reconstructions and samples of the prior, ours on each data set."""
+    for_ours = [cell for cell in cells if cell["method"] == "Ours"]
+    rows = []
+    for cell in for_ours:
+        arrays = cell["arrays"]
+        label = f"{name_dataset(cell['dataset'])}, {name_row(cell)}"
+        rows += [
+            (f"{label}: training images", to_unit(arrays["images"][:N_COLUMNS])),
+            ("reconstructions", to_unit(arrays["reconstructions"][:N_COLUMNS])),
+            ("samples from the prior", to_unit(arrays["samples"][: 2 * N_COLUMNS])),
+        ]
+    save_grid(path, rows, columns=N_COLUMNS)
+
+
+def draw_rivals(path: Path, cells: Sequence[Cell]) -> None:
+    """Training images, then each method's reconstructions of them and its samples, where it has them."""
+    rows = [(f"{name_dataset(cells[0]['dataset'])}: training images", to_unit(cells[0]["arrays"]["images"]))]
+    for cell in cells:
+        for name in ("reconstructions", "samples"):
+            if name in cell["arrays"]:
+                rows.append((f"{name_row(cell)}: {name}", to_unit(cell["arrays"][name][:N_COLUMNS])))
+    save_grid(path, rows, columns=N_COLUMNS)
+
+
+def draw_generated(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 5: samples of each method, a data set after the other."""
+    rows = []
+    for dataset in dict.fromkeys(cell["dataset"] for cell in cells):
+        here = [cell for cell in cells if cell["dataset"] == dataset]
+        images = to_unit(here[0]["arrays"]["images"][:N_COLUMNS])
+        rows.append((f"{name_dataset(dataset)}: training images", images))
+        for cell in here:
+            samples = to_unit(cell["arrays"]["samples"][: 2 * N_COLUMNS])
+            rows.append((f"{name_row(cell)}: samples from the prior", samples))
+    save_grid(path, rows, columns=N_COLUMNS)
+
+
+def draw_inpaintings(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 6: test images restored by ours under the six masks of section 7.4."""
+    cell = find_last(cells, "Ours")
+    originals = cell["arrays"]["inpainting_originals"]
+    rows = [(f"{name_dataset(cell['dataset'])}, {name_row(cell)}: test images", to_unit(originals))]
+    for (kind, size, share), visible, restored in zip(
+        INPAINTING_MASKS,
+        cell["arrays"]["inpainting_occlusions"],
+        cell["arrays"]["inpainting_restored"],
+        strict=True,
+    ):
+        mask = f"{kind} {size} of 64 pixels" if size else f"{kind} {share:.0%}"
+        both = np.concatenate([originals * visible, restored])
+        rows.append((f"{mask}: occluded, then restored", to_unit(both)))
+    save_grid(path, rows)
+
+
+def draw_diversity(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 7: one occluded image restored by several chains."""
+    cell = find_last(cells, "Ours")
+    arrays = cell["arrays"]
+    rows = []
+    for image, visible, restored in zip(
+        arrays["inpainting_originals"],
+        arrays["inpainting_diverse_occlusions"],
+        arrays["inpainting_diverse"],
+        strict=False,
+    ):
+        line = np.concatenate([image[None], (image * visible)[None], restored])
+        rows.append(("test image, occluded, then one chain after another", to_unit(line)))
+    save_grid(path, rows)
+
+
+def draw_recoveries(path: Path, cells: Sequence[Cell]) -> None:
+    """Figure 9: originals, occluded training images and what each method recovers, at three masks."""
+    places = list(dict.fromkeys(describe_place(cell) for cell in cells))
+    rows = []
+    for place in (places[0], places[len(places) // 2 - 1], places[-1]):
+        here = [cell for cell in cells if describe_place(cell) == place]
+        arrays = here[0]["arrays"]
+        rows.append((f"{place}: originals", to_unit(arrays["originals"])))
+        rows.append(("occluded training images", to_unit(arrays["originals"] * arrays["visible"])))
+        rows += [(name_row(cell), to_unit(cell["arrays"]["recovered"])) for cell in here]
+    save_grid(path, rows)
+
+
+def find_last(cells: Sequence[Cell], method: str) -> Cell:
+    """The last cell of ``method``: Table 2's data sets end with what stands for the paper's faces."""
+    return next(cell for cell in reversed(cells) if cell["method"] == method)

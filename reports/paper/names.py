@@ -1,0 +1,32 @@
+"""How tables and figures name data sets, methods and places."""
+
+from __future__ import annotations
+
+from pipeline.studies.grid import describe
+from pipeline.studies.measured import Cell
+
+STAND_IN_FOR = {"colour_digits": "SVHN", "photo_patches": "CelebA"}
+
+
+def name_dataset(dataset: str) -> str:
+    """A data set's name, with what it stands for where it is not the paper's."""
+    return f"{dataset} (stand-in for {STAND_IN_FOR[dataset]})" if dataset in STAND_IN_FOR else dataset
+
+
+def describe_place(cell: Cell) -> str:
+    """The axes that neither the data set nor the method's name tell: `held_out = 4`, `mask = region 15`."""
+    if "space" in cell["axes"]:
+        space = cell["axes"]["space"]
+        return f"{cell['dataset']} {describe(space['classes'])}, d = {space['latent_dim']}"
+    axes = {key: value for key, value in cell["axes"].items() if key not in ("dataset", "alpha", "seed")}
+    return ", ".join(f"{key} = {describe(value)}" for key, value in axes.items())
+
+
+def name_row(cell: Cell) -> str:
+    """The method as Table 3 names it: `VAE`, `ABP`, `Ours (alpha=0.3)`."""
+    return name_method(cell["alpha"]) if cell["method"] == "Ours" else cell["method"]
+
+
+def name_method(alpha: float) -> str:
+    """`ABP` for alpha = 0, which is what the method then is; `Ours (alpha=...)` otherwise."""
+    return "ABP" if alpha == 0 else f"Ours (alpha={alpha:g})"

@@ -1,0 +1,90 @@
+"""A study's numbers for reading: for each quantity a table of methods by places."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.storage.files import write_text
+from pipeline.studies.measured import Cell
+from reports.paper.layouts import LAYOUTS, Quantity
+from reports.paper.names import describe_place, name_dataset, name_row
+from reports.paper.published import find_published
+from reports.result_table import ResultTable, write_table
+
+
+def render_tables(
+    study: str,
+    cells: Sequence[Cell],
+    published: dict[str, Any],
+    quantities: tuple[Quantity, ...] | None = None,
+) -> str:
+    """All quantities that a page shows, then why cells failed."""
+    measured = [cell for cell in cells if not cell["error"]]
+    parts = [
+        render_pivot(study, quantity, cells, published)
+        for quantity in quantities or LAYOUTS[study].quantities
+        if quantity.in_page and any(quantity.key in cell["numbers"] for cell in measured)
+    ]
+    failed = [
+        f"- {name_row(cell)}, {describe_column(cell)}: {cell['error']}" for cell in cells if cell["error"]
+    ]
+    lacking = [f"- {method} {reason}" for method, reason in _list_lacking(cells)]
+    return "\n".join([*parts, *failed, *lacking, *([""] if failed or lacking else [])])
+
+
+def write_tables(
+    study: str,
+    table: ResultTable,
+    cells: list[Cell],
+    published: dict[str, Any],
+    quantities: tuple[Quantity, ...],
+    folder: Path,
+) -> None:
+    """Write ``table`` as ``folder``/name.csv, a row for each number, and name.md, by places, for reading."""
+    write_table(table, folder)
+    text = f"### {table.title}\n\n{table.note}\n\n{render_tables(study, cells, published, quantities)}"
+    write_text(folder / f"{table.name}.md", text)
+
+
+def _list_lacking(cells: Sequence[Cell]) -> list[tuple[str, str]]:
+    """What methods do not offer, once each: `DCGAN infers no latent vectors`."""
+    found = [(name_row(cell), reason) for cell in cells for reason in cell["lacks"].values()]
+    return list(dict.fromkeys(found))
+
+
+def render_pivot(study: str, quantity: Quantity, cells: Sequence[Cell], published: dict[str, Any]) -> str:
+    """One line a method, one column a place: value, spread, and the paper's number in brackets."""
+    columns = list(dict.fromkeys(describe_column(cell) for cell in cells if cell["dataset"]))
+    rows = list(dict.fromkeys(name_row(cell) for cell in cells))
+    lines = [f"| {quantity.title} | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
+    for row in rows:
+        texts = []
+        for column in columns:
+            here = [cell for cell in cells if name_row(cell) == row and describe_column(cell) == column]
+            texts.append(_render_cell(study, here, quantity, published) if here else "")
+        lines.append(f"| {row} | " + " | ".join(texts) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _render_cell(study: str, cells: Sequence[Cell], quantity: Quantity, published: dict[str, Any]) -> str:
+    """Mean over the cells, which differ in their seed alone, with its spread over seeds or test chains."""
+    cell = cells[0]
+    values = [one["numbers"][quantity.key] for one in cells if quantity.key in one["numbers"]]
+    if not values:
+        return cell["error"].partition(":")[0] or "lacking"
+    text = f"{statistics.fmean(values):.4g}"
+    spread = cell["numbers"].get(quantity.key.replace("_mean", "_std"))
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values):.2g}"
+    elif quantity.key.endswith("_mean") and spread is not None:
+        text += f" ± {spread:.2g}"
+    printed = find_published(study, cell, quantity, published)
+    return text if printed is None else f"{text} ({printed:g})"
+
+
+def describe_column(cell: Cell) -> str:
+    """Where a cell stands in a table: its place, or its data set where the place is that."""
+    return describe_place(cell) or name_dataset(cell["dataset"])

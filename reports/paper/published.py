@@ -1,0 +1,99 @@
+"""The paper's printed numbers, looked up by what a row of ours measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.studies.measured import Cell
+from reports.paper.layouts import FRECHET, MSE, Quantity
+from reports.paper.names import name_method, name_row
+
+PAPER = Path(__file__).parents[1] / "published.yaml"
+COLUMN_OF = {"mnist5k": "mnist", "mnist": "mnist", "svhn": "svhn", "celeba": "celeba"}
+
+
+def read_published() -> dict[str, Any]:
+    """Read reports/published.yaml, which is data of this package."""
+    with open(PAPER, encoding="utf-8") as file:
+        return yaml.safe_load(file)
+
+
+def find_table2(published: dict[str, Any], dataset: str, measure: str, alpha: float) -> float | None:
+    """Table 2's ``measure`` (mse or fid) for the data set; None where the paper prints none."""
+    column = COLUMN_OF.get(dataset)
+    if column is None:
+        return None
+    table = published["table2_reconstruction_generation"]
+    return table[column][measure][table["columns"].index("ABP" if alpha == 0 else "Ours")]
+
+
+def find_table3(
+    published: dict[str, Any], dataset: str, held_out: int, alpha: float, part: str
+) -> float | None:
+    """Table 3's mean or std for the held-out digit and alpha; None where the paper prints none."""
+    table = published["table3_anomaly_auprc"]
+    row = table.get(name_method(alpha))
+    if COLUMN_OF.get(dataset) != "mnist" or row is None or held_out not in table["digits"]:
+        return None
+    return row[part][table["digits"].index(held_out)]
+
+
+def find_table8(published: dict[str, Any], mask: dict[str, Any], method: str) -> float | None:
+    """Table 8's CelebA error for the mask's 64 x 64 size or share; None where the paper prints none."""
+    part = {
+        "region": ("single_region", "mask_size", "size"),
+        "salt_pepper": ("salt_and_pepper", "occlusion", "share"),
+    }
+    if mask["kind"] not in part:
+        return None
+    name, axis, key = part[mask["kind"]]
+    table = published["table8_recovery_error_celeba"][name]
+    if mask[key] not in table[axis]:
+        return None
+    return table[method][table[axis].index(mask[key])] if method in table else None
+
+
+PRINTED_AS = {"SRI-L5": "SRI (L=5)"}
+SWEEPS = {
+    "table4": ("table4_latent_dim_svhn", "latent_dim", "svhn"),
+    "table6": ("table6_langevin_steps_mnist", "K", "mnist"),
+    "table7": ("table7_learning_iterations_mnist", "L2", "mnist"),
+}
+Published = dict[str, Any]
+
+
+def find_published(study: str, cell: Cell, quantity: Quantity, published: Published) -> float | None:
+    """The paper's number for the same quantity on the same data; None where it prints none, or another's.
+
+    A Frechet distance is the same quantity in Inception's features alone.
+    """
+    column, axes = COLUMN_OF.get(cell["dataset"]), cell["axes"]
+    if column is None or (quantity.extractor and cell["extractor"] != "inception"):
+        return None
+    name = {MSE: "mse", FRECHET: "fid"}.get(quantity)
+    method = PRINTED_AS.get(cell["method"], cell["method"])
+    if study == "table2" and name:
+        found = published["table2_reconstruction_generation"]
+        columns = found["columns"]
+        return found[column][name][columns.index(method)] if method in columns else None
+    if study == "table3" and column == "mnist" and quantity.key in ("tenth_mean", "tenth_std"):
+        found = published["table3_anomaly_auprc"]
+        row = found.get(name_row(cell), {}).get(quantity.key.removeprefix("tenth_"))
+        return row[found["digits"].index(axes["held_out"])] if row else None
+    if study == "table5":
+        found = published["table5_step_size_mnist"]
+        printed_s = [round(10 * s, 6) for s in found["s"]]
+        keys = {"frechet_before": "fid_before", "frechet_distance": "fid_after"}
+        key = keys.get(quantity.key, quantity.key)
+        return found[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
+    if study == "table8" and column == "celeba" and quantity.key == "absolute_error":
+        return find_table8(published, axes["mask"], cell["method"])
+    if study in SWEEPS and name:
+        key, axis, data = SWEEPS[study]
+        found = published[key]
+        if column == data and axes[axis] in found[axis]:
+            return found[name][found[axis].index(axes[axis])]
+    return None

@@ -1,0 +1,61 @@
+"""Licences of what requirements.lock installs, as reports/licences.md: `python -m reports.tools.licences`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+
+from pipeline.storage.files import write_text
+
+LOCK = Path("requirements.lock")
+PAGE = Path("reports/licences.md")
+UNSAID = "not said in its metadata"
+LONGEST = 60  # a longer `License` field is the licence's text
+
+
+def read_locked(lock: str) -> list[str]:
+    """The distributions that a lock file pins, in its order."""
+    return re.findall(r"^([A-Za-z0-9._-]+)==", lock, flags=re.MULTILINE)
+
+
+def find_licence(name: str) -> str:
+    """A distribution's licence by its own metadata: expression, short field, or trove classifiers."""
+    found = metadata(name)
+    expression, field = found.get("License-Expression"), (found.get("License") or "").strip()
+    if expression:
+        return expression
+    classifiers = [
+        line.rpartition(" :: ")[2]
+        for line in found.get_all("Classifier") or []
+        if line.startswith("License ::") and not line.endswith(":: OSI Approved")
+    ]
+    if classifiers:
+        return ", ".join(dict.fromkeys(classifiers))
+    first_line = field.splitlines()[0] if field else ""
+    return first_line[:LONGEST] or UNSAID
+
+
+def render_licences(names: Iterable[str]) -> str:
+    """A line a distribution that is installed here, and which are for other platforms."""
+    lines = ["# Licences of the dependencies", "", "Written by `python -m reports.tools.licences`.", ""]
+    lines += ["| distribution | version | licence |", "|---|---|---|"]
+    elsewhere = []
+    for name in names:
+        try:
+            lines.append(f"| {name} | {metadata(name)['Version']} | {find_licence(name)} |")
+        except PackageNotFoundError:
+            elsewhere.append(name)
+    if elsewhere:
+        lines += ["", f"Pinned for other platforms or Python versions: {', '.join(elsewhere)}."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    write_text(PAGE, render_licences(read_locked(LOCK.read_text())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Chains on a tilted posterior and prior in closed form, for a linear generator."""
+
+import functools
+
+import torch
+
+from models.langevin.tilted import run_chains, run_prior_chains
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class Linear(torch.nn.Module):
+    """g(z) = W z as a row of pixels (B, 1, 1, P)."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = torch.nn.Parameter(weight)
+
+    def forward(self, z):
+        return (z @ self.weight.T)[:, None, None]
+
+
+SIGMA, D, PIXELS = 0.6, 3, 5
+WEIGHT = torch.randn(PIXELS, D, generator=rng()) / 2
+IMAGE = torch.rand(1, 1, 1, PIXELS, generator=rng(1))
+
+
+def test_tilted_chains_sample_the_closed_form_posterior():
+    """A tilt of -|z|^2 makes the prior N(0, I / 3)."""
+    n, step_size = 4000, 0.25
+    noise = torch.randn(300, n, D, generator=rng(2))
+    tilt = functools.partial(torch.Tensor.square)
+    z = run_chains(
+        Linear(WEIGHT),
+        torch.zeros(n, D),
+        IMAGE.expand(n, -1, -1, -1),
+        None,
+        noise,
+        step_size,
+        SIGMA,
+        lambda z: -tilt(z).sum(1),
+    )
+    precision = WEIGHT.T @ WEIGHT / SIGMA**2 + 3 * torch.eye(D)
+    mean = torch.linalg.solve(precision, WEIGHT.T @ IMAGE.flatten() / SIGMA**2)
+    torch.testing.assert_close(z.mean(0), mean, atol=0.04, rtol=0)
+    # The discretised chain's own stationary covariance, 2 (P (2 I - h P))^-1 with h = s^2 / 2.
+    h = step_size**2 / 2
+    covariance = 2 * torch.linalg.inv(precision @ (2 * torch.eye(D) - h * precision))
+    torch.testing.assert_close(z.T.cov(), covariance, atol=0.03, rtol=0)
+
+
+def test_prior_chains_sample_the_tilted_prior():
+    n, step_size = 4000, 0.3
+    noise = torch.randn(200, n, 2, generator=rng())
+    z = run_prior_chains(
+        torch.zeros(n, 2), noise, step_size, lambda z: 1.5 * z.sum(1)
+    )  # moves the mean to 1.5
+    torch.testing.assert_close(z.mean(0), torch.full((2,), 1.5), atol=0.05, rtol=0)
+    h = step_size**2 / 2
+    torch.testing.assert_close(z.var(0), torch.full((2,), 2 / (2 - h)), atol=0.06, rtol=0)

@@ -1,0 +1,127 @@
+"""The mathematics of the auto-encoders and of what is fitted to their latent vectors."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, Normal, kl_divergence
+
+from models.latent_density import LatentMixture
+from models.rivals.ladder_vae import compute_mutual_divergence, unite
+from models.rivals.rae import penalise_gradient, penalise_weights
+from models.rivals.two_stage_vae import SkipPerceptron, compute_bound
+from models.rivals.wae import SCALES, measure_discrepancy
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=rng(seed), dtype=torch.float64)
+
+
+def test_the_mixture_scores_and_draws_what_it_fitted():
+    spread = torch.tensor([[1.0, 0.0], [0.8, 0.3]], dtype=torch.float64)
+    latents = torch.cat([normal(4000, 2) @ spread.mT + 3, 0.5 * normal(2000, 2, seed=1) - 4])
+    mixture = LatentMixture(latents, 2, seed=0)
+    drawn = mixture.draw(20_000, rng(2))
+    assert (drawn.mean(0) - latents.mean(0)).abs().max() < 0.1
+    right = drawn[drawn[:, 0] > 0].double()
+    torch.testing.assert_close(right.T.cov(), spread @ spread.mT, atol=0.06, rtol=0)
+    assert (drawn[:, 0] > 0).float().mean() == pytest.approx(2 / 3, abs=0.02)
+    near, far = mixture.score(torch.tensor([[3.0, 3.0], [30.0, 3.0]]))
+    assert near < 5 and far > 100
+
+
+def test_the_mixtures_score_of_one_gaussian_is_its_log_density():
+    latents = normal(3000, 3)
+    mixture = LatentMixture(latents, 1, seed=0)
+    fitted = torch.distributions.MultivariateNormal(latents.mean(0), latents.T.cov(correction=0))
+    z = normal(5, 3, seed=1)
+    expected = -fitted.log_prob(z) - 1.5 * math.log(2 * math.pi)
+    torch.testing.assert_close(mixture.score(z).double(), expected, atol=1e-3, rtol=0)
+
+
+def test_two_gaussians_unite_by_their_precisions():
+    mean, log_variance, other_mean, other_log_variance = (normal(4, 3, seed=seed) for seed in range(4))
+    united, united_log_variance = unite(mean, log_variance, other_mean, other_log_variance)
+    x = normal(4, 3, seed=9)
+
+    def log_density(mean, log_variance):
+        return Normal(mean, (log_variance / 2).exp()).log_prob(x)
+
+    # The product's logarithm differs from the united Gaussian's by a constant, whatever x is.
+    for offset in (0.0, 1.7):
+        x = normal(4, 3, seed=9) + offset
+        difference = log_density(mean, log_variance) + log_density(other_mean, other_log_variance)
+        difference = difference - log_density(united, united_log_variance)
+        if offset == 0:
+            constant = difference
+    torch.testing.assert_close(difference, constant)
+
+
+def test_the_divergence_between_layers_is_torchs():
+    parameters = [normal(4, 3, seed=seed) for seed in range(4)]
+    one, other = (
+        Independent(Normal(mean, (log_variance / 2).exp()), 1)
+        for mean, log_variance in (parameters[:2], parameters[2:])
+    )
+    torch.testing.assert_close(compute_mutual_divergence(*parameters), kl_divergence(one, other))
+
+
+def test_the_learned_deviation_settles_at_the_root_mean_square_residual():
+    residual, n_values = torch.tensor([3.0, 5.0]), 16
+    log_gamma = torch.tensor(0.0, requires_grad=True)
+    optimiser = torch.optim.Adam([log_gamma], lr=0.05)
+    for _ in range(500):
+        loss = compute_bound(residual, n_values, log_gamma, torch.zeros(2)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert log_gamma.exp().item() == pytest.approx(math.sqrt(4 / 16), rel=1e-3)
+
+
+def test_the_second_stage_sees_its_input_again_at_its_last_layer():
+    network = SkipPerceptron(3, 2)
+    nn.init.zeros_(network.hidden[-2].weight)
+    nn.init.zeros_(network.hidden[-2].bias)
+    z = torch.randn(4, 3, generator=rng())
+    expected = z @ network.last.weight[:, -3:].T + network.last.bias
+    torch.testing.assert_close(network(z), expected)
+
+
+def test_the_decoders_penalties_are_those_of_the_equations():
+    decoder = nn.Sequential(nn.Linear(3, 5, dtype=torch.float64), nn.BatchNorm1d(5, dtype=torch.float64))
+    assert penalise_weights(decoder).item() == pytest.approx(decoder[0].weight.square().sum().item())
+    linear = decoder[0]
+    z = normal(4, 3).requires_grad_(True)
+    expected = 2 * linear(z) @ linear.weight  # d |W z + b|^2 / dz
+    penalty = penalise_gradient(linear(z), z)
+    torch.testing.assert_close(penalty, expected.square().mean())
+    penalty.backward()
+    assert linear.weight.grad is not None and linear.weight.grad.abs().sum() > 0
+
+
+def test_the_discrepancy_is_the_estimate_written_out():
+    z, other = normal(5, 3), normal(5, 3, seed=1)
+
+    def kernel(x, y):
+        square = (x - y).square().sum()
+        return sum(scale * 6 / (scale * 6 + square) for scale in SCALES)
+
+    n = 5
+    within = sum(
+        kernel(part[i], part[j]) for part in (z, other) for i in range(n) for j in range(n) if i != j
+    )
+    across = sum(kernel(z[i], other[j]) for i in range(n) for j in range(n))
+    expected = within / (n * (n - 1)) - 2 * across / n**2
+    torch.testing.assert_close(measure_discrepancy(z, other), expected)
+
+
+def test_the_discrepancy_tells_a_shift_and_a_shrinkage_from_the_prior():
+    prior, other = normal(500, 4), normal(500, 4, seed=1)
+    same = measure_discrepancy(prior, other).abs()
+    assert measure_discrepancy(prior, other + 1) > 20 * same
+    assert measure_discrepancy(prior, 0.3 * other) > 20 * same

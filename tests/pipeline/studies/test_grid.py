@@ -1,0 +1,177 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models.catalogue import METHODS
+from pipeline.settings.yaml_files import ParamError
+from pipeline.studies.grid import (
+    PAPER_STUDIES,
+    check_grid,
+    check_study,
+    choose_dataset,
+    describe,
+    list_cells,
+    list_methods,
+    read_grid,
+)
+from pipeline.studies.memo import fingerprint
+from pipeline.studies.tasks import TASKS
+
+ROOT = Path(__file__).parents[3]
+CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
+GRID = read_grid(ROOT / "tables.yaml")
+
+
+def cells(table, method="Ours", **changes):
+    return list_cells(table, method, {**CONTENT, **changes}, GRID)
+
+
+def test_the_tables_have_the_papers_rows_and_columns():
+    assert [cell.params.dataset for cell in cells("table2")] == ["mnist5k", "colour_digits", "photo_patches"]
+    table3 = [(cell.params.anomaly.held_out, cell.params.alpha) for cell in cells("table3")]
+    assert table3 == [(digit, alpha) for digit in (1, 4, 5, 7, 9) for alpha in (0.1, 0.3, 0.5)]
+    assert len(cells("table3", "VAE")) == 5
+    assert [cell.params.resolved_latent_dim for cell in cells("table4")] == [20, 40, 64]
+    assert [cell.params.s for cell in cells("table5")] == [0.03, 0.15, 0.3, 0.6]
+    assert [cell.params.profile_settings.train.K for cell in cells("table6")] == [30, 50, 100]
+    assert [cell.params.profile_settings.train.L2 for cell in cells("table7")] == [1, 2, 3]
+    for method in GRID["methods"]:
+        masks = [cell.params.mask for cell in cells("table8", method)]
+        assert [mask.size for mask in masks[:7]] == [15, 20, 25, 30, 35, 40, 45]
+        assert [mask.share for mask in masks[7:]] == [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9]
+
+
+def test_a_table_about_one_method_has_no_cells_of_the_others():
+    assert cells("table5", "VAE") == [] and len(cells("table5")) == 4
+
+
+@pytest.mark.parametrize("profile", ["smoke", "embedded", "paper"])
+def test_every_cell_of_every_profile_has_valid_parameters(profile):
+    places = [
+        (study, method, cell.place)
+        for study in PAPER_STUDIES
+        for method in GRID["methods"]
+        for cell in cells(study, method, profile=profile)
+    ]
+    assert len(places) == len(set(places)) == 89 + 2 * len(GRID["methods"]) + 6
+    scale = GRID["scales"][profile].get("mnist5k", {}).get("prepare", {}).get("n_train")
+    assert cells("table6", profile=profile)[0].params.profile_settings.prepare.n_train == scale
+
+
+def test_the_paper_profile_trains_on_the_papers_data_sets():
+    assert [cell.params.dataset for cell in cells("table2", profile="paper")] == ["mnist", "svhn", "celeba"]
+    assert [cell.paper_dataset for cell in cells("table2")] == ["mnist", "svhn", "celeba"]
+    incomplete = cells("table8", profile="paper")[0].params
+    assert (incomplete.dataset, incomplete.profile_settings.prepare.n_train) == ("celeba", 10_000)
+
+
+def test_of_several_data_sets_the_first_at_hand_is_taken():
+    def choose(is_there):
+        return choose_dataset(GRID, "embedded", "fashion_mnist", is_there)
+
+    assert choose(lambda name: False) == "mnist5k"
+    assert choose(lambda name: name == "fashion_mnist") == "fashion_mnist"
+    with pytest.raises(ParamError, match=r"datasets\.embedded\.cifar: missing"):
+        choose_dataset(GRID, "embedded", "cifar")
+
+
+def test_a_latent_space_names_data_classes_and_dimension():
+    digits, fashion = list_cells("figure3", "Ours", CONTENT, GRID, lambda name: True)
+    assert (digits.params.dataset, digits.classes, digits.params.resolved_latent_dim) == (
+        "mnist5k",
+        (0, 1),
+        2,
+    )
+    assert (fashion.params.dataset, fashion.params.resolved_latent_dim) == ("fashion_mnist", 3)
+    assert digits.task == "latent" and digits.params.profile_settings.prepare.n_train == 800
+
+
+def test_a_study_wins_over_its_data_set_in_the_scales():
+    rounds = GRID["scales"]["smoke"]["figure8"]["train"]["rounds"]["complete"]
+    cell = cells("figure8", profile="smoke")[0]
+    assert cell.params.profile_settings.train.rounds.complete == rounds
+    assert cells("table6", profile="smoke")[0].params.profile_settings.train.rounds.complete != rounds
+
+
+def test_whatever_changes_a_cells_numbers_changes_its_fingerprint():
+    prints = [
+        fingerprint(cell)
+        for study in GRID["studies"]
+        for method in GRID["methods"]
+        for cell in cells(study, method)
+    ]
+    # The sweeps of s, L2 and alpha pass through table 2's own setting, table 4 through its latent dimension:
+    # those cells are the same training.
+    assert sum(one in prints[:number] for number, one in enumerate(prints)) == 4
+    assert fingerprint(cells("table2")[0]) != fingerprint(cells("table2", seed=2)[0])
+    assert fingerprint(cells("table8")[0]) != fingerprint(cells("table8")[1])
+
+
+def test_what_does_not_reach_a_cell_leaves_its_fingerprint_alone():
+    vae, ours = (cells("table2", method)[0] for method in ("VAE", "Ours"))
+    vae_at_another_alpha, ours_at_another_alpha = (
+        cells("table2", method, alpha=0.2)[0] for method in ("VAE", "Ours")
+    )
+    ignores = METHODS["VAE"].ignores
+    assert fingerprint(vae, ignores) == fingerprint(vae_at_another_alpha, ignores)
+    assert fingerprint(vae, ignores) != fingerprint(cells("table2", "VAE", sigma=0.2)[0], ignores)
+    assert fingerprint(ours, METHODS["Ours"].ignores) != fingerprint(ours_at_another_alpha)
+    masked = {**CONTENT["mask"], "size": 20}
+    assert fingerprint(ours) == fingerprint(cells("table2", mask=masked)[0])
+
+
+def test_values_in_words():
+    assert describe({"kind": "region", "size": 15}) == "region 15"
+    assert describe(0.3) == "0.3" and describe(4) == "4"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda grid: grid.pop("scales"), "expected the keys methods, datasets, studies, scales"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path, change, message):
+    grid = copy.deepcopy(GRID)
+    change(grid)
+    (tmp_path / "tables.yaml").write_text(yaml.safe_dump(grid))
+    with pytest.raises(ParamError, match=message) as error:
+        read_grid(tmp_path / "tables.yaml")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda grid: grid["methods"].append("GUN"), "methods: found 'GUN', expected one of VAE, 2sVAE, "),
+        (lambda grid: grid["studies"]["table4"].update(only="GUN"), r"studies\.table4\.only: found 'GUN'"),
+        (lambda grid: grid["studies"]["table4"].update(task="x"), r"studies\.table4\.task: found 'x'"),
+    ],
+)
+def test_methods_and_tasks_that_nobody_wrote_are_refused(change, message):
+    check_grid(GRID, METHODS, TASKS)
+    grid = copy.deepcopy(GRID)
+    change(grid)
+    with pytest.raises(ParamError, match=message):
+        check_grid(grid, METHODS, TASKS)
+
+
+def test_a_study_has_all_methods_or_those_that_it_is_about():
+    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == GRID["methods"]
+    assert list_methods("fashion", GRID) == ["VAE", "ABP", "Ours"]
+    assert [len(cells("fashion", method)) for method in ("VAE", "Ours")] == [1, 1]
+    with pytest.raises(ParamError, match="no study 'table9', expected one of table2, "):
+        check_study(GRID, "table9")
+
+
+def test_a_wrong_axis_or_value_names_the_table_and_key():
+    grid = copy.deepcopy(GRID)
+    grid["studies"]["table6"]["k"] = [1]
+    with pytest.raises(ParamError, match=r"studies\.table6\.k: unknown axis"):
+        list_cells("table6", "Ours", CONTENT, grid)
+    grid = copy.deepcopy(GRID)
+    grid["studies"]["table3"]["held_out"] = [12]
+    with pytest.raises(ParamError, match=r"anomaly\.held_out: found 12"):
+        list_cells("table3", "Ours", CONTENT, grid)

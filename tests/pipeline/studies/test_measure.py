@@ -1,0 +1,267 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from models.catalogue import METHODS
+from models.interface import FittedMethod
+from models.networks.classifier import build_classifier
+from models.short_run.method import count_sample_gradients
+from pipeline.data.load import ImageSet
+from pipeline.evaluation.features import extract_features
+from pipeline.evaluation.prior_distance import measure_distance_to_prior
+from pipeline.settings.plan import build_plan
+from pipeline.storage.code_digest import digest_code
+from pipeline.studies.grid import list_cells, read_grid
+from pipeline.studies.measure_all import KEPT
+from pipeline.studies.memo import compute_key, load_result, save_result
+from pipeline.studies.result import CellResult
+from pipeline.studies.tasks import IGNORED_BY_TASK, TASKS
+from pipeline.studies.tasks import measure_cell as measure_with
+
+ROOT = Path(__file__).parents[3]
+CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": "smoke"}
+GRID = read_grid(ROOT / "tables.yaml")
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    pixels = np.kron(rng.integers(0, 256, (120, 1, 7, 7)), np.ones((1, 1, 4, 4))).astype(np.uint8)
+    labels = np.arange(120) % 10
+    return ImageSet("mnist5k", "made here", pixels[:80], labels[:80], pixels[80:], labels[80:])
+
+
+@pytest.fixture(scope="module")
+def extract():
+    classifier = build_classifier(1, 10, torch.Generator().manual_seed(0)).eval()
+    return lambda batch: extract_features(classifier, batch)
+
+
+def measure_cell(cell, images, extract):
+    return measure_with(cell, images, extract, METHODS[cell.method].load())
+
+
+def cell(table, method="Ours", number=0):
+    return list_cells(table, method, CONTENT, GRID)[number]
+
+
+@pytest.mark.parametrize("method", ["VAE", "ABP", "Ours"])
+def test_every_method_fills_every_task(images, extract, method):
+    complete = measure_cell(cell("table2", method), images, extract)
+    assert not complete.error
+    assert {"mse_train", "mse_test", "frechet_distance", "floor", "n"} <= set(complete.numbers)
+    assert complete.arrays["samples"].shape == (64, 1, 28, 28)
+    normal = measure_cell(cell("table3", method, 1), images, extract)
+    assert 0 < normal.numbers["tenth_minimum"] <= normal.numbers["tenth_mean"] <= 1
+    occluded = measure_cell(cell("table8", method), images, extract)
+    assert 0 < occluded.numbers["squared_error"] <= occluded.numbers["absolute_error"] < 1
+    hidden = occluded.arrays["visible"] == 0
+    same = occluded.arrays["recovered"] == occluded.arrays["originals"]
+    assert same[~hidden].all() and not same[hidden].all()
+    latent = measure_cell(cell("figure3", method), images, extract)
+    assert latent.arrays["latents"].shape == (80, 2)
+    assert latent.numbers["to_prior"] > 0 and latent.numbers["floor"] > 0
+
+
+def test_a_number_that_is_not_finite_is_the_cells_error_and_breaks_no_table(images, extract, monkeypatch):
+    monkeypatch.setitem(TASKS, "complete", lambda *_: CellResult({"mse_test": 0.1, "n": float("nan")}))
+    assert measure_with(cell("table2"), images, extract, None).error == (
+        "ValueError: n is nan, expected a finite number"
+    )
+
+
+def test_inpainting_keeps_what_is_visible_and_its_chains_differ(images, extract):
+    arrays = measure_cell(cell("table2"), images, extract).arrays
+    originals, visible = arrays["inpainting_originals"], arrays["inpainting_occlusions"] == 1
+    assert arrays["inpainting_restored"].shape == (6, *originals.shape)
+    same = arrays["inpainting_restored"] == originals
+    assert same[visible].all() and not same[~visible].all()
+    assert abs((~visible[5]).mean() - 0.9) < 0.01  # the last mask hides 90 %
+    diverse = arrays["inpainting_diverse"]
+    seen = np.broadcast_to(arrays["inpainting_diverse_occlusions"][:, None] == 1, diverse.shape)
+    assert (diverse == diverse[:, :1])[seen].all() and not (diverse == diverse[:, :1])[~seen].all()
+
+
+def test_curves_have_a_value_for_each_round_and_end_in_the_numbers(images, extract):
+    two_rounds = cell("figure8", number=3)
+    found = measure_cell(two_rounds, images, extract)
+    rounds = two_rounds.params.profile_settings.train.rounds.complete
+    assert rounds == 2
+    for name in ("ot_cost", "mse_before", "mse_after", "frechet_distance"):
+        assert len(found.curves[name]) == rounds
+    assert found.curves["frechet_distance"][-1] == found.numbers["frechet_distance"]
+    assert found.curves["mse_after"][-1] == found.numbers["mse_after"]
+    assert len(found.curves["frechet_before"]) == 1  # measured once, before the last correction
+
+
+def test_the_distance_to_the_prior_is_its_floor_for_a_sample_of_it_and_grows_with_a_shift():
+    prior = torch.randn(500, 2, generator=torch.Generator().manual_seed(3))
+    cost, floor = measure_distance_to_prior(prior, seed=1)
+    assert cost < 3 * floor
+    shifted, _ = measure_distance_to_prior(prior + torch.tensor([3.0, 4.0]), seed=1)
+    assert abs(shifted - 25) < 2  # the squared shift
+
+
+def test_a_cell_repeats_itself(images, extract):
+    first, second = (measure_cell(cell("table2"), images, extract) for _ in range(2))
+    assert first.numbers == second.numbers
+
+
+def test_abp_is_ours_without_correction(images, extract):
+    ours = cell("table2")
+    abp = measure_cell(cell("table2", "ABP"), images, extract)
+    zero = dataclasses.replace(ours, params=dataclasses.replace(ours.params, alpha=0.0))
+    same = measure_cell(zero, images, extract)
+    assert abp.numbers["mse_train"] == same.numbers["mse_train"]
+    assert abp.numbers["mse_train"] != measure_cell(ours, images, extract).numbers["mse_train"]
+
+
+def test_a_cell_that_fails_says_why_and_breaks_nothing(images, extract):
+    wild = cell("table5")
+    wild = dataclasses.replace(wild, params=dataclasses.replace(wild.params, s=5.0))
+    found = measure_cell(wild, images, extract)
+    assert found.numbers == {} and "\n" not in found.error
+    assert found.error.startswith("diverged: chains diverged in round 1")
+
+
+def test_the_budget_counts_gradients_in_z_and_in_the_weights():
+    plan = dataclasses.replace(
+        build_plan(cell("table2").params, "complete"), rounds=3, passes=2, adam_steps=2, regression_passes=4
+    )
+    plan = dataclasses.replace(plan, chain=dataclasses.replace(plan.chain, steps=5))
+    assert count_sample_gradients(plan, 100) == 100 * 3 * (2 * (5 + 2) + 4)
+
+
+def test_a_memo_comes_back_whole_or_not_at_all(tmp_path):
+    result = CellResult(
+        {"mse": 0.1},
+        {"ot_cost": [2.0, 1.0]},
+        {"samples": np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 2)},
+        lacks={"mse_test": "infers no latent vectors"},
+    )
+    key = compute_key(cell={"s": 0.3}, data="x")
+    assert load_result(tmp_path, key) is None
+    save_result(tmp_path, key, result)
+    found = load_result(tmp_path, key)
+    assert found.numbers == result.numbers and found.error == "" and found.lacks == result.lacks
+    assert found.curves == result.curves
+    assert np.array_equal(found.arrays["samples"], result.arrays["samples"])
+    assert key != compute_key(cell={"s": 0.31}, data="x")
+    content = (tmp_path / f"{key}.npz").read_bytes()
+    flipped = content[:75] + bytes([content[75] ^ 1]) + content[76:]
+    for damaged in (b"", b"half a file", content[: len(content) // 2], content[:-30], flipped):
+        (tmp_path / f"{key}.npz").write_bytes(damaged)
+        assert load_result(tmp_path, key) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{key}.json", f"{key}.npz"]
+
+
+def test_changed_code_is_another_digest_and_code_that_is_not_imported_is_not(tmp_path):
+    (tmp_path / "models").mkdir()
+    entry, imported, other = (tmp_path / "models" / f"{name}.py" for name in "abc")
+    entry.write_text("from models import b")
+    imported.write_text("x = 1")
+    other.write_text("y = 1")
+    before = digest_code([entry], tmp_path)
+    other.write_text("y = 2")
+    assert digest_code([entry], tmp_path) == before
+    imported.write_text("x = 2")
+    assert digest_code([entry], tmp_path) != before
+
+
+def test_a_method_that_another_imports_is_no_part_of_its_code():
+    entry = ROOT / "pipeline" / "studies" / "measure.py"
+    files = {METHODS[method].find_file(ROOT) for method in ("VAE", "Ours")}
+    assert all(file.is_file() for file in files)
+    digests = {digest_code([entry], ROOT), *(digest_code([entry, file], ROOT) for file in files)}
+    assert len(digests) == 2  # the short run's code is part of every cell's, the VAE's of its own alone
+
+
+def test_what_is_left_out_of_a_memos_key_is_said_for_every_task():
+    assert set(IGNORED_BY_TASK) == set(TASKS)
+
+
+class Still(FittedMethod):
+    """Draws one grey image over and over, and can do nothing else."""
+
+    def sample(self, n):
+        return torch.linspace(0, 1, n).view(-1, 1, 1, 1).expand(n, 1, 28, 28)
+
+
+def test_what_a_method_lacks_is_said_beside_what_it_has(images, extract):
+    found = measure_with(cell("table2"), images, extract, lambda request: Still())
+    assert not found.error and found.numbers["frechet_distance"] > 0
+    assert found.lacks == dict.fromkeys(("mse_train", "mse_test"), "infers no latent vectors")
+    assert found.arrays["samples"].shape == (64, 1, 28, 28) and "reconstructions" not in found.arrays
+    assert measure_with(cell("table3"), images, extract, lambda request: Still()).error == (
+        "Lacking: scores no images"
+    )
+
+
+class Blurred(Still):
+    """Can do everything, badly."""
+
+    def infer(self, images, visible, steps, draw):
+        return images.float().flatten(1)[:, :4] / 255
+
+    def generate(self, z):
+        return z.mean(1).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).clamp(0, 1)
+
+    def score(self, images, steps, draw):
+        return images.float().mean((1, 2, 3))
+
+    def count_parameters(self):
+        return 7
+
+
+def test_the_leaderboard_measures_every_task_and_the_cost(images, extract):
+    requests = []
+
+    def fit(request):
+        requests.append(request)
+        return Blurred()
+
+    found = measure_with(cell("leaderboard"), images, extract, fit)
+    assert not found.error and not found.lacks
+    kept = {key for keys in KEPT.values() for key in keys}
+    assert kept | {"training_seconds", "sample_gradients", "parameters", "score_seconds"} == set(
+        found.numbers
+    )
+    assert found.numbers["parameters"] == 7
+    assert (
+        found.numbers["sample_gradients"]
+        == requests[0].budget
+        == count_sample_gradients(requests[0].plan, 80)
+    )
+    complete, normal, occluded = requests
+    assert len(complete.images) == 80 and complete.visible is None
+    assert len(normal.images) == 86  # 80 % of the 108 that are not the held-out digit
+    assert occluded.visible is not None and (occluded.visible == 0).any()
+
+
+def test_the_leaderboard_says_what_a_method_lacks(images, extract):
+    class Silent(Still):
+        def count_parameters(self):
+            return 1
+
+    found = measure_with(cell("leaderboard"), images, extract, lambda request: Silent())
+    assert found.numbers["frechet_distance"] > 0 and "training_seconds" in found.numbers
+    assert found.lacks["tenth_mean"] == "scores no images"
+    assert found.lacks["mse_test"] == found.lacks["absolute_error"] == "infers no latent vectors"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_fills_its_row_of_the_leaderboard_or_says_what_it_lacks(images, extract, method):
+    found = measure_cell(cell("leaderboard", method), images, extract)
+    assert not found.error
+    for keys in KEPT.values():
+        assert {key for key in keys if key in found.numbers or key in found.lacks} >= set(keys) - {
+            "floor",
+            "n",
+        }
+    assert {"frechet_distance", "parameters", "training_seconds"} <= set(found.numbers)
+    assert found.arrays["samples"].shape == (64, 1, 28, 28)
+    assert all(np.isfinite(value) for value in found.numbers.values())
