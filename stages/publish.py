@@ -49,7 +49,7 @@ def list_trained_cells(params: Params) -> list[StageRecord]:
         read_cells_record(params.profile, study, method)
         for study in grid["studies"]
         for method in list_methods(study, grid)
-        if (places.SECONDS / f"cells-{study}-{method}.json").exists()
+        if (places.SECONDS / f"cells-{study}.json").exists()
         and places.find_cells(params.profile, study, method).exists()
     ]
 

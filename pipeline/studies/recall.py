@@ -34,7 +34,7 @@ def read_rate_factor(profile: str, study: str, method: str) -> float:
         return choose_rate_factor(read_folder(folder))
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"{folder}: {type(error).__name__}; `python -m stages.cells {study} {method}` makes it"
+            f"{folder}: {type(error).__name__}; `python -m stages.cells {study}` makes it"
         ) from error
 
 

@@ -84,7 +84,7 @@ def read_cells_record(profile: str, study: str, method: str, root: Path = Path("
     stage = f"cells-{study}-{method}"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     tags = {"study": study, "method": method, "profile": profile}
-    return StageRecord(stage, metrics | read_seconds(stage, root), digest=digest, tags=tags)
+    return StageRecord(stage, metrics, digest=digest, tags=tags)
 
 
 def read_numbers(path: Path) -> dict[str, float]:
