@@ -8,7 +8,7 @@ PORT ?= 5000
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help repro main queue ui publish record docs compare test test-slow test-faults lint types install lock git
+.PHONY: help repro main queue ui publish record docs portable compare test test-slow test-faults lint types install lock git
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/' | column -t -s '|'
@@ -41,6 +41,9 @@ record: $(STAMP)  ## copy the own run's pictures and tables to where README.md s
 
 docs: $(STAMP)  ## bring the generated parts of README.md and docs/ up to date
 	$(IN_VENV) python -m reports.tools.update_documents
+
+portable: $(STAMP)  ## leave out of dvc.lock what only this machine has, before it is committed without a remote
+	$(IN_VENV) python -m reports.tools.portable_lock
 
 compare: $(STAMP)  ## BASE=<revision>: which results of a smoke run are bit-equal to those of that revision
 	$(IN_VENV) python -m reports.tools.compare_revisions --base $(BASE)
