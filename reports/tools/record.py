@@ -1,6 +1,6 @@
 """Copy the own run's pictures, tables and page to where they are committed: `make record`.
 
-Results of the working folder (artifacts/run) belong to the last experiment; README.md shows the recorded ones.
+Results of the working folder (artifacts/run) belong to the last experiment; README.md shows those recorded.
 """
 
 from __future__ import annotations
