@@ -52,16 +52,16 @@ test: $(STAMP)  ## the tests, without those marked slow
 	$(IN_VENV) python -m pytest
 
 test-slow: $(STAMP)  ## those marked slow: the whole pipeline as users run it, the queue
-	$(IN_VENV) python -m pytest -m slow
+	$(IN_VENV) python -m pytest -m slow -n 0
 
 test-faults: $(STAMP)  ## kill trainings and queue workers, break trackers, disks and files
-	$(IN_VENV) python -m pytest -m injects
+	$(IN_VENV) python -m pytest -m injects -n 0
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(IN_VENV) ruff check . && ruff format --check .
 
 types: $(STAMP)  ## mypy
-	$(IN_VENV) mypy
+	$(IN_VENV) python -m mypy
 
 install: $(STAMP)  ## build .venv
 

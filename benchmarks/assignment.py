@@ -148,6 +148,7 @@ def measure_growth(results: dict[int, dict[str, dict[str, float | None]]], name:
     if len(sizes) < 2:
         return None
     first, last = (results[size][name]["seconds"] for size in (sizes[0], sizes[-1]))
+    assert first is not None and last is not None  # whatever ran took time
     return math.log(last / first) / math.log(sizes[-1] / sizes[0])
 
 

@@ -9,6 +9,7 @@ The rival is what public codes of this family do: eval-mode generator in float32
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from benchmarks.timing import report, time_calls
 from models.langevin.dynamics import ChainSettings
 from models.langevin.energy import compute_energy
-from models.langevin.engine import InferenceEngine, NoiseAddress, choose_engine
+from models.langevin.engine import Compilation, Device, InferenceEngine, NoiseAddress, choose_engine
 from models.langevin.noise import Stream, draw_normal
 from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_generator
@@ -45,7 +46,7 @@ def run_eager_step(generator: Generator, z: Tensor, images: Tensor, noise: Tenso
     return (z - STEP_SIZE**2 / 2 * gradient + STEP_SIZE * noise).detach()
 
 
-def benchmark(name: str, device: str, steps: int) -> dict[str, float | int | str]:
+def benchmark(name: str, device: Device, steps: int) -> dict[str, float | int | str]:
     """Measure the engine, uncompiled and compiled, and the rival for one generator of Table 1."""
     rng = torch.Generator().manual_seed(0)
     generator = build_generator(name, None, rng).to(device)
@@ -68,14 +69,15 @@ def benchmark(name: str, device: str, steps: int) -> dict[str, float | int | str
     settings = choose_engine(device, "auto", "auto", "auto")
     peak = measure_matmul_peak(settings.precision, device)
     flops = count_flops(generator.layers)
-    for compile in ("never", "always"):
+    choices: tuple[Compilation, ...] = ("never", "always")
+    for compile in choices:
         settings = choose_engine(device, "auto", compile, "auto")
         engine = InferenceEngine(generator, SIGMA, settings)
         start = time.perf_counter()
         engine.infer(z, images, None, indices, ChainSettings(STEP_SIZE, 1), address)
         first = time.perf_counter() - start
-        calls = time_calls(lambda e=engine: e.infer(z, images, None, indices, chain, address), 3, device)
-        seconds = min(calls)
+        run = functools.partial(engine.infer, z, images, None, indices, chain, address)
+        seconds = min(time_calls(run, 3, device))
         per_step = seconds / (n * steps)
         suffix = "" if compile == "always" else "_uncompiled"
         result |= {

@@ -131,6 +131,7 @@ def benchmark(params: Params, rounds: int | None) -> dict[str, Any]:
             tracker.flush()
         total = time.perf_counter() - start
 
+    assert state.transport is not None  # a training has a round
     seconds = {part: clock.seconds[part] for part in PARTS}
     seconds["rest"] = total - sum(seconds.values())
     steps = len(pixels) * plan.rounds * plan.passes * plan.chain.steps

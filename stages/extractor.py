@@ -52,8 +52,8 @@ def extractor_for_tables(params: Params, tracker: object, paper_dataset: str) ->
     )
     with write_folder(places.find_table_extractor(params.profile, paper_dataset)) as output:
         classifier, figure = output / places.EXTRACTOR.name, output / "errors.png"
-        numbers = fit(params, images.arrays, classifier, figure)
-        write_json(output / "extractor.json", {"dataset": dataset} | numbers)
+        accuracies = fit(params, images.arrays, classifier, figure)
+        write_json(output / "extractor.json", {"dataset": dataset} | accuracies)
 
 
 def fit(params: Params, arrays: Any, output: Path, figure: Path) -> dict[str, Any]:

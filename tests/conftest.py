@@ -1,10 +1,17 @@
 """What tests of several folders start from, and the count of the faults that they inject."""
 
+import os
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+# Two processes share two cores (pyproject.toml): a thread each, which does not spin while it waits. torch and
+# the stages that tests start read this when they start, so it stands before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FAULTS = {"injected": Counter(), "survived": Counter()}
 START = time.monotonic()
@@ -17,24 +24,39 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
-    """A database migrated once; the tests copy it, since one migration takes seconds."""
-    from mlflow import MlflowClient  # 3 s: only for the tests that track something
+    """A database migrated once for all processes; the tests copy it, since one migration takes seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which the processes share
+    path, partial = folder / "migrated.db", folder / "migrated.partial.db"
+    with FileLock(folder / "migrated.lock"):
+        if not path.exists():
+            from mlflow import MlflowClient  # 3 s: only for the tests that track something
 
-    path = tmp_path_factory.mktemp("migrated") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
+            partial.unlink(missing_ok=True)  # of a process that was killed
+            MlflowClient(f"sqlite:///{partial}").search_experiments()
+            partial.rename(path)
     return path
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Count what a test marked ``injects(kind, number)`` did, and whether all was well afterwards."""
+    """Let a report say what its test, marked ``injects(kind, number)``, did."""
     report = yield
     marker = item.get_closest_marker("injects")
     if marker and report.when == "call" and not report.skipped:
-        kind, number = marker.args
-        FAULTS["injected"][kind] += number
-        FAULTS["survived"][kind] += number * report.passed
+        report.user_properties.append(("injects", marker.args))
     return report
+
+
+def pytest_runtest_logreport(report):
+    """Count the faults, and those after which all was well, where the reports of all processes arrive."""
+    if report.when == "call":
+        for name, value in report.user_properties:
+            if name == "injects":
+                kind, number = value
+                FAULTS["injected"][kind] += number
+                FAULTS["survived"][kind] += number * report.passed
 
 
 def pytest_terminal_summary(terminalreporter, config):

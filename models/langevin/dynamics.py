@@ -55,7 +55,7 @@ def langevin_step(
     ``z``, ``noise``: (B, d) float32, the noise already scaled; ``images``: (B, C, H, W); ``visible``:
     (B, 1, H, W) or None. The network runs in ``dtype``, the state and the energy stay in float32.
     """
-    generated, pull_back = torch.func.vjp(network, z.to(dtype))
+    generated, pull_back = torch.func.vjp(network, z.to(dtype))  # type: ignore[misc]  # three with has_aux
     residual = (generated.float() - images) / sigma**2
     if visible is not None:
         residual = residual * visible

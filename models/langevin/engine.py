@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,14 +27,18 @@ COMPILE_PAYS_BACK = 400_000  # sample-steps
 # caches, smaller ones the threads idle.
 CPU_CHUNK_FLOPS, CPU_CHUNK_MULTIPLE = 16.3e9, 50
 
+Auto = Literal["auto"]
+Device = Literal["cpu", "cuda"]
+Compilation = Literal["auto", "always", "never"]
+
 
 @dataclass(frozen=True)
 class EngineSettings:
     """How inference is executed; changes rounding and speed, never the chain."""
 
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     precision: torch.dtype = torch.float32
-    compile: Literal["auto", "always", "never"] = "auto"
+    compile: Compilation = "auto"
     chunk: int | None = None
 
 
@@ -47,7 +51,12 @@ class NoiseAddress:
     draw: int
 
 
-def choose_engine(device: str, precision: str, compile: str, chunk: int | str) -> EngineSettings:
+def choose_engine(
+    device: Device | Auto,
+    precision: Literal["bfloat16", "float32"] | Auto,
+    compile: Compilation,
+    chunk: int | Auto,
+) -> EngineSettings:
     """Resolve `auto`: CUDA if there is one, bfloat16 where the processor multiplies it natively.
 
     Raises ValueError for device cuda on a machine without one.
@@ -55,7 +64,7 @@ def choose_engine(device: str, precision: str, compile: str, chunk: int | str) -
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:
         raise ValueError("engine.device: found cuda, but torch sees no CUDA device; use cpu or auto")
-    chosen = ("cuda" if has_cuda else "cpu") if device == "auto" else device
+    chosen: Device = ("cuda" if has_cuda else "cpu") if device == "auto" else device
     if precision == "auto":
         fast = chosen == "cuda" or _has_cpu_bfloat16()
         if not fast:
@@ -89,11 +98,13 @@ class InferenceEngine:
     ):
         self.sigma, self.settings, self.batch_norm = sigma, settings, batch_norm
         self.generator = generator
+        self.network: LoweredNetwork | _BatchStatisticsNetwork
         if batch_norm == "frozen":
             self.network = LoweredNetwork(generator.layers, settings.precision)
         else:
             self.network = _BatchStatisticsNetwork(generator)
         self._dtype = settings.precision if batch_norm == "frozen" else torch.float32
+        self._step: Callable[..., Tensor]
         self._step = functools.partial(langevin_step, sigma=sigma, dtype=self._dtype)
         self._chunk = self._choose_chunk()
         self._is_compiled = self._wants_compilation(planned_steps)
@@ -111,7 +122,7 @@ class InferenceEngine:
 
     def refresh(self) -> None:
         """Take over the generator's present weights and statistics."""
-        if self.batch_norm == "frozen":
+        if isinstance(self.network, LoweredNetwork):
             self.network.refresh()
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ is Eq. (8) with dU/dz less df/dz. Noise is addressed by the sample's index, as t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +54,14 @@ def run_prior_chains(z: Tensor, noise: Tensor, step_size: float, tilt: Tilt) -> 
     for step_noise in noise:
         z = z + drift * (differentiate(tilt, z) - z) + step_size * step_noise
     return z
+
+
+@overload
+def lower(network: Generator, precision: torch.dtype) -> tuple[LoweredNetwork, torch.dtype]: ...
+
+
+@overload
+def lower(network: nn.Module, precision: torch.dtype) -> tuple[Network, torch.dtype]: ...
 
 
 def lower(network: nn.Module, precision: torch.dtype) -> tuple[Network, torch.dtype]:

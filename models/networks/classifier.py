@@ -48,5 +48,6 @@ def build_classifier(channels: int, n_classes: int, rng: torch.Generator) -> Cla
     for module in classifier.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return classifier

@@ -75,7 +75,8 @@ def build_network(build: Callable[[], Network], rng: torch.Generator) -> Network
     for module in network.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.xavier_normal_(module.weight, generator=rng)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             module.reset_parameters()  # ones, zeros and empty running statistics: nothing random
     return network

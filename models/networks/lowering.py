@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+Affine = nn.Linear | nn.ConvTranspose2d
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 class LoweredNetwork(nn.Module):
@@ -28,15 +29,15 @@ class LoweredNetwork(nn.Module):
     def __init__(self, layers: nn.Sequential, dtype: torch.dtype):
         super().__init__()
         # In a list: the source's parameters are not this network's parameters.
-        self._sources: list[tuple[nn.Module, nn.Module | None]] = []
+        self._sources: list[tuple[nn.Module, BatchNorm | None]] = []
         stages: list[nn.Module] = []
         feature_map: tuple[int, ...] | None = None
         modules = list(layers)
         for index, module in enumerate(modules):
-            if isinstance(module, _BATCH_NORMS) and index and _is_affine(modules[index - 1]):
+            if isinstance(module, BatchNorm) and index and _is_affine(modules[index - 1]):
                 continue  # folded into the layer before it
             following = modules[index + 1] if index + 1 < len(modules) else None
-            batch_norm = following if isinstance(following, _BATCH_NORMS) else None
+            batch_norm = following if isinstance(following, BatchNorm) else None
             if isinstance(module, nn.Linear):
                 feature_map = _next_feature_map(modules[index + 1 :])
                 stage: nn.Module = LoweredLinear(module, feature_map)
@@ -56,7 +57,8 @@ class LoweredNetwork(nn.Module):
     def refresh(self) -> None:
         """Copy the source's present weights, BatchNorm folded in, into this network's own buffers."""
         for stage, (source, batch_norm) in zip(self.stages, self._sources, strict=True):
-            if hasattr(stage, "load"):
+            if isinstance(stage, LoweredLayer):
+                assert isinstance(source, Affine)
                 scale, shift = _affine_of(source, batch_norm)
                 stage.load(source, scale, shift)
             elif list(stage.state_dict()):
@@ -66,7 +68,15 @@ class LoweredNetwork(nn.Module):
         return self.stages(z).movedim(-1, 1)  # (B, H, W, C) -> (B, C, H, W)
 
 
-class LoweredLinear(nn.Module):
+class LoweredLayer(nn.Module):
+    """A layer that computes what an affine one and the BatchNorm after it do."""
+
+    def load(self, source: Affine, scale: Tensor, shift: Tensor) -> None:
+        """Copy the weights of ``source``; ``scale`` and ``shift`` (C,) are the BatchNorm's."""
+        raise NotImplementedError
+
+
+class LoweredLinear(LoweredLayer):
     """A linear layer whose outputs, if they form a feature map, come in channels-last order."""
 
     def __init__(self, linear: nn.Linear, feature_map: tuple[int, ...] | None):
@@ -75,8 +85,8 @@ class LoweredLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty_like(linear.weight))
         self.bias = nn.Parameter(torch.empty_like(linear.bias))
 
-    def load(self, source: nn.Linear, scale: Tensor, shift: Tensor) -> None:
-        weight, bias = source.weight * scale[:, None], source.bias * scale + shift
+    def load(self, source: Affine, scale: Tensor, shift: Tensor) -> None:
+        weight, bias = source.weight * scale[:, None], _bias_of(source) * scale + shift
         if self.feature_map is not None:
             channels, height, width = self.feature_map
             weight = weight.view(channels, height * width, -1).transpose(0, 1).reshape(weight.shape)
@@ -88,7 +98,7 @@ class LoweredLinear(nn.Module):
         return functional.linear(x, self.weight, self.bias)
 
 
-class LoweredUpsampling(nn.Module):
+class LoweredUpsampling(LoweredLayer):
     """A transposed convolution with kernel = stride, no padding: one matrix product a pixel."""
 
     def __init__(self, conv: nn.ConvTranspose2d):
@@ -97,12 +107,12 @@ class LoweredUpsampling(nn.Module):
         self.weight = nn.Parameter(
             conv.weight.new_empty(conv.out_channels * self.factor**2, conv.in_channels)
         )
-        self.bias = nn.Parameter(conv.bias.new_empty(conv.out_channels * self.factor**2))
+        self.bias = nn.Parameter(_bias_of(conv).new_empty(conv.out_channels * self.factor**2))
 
-    def load(self, source: nn.ConvTranspose2d, scale: Tensor, shift: Tensor) -> None:
+    def load(self, source: Affine, scale: Tensor, shift: Tensor) -> None:
         weight = source.weight * scale[None, :, None, None]  # (C, C', f, f)
         self.weight.copy_(weight.permute(2, 3, 1, 0).reshape(self.weight.shape))
-        self.bias.copy_((source.bias * scale + shift).repeat(self.factor**2))
+        self.bias.copy_((_bias_of(source) * scale + shift).repeat(self.factor**2))
 
     def forward(self, x: Tensor) -> Tensor:
         batch, height, width, _ = x.shape
@@ -111,26 +121,29 @@ class LoweredUpsampling(nn.Module):
         return blocks.reshape(batch, height * self.factor, width * self.factor, -1)
 
 
-class LoweredConvTranspose(nn.Module):
+class LoweredConvTranspose(LoweredLayer):
     """Any other transposed convolution, on channels-last feature maps."""
 
     def __init__(self, conv: nn.ConvTranspose2d):
         super().__init__()
         self.weight = nn.Parameter(torch.empty_like(conv.weight))
-        self.bias = nn.Parameter(torch.empty_like(conv.bias))
-        self.options = (conv.stride, conv.padding, conv.output_padding)
+        self.bias = nn.Parameter(torch.empty_like(_bias_of(conv)))
+        assert not isinstance(conv.padding, str)  # names of paddings are for convolutions alone
+        self.stride, self.padding, self.output_padding = conv.stride, conv.padding, conv.output_padding
 
-    def load(self, source: nn.ConvTranspose2d, scale: Tensor, shift: Tensor) -> None:
+    def load(self, source: Affine, scale: Tensor, shift: Tensor) -> None:
         self.weight.copy_(source.weight * scale[None, :, None, None])
-        self.bias.copy_(source.bias * scale + shift)
+        self.bias.copy_(_bias_of(source) * scale + shift)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.conv_transpose2d(x.movedim(-1, 1), self.weight, self.bias, *self.options)
+        y = functional.conv_transpose2d(
+            x.movedim(-1, 1), self.weight, self.bias, self.stride, self.padding, self.output_padding
+        )
         return y.movedim(1, -1)
 
 
 def _is_affine(module: nn.Module) -> bool:
-    return isinstance(module, (nn.Linear, nn.ConvTranspose2d))
+    return isinstance(module, Affine)
 
 
 def _is_blockwise(conv: nn.ConvTranspose2d) -> bool:
@@ -148,10 +161,17 @@ def _next_feature_map(following: list[nn.Module]) -> tuple[int, ...] | None:
     return None
 
 
-def _affine_of(source: nn.Module, batch_norm: nn.Module | None) -> tuple[Tensor, Tensor]:
+def _bias_of(layer: Affine) -> Tensor:
+    assert layer.bias is not None  # every layer of Table 1 has one
+    return layer.bias
+
+
+def _affine_of(source: Affine, batch_norm: BatchNorm | None) -> tuple[Tensor, Tensor]:
     """(scale, shift) per output channel of a BatchNorm with frozen statistics; the identity without one."""
     if batch_norm is None:
-        return torch.ones_like(source.bias), torch.zeros_like(source.bias)
+        bias = _bias_of(source)
+        return torch.ones_like(bias), torch.zeros_like(bias)
+    assert batch_norm.running_mean is not None and batch_norm.running_var is not None
     scale = batch_norm.weight / torch.sqrt(batch_norm.running_var + batch_norm.eps)
     return scale, batch_norm.bias - batch_norm.running_mean * scale
 

@@ -104,7 +104,9 @@ def compute_denoising_loss(
 def build_denoiser(d: int, rng: torch.Generator) -> Denoiser:
     """A denoiser that takes z for a draw of the prior, whatever the image."""
     denoiser = build_network(lambda: Denoiser(d), rng)
-    nn.init.zeros_(denoiser.layers[-1].weight)
+    last = denoiser.layers[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)
     return denoiser
 
 

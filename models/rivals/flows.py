@@ -84,7 +84,9 @@ class Coupling(nn.Module):
             ),
             rng,
         )
-        nn.init.zeros_(self.network[-1].weight)
+        last = self.network[-1]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
         self.bound = nn.Parameter(torch.ones(1, half, 1, 1))
 
     def forward(self, x: Tensor) -> Step:
@@ -109,6 +111,9 @@ class Coupling(nn.Module):
         return torch.cat([kept, changed] if self.is_first_half else [changed, kept], 1)
 
 
+Layer = ActNorm | Mixing | Coupling
+
+
 class MultiScaleFlow(nn.Module):
     """f: each level makes four channels of one, couples, and lets half of the channels go as latents.
 
@@ -119,23 +124,24 @@ class MultiScaleFlow(nn.Module):
     def __init__(self, shape: tuple[int, int, int], kind: str, rng: torch.Generator):
         super().__init__()
         self.shape = shape
-        self.levels = nn.ModuleList()
+        self._steps: list[list[Layer]] = []  # those of `levels`, which a ModuleList does not know the type of
         channels = shape[0]
         for _ in range(LEVELS):
             channels *= 4
-            steps: list[nn.Module] = []
+            steps: list[Layer] = []
             for number in range(DEPTH):
                 steps.append(ActNorm(channels))
                 if kind == "Glow":
                     steps.append(Mixing(channels, rng))
                 steps.append(Coupling(channels, number % 2 == 0, rng))
-            self.levels.append(nn.ModuleList(steps))
+            self._steps.append(steps)
             channels //= 2
+        self.levels = nn.ModuleList(nn.ModuleList(steps) for steps in self._steps)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (B, C H W) and log |det df/dx| (B,)."""
         latents, log_det = [], x.new_zeros(len(x))
-        for number, level in enumerate(self.levels):
+        for number, level in enumerate(self._steps):
             x = functional.pixel_unshuffle(x, 2)
             for step in level:
                 x, more = step(x)
@@ -148,7 +154,7 @@ class MultiScaleFlow(nn.Module):
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
         """Set the activation norms by a first batch."""
-        for level in self.levels:
+        for level in self._steps:
             x = functional.pixel_unshuffle(x, 2)
             for step in level:
                 if isinstance(step, ActNorm):
@@ -166,7 +172,7 @@ class MultiScaleFlow(nn.Module):
         for number in reversed(range(LEVELS)):
             if number + 1 < LEVELS:
                 x = torch.cat([x, leaving[number].view_as(x)], 1)
-            for step in reversed(self.levels[number]):
+            for step in reversed(self._steps[number]):
                 x = step.invert(x)
             x = functional.pixel_shuffle(x, 2)
         return x
@@ -229,7 +235,8 @@ def fit_glow(request: FitRequest) -> Flow:
 def _fit(request: FitRequest, kind: str) -> Flow:
     refuse_occlusion(request)
     rng = request.make_rng()
-    flow = MultiScaleFlow(tuple(request.images.shape[1:]), kind, rng).to(request.device)
+    _, channels, height, width = request.images.shape
+    flow = MultiScaleFlow((channels, height, width), kind, rng).to(request.device)
     batches = request.shuffle(rng)
 
     def draw(rows: Tensor) -> Tensor:

@@ -91,9 +91,11 @@ class LadderVae(Autoencoder):
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         parts = []
         for rows in split(len(images)):
-            up = self.encoder(images[rows].float() / 255, None if visible is None else visible[rows])
-            top, _ = self._ladder.rise(*up)
-            parts.append(unite(*up, *self._ladder.descend(top))[0])
+            mean, log_variance = self.encoder(
+                images[rows].float() / 255, None if visible is None else visible[rows]
+            )
+            top, _ = self._ladder.rise(mean, log_variance)
+            parts.append(unite(mean, log_variance, *self._ladder.descend(top))[0])
         return torch.cat(parts)
 
     @torch.no_grad()
@@ -132,10 +134,10 @@ def compute_losses(
     def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
         return mean if rng is None else draw_latents(mean, log_variance, rng)
 
-    up = encoder(images, visible)
-    top_mean, top_log_variance = ladder.rise(*up)
+    up_mean, up_log_variance = encoder(images, visible)
+    top_mean, top_log_variance = ladder.rise(up_mean, up_log_variance)
     down = ladder.descend(draw(top_mean, top_log_variance))
-    mean, log_variance = unite(*up, *down)
+    mean, log_variance = unite(up_mean, up_log_variance, *down)
     z = draw(mean, log_variance)
     residual = measure_residual(generator(z), images, visible)
     divergence = compute_divergence(top_mean, top_log_variance)

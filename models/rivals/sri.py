@@ -15,7 +15,6 @@ to what goes into one of its ReLUs.
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import replace
 
@@ -30,6 +29,7 @@ from models.langevin.noise import Stream, draw_normal
 from models.langevin.tilted import lower, run_chains
 from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_network
+from models.networks.lowering import LoweredNetwork
 from models.rivals.bases.chain_inference import ChainInference, learn_generator
 
 STEPS = 25
@@ -67,7 +67,8 @@ class LayeredGenerator(nn.Module):
 
 
 def _count_outputs(layer: nn.Module) -> int:
-    return layer.num_features  # the BatchNorm before the ReLU
+    assert isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))  # which comes before each ReLU
+    return layer.num_features
 
 
 def measure_bound(
@@ -117,10 +118,12 @@ def fit_five(request: FitRequest) -> ChainInference:
 def _fit(request: FitRequest, n_layers: int) -> ChainInference:
     rng = request.make_rng()
     architecture = ARCHITECTURES[request.architecture]
-    build = functools.partial(Generator, architecture, request.latent_dim)
-    whole: Generator | LayeredGenerator = build_network(
-        build if n_layers == 1 else lambda: LayeredGenerator(build(), n_layers), rng
-    ).to(request.device)
+
+    def build() -> Generator | LayeredGenerator:
+        base = Generator(architecture, request.latent_dim)
+        return base if n_layers == 1 else LayeredGenerator(base, n_layers)
+
+    whole = build_network(build, rng).to(request.device)
     d, step_size = whole.latent_dim, STEP_PER_SIGMA * request.sigma
     optimiser = request.make_adam(whole.parameters())
     network, dtype = lower(whole, request.precision)
@@ -135,7 +138,7 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
         start = draw_normal(request.seed, Stream.TRAIN_INIT, rows, step, 1, d)[0]
         noise = draw_normal(request.seed, Stream.TRAIN_CHAIN, rows, step, STEPS, d)
         whole.eval()
-        if isinstance(whole, Generator):
+        if isinstance(network, LoweredNetwork):
             network.refresh()
         with torch.no_grad():
             if step in moments:

@@ -127,7 +127,8 @@ def fit(request: FitRequest) -> TwoStageVae:
 
     def compute_second(rows: Tensor) -> Tensor:
         with torch.no_grad():
-            z = draw_latents(*encoder(*request.load(rows)), rng)
+            mean, log_variance = encoder(*request.load(rows))
+            z = draw_latents(mean, log_variance, rng)
         mean, log_variance = second.encode(z)
         residual = (z - second.decoder(draw_latents(mean, log_variance, rng))).square().sum(1)
         divergence = compute_divergence(mean, log_variance)

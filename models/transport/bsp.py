@@ -21,7 +21,7 @@ def solve_bsp(
     problem: TransportProblem, epsilon: float, generator: torch.Generator, warm_start: TransportMap | None
 ) -> TransportMap:
     """Merge 64 random partition matchings into one bijection, O(n log^2 n)."""
-    assignment = match_bsp(problem.source, problem.target, BSP_PLANS, generator)
+    assignment = match_bsp(problem.source, problem.target_sample, BSP_PLANS, generator)
     return build_map(problem, assignment, "bsp", iterations=BSP_PLANS)
 
 

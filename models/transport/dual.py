@@ -23,7 +23,7 @@ def solve_dual(
     problem: TransportProblem, epsilon: float, generator: torch.Generator, warm_start: TransportMap | None
 ) -> TransportMap:
     """Run Algorithm 2 with plain subgradient steps at a decaying rate, which pass epsilon."""
-    h = -problem.target.double().square().sum(1) / 2  # every target starts with its Voronoi cell
+    h = -problem.target_sample.double().square().sum(1) / 2  # every target starts with its Voronoi cell
     skipped = 0
     if warm_start is not None and warm_start.potentials is not None:
         h = warm_start.potentials.to(h)
@@ -40,7 +40,7 @@ def solve_dual_adam(
     problem: TransportProblem, epsilon: float, generator: torch.Generator, warm_start: TransportMap | None
 ) -> TransportMap:
     """Run Algorithm 2 as printed: per-coordinate Adam, betas (.9, .5), from h = 0."""
-    h = problem.target.new_zeros(problem.n, dtype=torch.float64)
+    h = problem.target_sample.new_zeros(problem.n, dtype=torch.float64)
     step = AdamStep(h)
     return _descend(problem, h, step, epsilon, ADAM_ITERATIONS, generator, "dual-adam")
 
@@ -73,8 +73,9 @@ def _descend(
     chunk: int = CHUNK,
 ) -> TransportMap:
     """Step h until sum_j |#J_j / n - 1 / n| <= epsilon; the best h seen makes the map."""
-    source, target = problem.source.float(), problem.target.float()
-    best_norm, best_cells, best_h = torch.inf, None, h
+    source, target = problem.source.float(), problem.target_sample.float()
+    best_norm, best_h = torch.inf, h
+    best_cells: Tensor | None = None
     for iteration in range(max_iterations):
         _, cells = best_targets(source, target, h.float(), chunk)  # i lies in J_j, j = cells[i]
         counts = torch.bincount(cells, minlength=problem.n).double()  # (n,)
@@ -84,6 +85,7 @@ def _descend(
         if best_norm <= epsilon:
             break
         h = step(h, counts, iteration)
+    assert best_cells is not None  # the first norm is finite
     assignment = pick_representatives(best_cells.cpu(), generator)
     return build_map(problem, assignment, solver, iterations=iteration + 1, potentials=best_h)
 

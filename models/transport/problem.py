@@ -32,6 +32,12 @@ class TransportProblem:
                 )
 
     @property
+    def target_sample(self) -> Tensor:
+        """The target (n, d), which every solver but `sliced` is promised."""
+        assert self.target is not None, "solve_transport gives a solver that needs a target one"
+        return self.target
+
+    @property
     def n(self) -> int:
         return self.source.shape[0]
 
@@ -81,16 +87,26 @@ class TransportMap:
         return torch.where(self.matched[:, None], mixed, latents)
 
 
-def build_map(problem: TransportProblem, assignment: Tensor, solver: str, **found: object) -> TransportMap:
+def build_map(
+    problem: TransportProblem,
+    assignment: Tensor,
+    solver: str,
+    *,
+    gap: float | None = None,
+    iterations: int = 0,
+    potentials: Tensor | None = None,
+) -> TransportMap:
     """Build the map of an assignment (n,) int64 with -1 for the samples that keep their latents."""
-    source, target = problem.source, problem.target
+    source, target = problem.source, problem.target_sample
     assignment = assignment.to(source.device)
     matched = assignment >= 0
     moved = target.to(source)[assignment.clamp(min=0)]  # (n, d)
     transported = torch.where(matched[:, None], moved, source)
     distances = (transported.double() - source.double()).square().sum(1)[matched]
     cost = distances.mean().item() if len(distances) else 0.0
-    return TransportMap(transported, matched, cost, solver, assignment, **found)
+    return TransportMap(
+        transported, matched, cost, solver, assignment, gap, iterations, potentials=potentials
+    )
 
 
 def _check_points(name: str, points: Tensor) -> None:

@@ -42,9 +42,9 @@ def solve_sparse(
     blocks and adds the arcs that h shows to be missing. `gap` is proven in float64.
     """
     n = problem.n
-    shift_source, shift_target = problem.source.mean(0), problem.target.mean(0)
+    shift_source, shift_target = problem.source.mean(0), problem.target_sample.mean(0)
     # Centring changes every map's cost by the same constant and keeps float32 scores sharp.
-    source, target = problem.source - shift_source, problem.target - shift_target
+    source, target = problem.source - shift_source, problem.target_sample - shift_target
     tilt = target.double() @ shift_source.double()  # h in the caller's coordinates is h - tilt
     if warm_start is not None and warm_start.potentials is not None:
         h = warm_start.potentials.to(tilt) + tilt
@@ -72,7 +72,7 @@ def solve_sparse(
         arcs = grown
     h = h - tilt
     found = build_map(problem, assignment, "sparse", iterations=rounds, potentials=h)
-    gap = relative_gap(found.cost, lower_bound(problem.source, problem.target, h, chunk))
+    gap = relative_gap(found.cost, lower_bound(problem.source, problem.target_sample, h, chunk))
     return replace(found, gap=gap)
 
 
@@ -91,7 +91,7 @@ def _feasible_assignment(
     """Return a bijection (n,) whose arcs make a perfect matching exist: the last map or BSP plans."""
     if warm_start is not None and warm_start.assignment is not None and warm_start.matched.all():
         return warm_start.assignment
-    return match_bsp(problem.source, problem.target, BSP_PLANS, generator)
+    return match_bsp(problem.source, problem.target_sample, BSP_PLANS, generator)
 
 
 def _solve_graph(source: Tensor, target: Tensor, h: Tensor, arcs: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,9 +106,9 @@ def _solve_graph(source: Tensor, target: Tensor, h: Tensor, arcs: Tensor) -> tup
     # neither solver can creep for ever.
     unit = max(reduced.max().item(), 1e-30)
     costs = np.rint(reduced.cpu().numpy() / unit * GRID) / GRID
-    columns = columns.cpu().numpy()
-    assignment, _ = lap.lapmod(n, costs, starts.astype(np.int32), columns.astype(np.int32), return_cost=False)
-    v = recover_potentials(starts, columns, costs, assignment)
+    ends = columns.cpu().numpy()
+    assignment, _ = lap.lapmod(n, costs, starts.astype(np.int32), ends.astype(np.int32), return_cost=False)
+    v = recover_potentials(starts, ends, costs, assignment)
     improved = h + torch.from_numpy(v * unit).to(h)
     return torch.from_numpy(assignment).long().to(h.device), improved - improved.mean()
 

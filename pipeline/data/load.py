@@ -172,10 +172,11 @@ def _open_mnist5k() -> dict[str, Split]:
     train = choose_images(labels, MNIST5K_N_TRAIN, MNIST5K_SPLIT_SEED)
     rest = np.setdiff1d(np.arange(len(labels)), train)
     test = rest[choose_images(labels[rest], len(rest), MNIST5K_SPLIT_SEED)]
-    return {
-        split: Split(labels[indices], lambda chosen, indices=indices: images[indices[chosen]])
-        for split, indices in (("train", train), ("test", test))
-    }
+
+    def open_rows(rows: np.ndarray) -> Split:
+        return Split(labels[rows], lambda indices: images[rows[indices]])
+
+    return {"train": open_rows(train), "test": open_rows(test)}
 
 
 def _parse_mnist5k() -> dict[str, np.ndarray]:

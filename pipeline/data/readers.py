@@ -149,8 +149,12 @@ def open_celeba(folder: Path) -> dict[str, Split]:
         names = np.array([name for name, part in partition.items() if part == number])
         _check_count(folder / f"list_eval_partition.txt ({split})", len(names))
         labels = np.array([classes[name] for name in names], dtype=np.int64)
-        splits[split] = Split(labels, lambda indices, names=names: _read_faces(source, names[indices]))
+        splits[split] = _open_faces(source, names, labels)
     return splits
+
+
+def _open_faces(source: Path, names: np.ndarray, labels: np.ndarray) -> Split:
+    return Split(labels, lambda indices: _read_faces(source, names[indices]))
 
 
 def _read_celeba_partition(path: Path) -> dict[str, int]:

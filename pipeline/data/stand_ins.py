@@ -102,11 +102,12 @@ def open_photo_patches() -> dict[str, Split]:
     its training and test patches share photographs.) Raises DataError for a photograph that is missing or
     changed.
     """
-    splits = {}
-    for split in PHOTOGRAPHS:
-        patches = cut_patches(split)
-        splits[split] = Split(patches.labels, lambda indices, images=patches.images: images[indices])
-    return splits
+    return {split: _open_patches(split) for split in PHOTOGRAPHS}
+
+
+def _open_patches(split: str) -> Split:
+    patches = cut_patches(split)
+    return Split(patches.labels, lambda indices: patches.images[indices])
 
 
 def cut_patches(split: str) -> Patches:

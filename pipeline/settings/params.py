@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from models.networks.architectures import ARCHITECTURES
-from pipeline.settings.validation import bounded, parse_dataclass
+from pipeline.settings.validation import Bounds, parse_dataclass
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage.files import flatten
 
@@ -31,7 +31,27 @@ N_CLASSES = {
     "colour_digits": 10,
     "photo_patches": 8,  # pipeline.data.stand_ins.PATCH_CLASSES
 }
-PRESETS = {  # conventions, section 1
+Auto = Literal["auto"]
+Profile = Literal["smoke", "embedded", "paper"]
+Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches"]
+Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
+Preset = Literal["eq8", "authors"]
+Initialisation = Literal["persistent", "noise"]
+BatchNormStatistics = Literal["frozen", "batch"]
+DriftCoefficient = Literal["half_square", "linear"]
+DriftReduction = Literal["sum", "mean"]
+
+
+class ChainPreset(TypedDict):
+    """The Langevin settings that a preset fills in where they are `auto`."""
+
+    drift_coefficient: DriftCoefficient
+    drift_reduction: DriftReduction
+    noise_scale: float
+    noise_decay: float
+
+
+PRESETS: dict[Preset, ChainPreset] = {  # conventions, section 1
     "eq8": {
         "drift_coefficient": "half_square",
         "drift_reduction": "sum",
@@ -45,48 +65,58 @@ PRESETS = {  # conventions, section 1
         "noise_decay": 0.01,
     },
 }
-Auto = Literal["auto"]
-Profile = Literal["smoke", "embedded", "paper"]
-Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches"]
-Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
 
 
 @dataclass(frozen=True)
 class LangevinParams:
-    preset: Literal["eq8", "authors"]
-    drift_coefficient: Literal["half_square", "linear"] | Auto
-    drift_reduction: Literal["sum", "mean"] | Auto
-    noise_scale: float | Auto = bounded(0)
-    noise_decay: float | Auto = bounded(0)
-    noise_every: int = bounded(1)
-    initialisation: Literal["persistent", "noise"] = "persistent"
-    batch_norm: Literal["frozen", "batch"] = "frozen"
+    preset: Preset
+    drift_coefficient: DriftCoefficient | Auto
+    drift_reduction: DriftReduction | Auto
+    noise_scale: Annotated[float | Auto, Bounds(0)]
+    noise_decay: Annotated[float | Auto, Bounds(0)]
+    noise_every: Annotated[int, Bounds(1)]
+    initialisation: Initialisation
+    batch_norm: BatchNormStatistics
+
+
+@dataclass(frozen=True)
+class ResolvedLangevin:
+    """LangevinParams with the preset's values in the place of `auto`."""
+
+    preset: Preset
+    drift_coefficient: DriftCoefficient
+    drift_reduction: DriftReduction
+    noise_scale: float
+    noise_decay: float
+    noise_every: int
+    initialisation: Initialisation
+    batch_norm: BatchNormStatistics
 
 
 @dataclass(frozen=True)
 class LearningParams:
-    learning_rate: float | Auto = bounded(0, 1, open_low=True)
+    learning_rate: Annotated[float | Auto, Bounds(0, 1, open_low=True)]
 
 
 @dataclass(frozen=True)
 class TransportParams:
     solver: Solver
-    epsilon: float = bounded(0, 1, open_low=True)
+    epsilon: Annotated[float, Bounds(0, 1, open_low=True)]
 
 
 @dataclass(frozen=True)
 class MaskParams:
     kind: Literal["region", "two_regions", "salt_pepper"]
-    side: int = bounded(1)
-    share: float = bounded(0, 1, open_low=True)
+    side: Annotated[int, Bounds(1)]
+    share: Annotated[float, Bounds(0, 1, open_low=True)]
 
 
 @dataclass(frozen=True)
 class AnomalyParams:
     score: Literal["joint", "reconstruction", "laplace"]
     inference: Literal["draw", "mode"]
-    held_out: int = bounded(0)
-    chains: int = bounded(1)
+    held_out: Annotated[int, Bounds(0)]
+    chains: Annotated[int, Bounds(1)]
 
 
 @dataclass(frozen=True)
@@ -105,52 +135,52 @@ class EngineParams:
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "bfloat16", "float32"]
     compile: Literal["auto", "always", "never"]
-    chunk: int | Auto = bounded(1)
+    chunk: Annotated[int | Auto, Bounds(1)]
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    n_train: int | None = bounded(1)
-    n_test: int | None = bounded(1)
+    n_train: Annotated[int | None, Bounds(1)]
+    n_test: Annotated[int | None, Bounds(1)]
 
 
 @dataclass(frozen=True)
 class ExtractorSettings:
-    epochs: int = bounded(1)
+    epochs: Annotated[int, Bounds(1)]
 
 
 @dataclass(frozen=True)
 class RoundsSettings:
-    complete: int = bounded(1)
-    normal: int = bounded(1)
-    occluded: int = bounded(1)
+    complete: Annotated[int, Bounds(1)]
+    normal: Annotated[int, Bounds(1)]
+    occluded: Annotated[int, Bounds(1)]
 
 
 @dataclass(frozen=True)
 class RegressionSettings:
-    complete: int = bounded(0)
-    normal: int = bounded(0)
-    occluded: int = bounded(0)
+    complete: Annotated[int, Bounds(0)]
+    normal: Annotated[int, Bounds(0)]
+    occluded: Annotated[int, Bounds(0)]
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    K: int = bounded(1)
-    L: int = bounded(1)
-    L2: int = bounded(1)
-    batch_size: int = bounded(2)  # samples inferred before the generator learns from them
-    minibatch: int = bounded(2)  # samples per Adam step; BatchNorm has no statistics of one sample
-    learning_rate: float = bounded(0, 1, open_low=True)
-    regression_passes: RegressionSettings = field()  # type: ignore[assignment]
-    rounds: RoundsSettings = field()  # type: ignore[assignment]
+    K: Annotated[int, Bounds(1)]
+    L: Annotated[int, Bounds(1)]
+    L2: Annotated[int, Bounds(1)]
+    batch_size: Annotated[int, Bounds(2)]  # samples inferred before the generator learns from them
+    minibatch: Annotated[int, Bounds(2)]  # samples per Adam step; BatchNorm has no statistics of one sample
+    learning_rate: Annotated[float, Bounds(0, 1, open_low=True)]
+    regression_passes: RegressionSettings
+    rounds: RoundsSettings
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    reconstruct_steps: int = bounded(1)
-    anomaly_steps: int = bounded(1)
-    recover_steps: int = bounded(1)
-    n_generated: int = bounded(2)
+    reconstruct_steps: Annotated[int, Bounds(1)]
+    anomaly_steps: Annotated[int, Bounds(1)]
+    recover_steps: Annotated[int, Bounds(1)]
+    n_generated: Annotated[int, Bounds(2)]
 
 
 @dataclass(frozen=True)
@@ -174,31 +204,37 @@ class Params:
 
     profile: Profile
     dataset: Dataset
-    seed: int = bounded(0, 2**32 - 1)
-    alpha: float = bounded(0, 1)
-    s: float = bounded(0, open_low=True)
-    K: int | Auto = bounded(1)
-    L: int | Auto = bounded(1)
-    L2: int | Auto = bounded(1)
-    latent_dim: int | Auto = bounded(1)
-    sigma: float = bounded(0, open_low=True)
-    langevin: LangevinParams = field()  # type: ignore[assignment]
-    learning: LearningParams = field()  # type: ignore[assignment]
-    transport: TransportParams = field()  # type: ignore[assignment]
-    mask: MaskParams = field()  # type: ignore[assignment]
-    anomaly: AnomalyParams = field()  # type: ignore[assignment]
-    fid: FidParams = field()  # type: ignore[assignment]
-    data: DataParams = field()  # type: ignore[assignment]
-    engine: EngineParams = field()  # type: ignore[assignment]
-    profiles: Profiles = field()  # type: ignore[assignment]
+    seed: Annotated[int, Bounds(0, 2**32 - 1)]
+    alpha: Annotated[float, Bounds(0, 1)]
+    s: Annotated[float, Bounds(0, open_low=True)]
+    K: Annotated[int | Auto, Bounds(1)]
+    L: Annotated[int | Auto, Bounds(1)]
+    L2: Annotated[int | Auto, Bounds(1)]
+    latent_dim: Annotated[int | Auto, Bounds(1)]
+    sigma: Annotated[float, Bounds(0, open_low=True)]
+    langevin: LangevinParams
+    learning: LearningParams
+    transport: TransportParams
+    mask: MaskParams
+    anomaly: AnomalyParams
+    fid: FidParams
+    data: DataParams
+    engine: EngineParams
+    profiles: Profiles
 
     @property
     def profile_settings(self) -> ProfileSettings:
         """The chosen profile's numbers, with the top-level K, L, L2 and learning rate put in."""
         settings: ProfileSettings = getattr(self.profiles, self.profile)
-        given = {"K": self.K, "L": self.L, "L2": self.L2, "learning_rate": self.learning.learning_rate}
-        chosen = {key: value for key, value in given.items() if value != "auto"}
-        return dataclasses.replace(settings, train=dataclasses.replace(settings.train, **chosen))
+        train, rate = settings.train, self.learning.learning_rate
+        chosen = dataclasses.replace(
+            train,
+            K=train.K if self.K == "auto" else self.K,
+            L=train.L if self.L == "auto" else self.L,
+            L2=train.L2 if self.L2 == "auto" else self.L2,
+            learning_rate=train.learning_rate if rate == "auto" else rate,
+        )
+        return dataclasses.replace(settings, train=chosen)
 
     @property
     def architecture(self) -> str:
@@ -211,14 +247,21 @@ class Params:
         table1 = ARCHITECTURES[self.architecture].latent_dim
         return table1 if self.latent_dim == "auto" else self.latent_dim
 
-    def resolve_langevin(self) -> LangevinParams:
+    def resolve_langevin(self) -> ResolvedLangevin:
         """Return the Langevin settings with the preset's values in the place of `auto`."""
-        auto = {
-            key: value
-            for key, value in PRESETS[self.langevin.preset].items()
-            if getattr(self.langevin, key) == "auto"
-        }
-        return dataclasses.replace(self.langevin, **auto)
+        given, preset = self.langevin, PRESETS[self.langevin.preset]
+        coefficient, reduction = given.drift_coefficient, given.drift_reduction
+        scale, decay = given.noise_scale, given.noise_decay
+        return ResolvedLangevin(
+            preset=given.preset,
+            drift_coefficient=preset["drift_coefficient"] if coefficient == "auto" else coefficient,
+            drift_reduction=preset["drift_reduction"] if reduction == "auto" else reduction,
+            noise_scale=preset["noise_scale"] if scale == "auto" else scale,
+            noise_decay=preset["noise_decay"] if decay == "auto" else decay,
+            noise_every=given.noise_every,
+            initialisation=given.initialisation,
+            batch_norm=given.batch_norm,
+        )
 
     def flat(self) -> dict[str, Any]:
         """The settings in force as a flat dict with dotted keys, `auto` resolved, other profiles left out."""
@@ -240,7 +283,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 def parse_params(content: Any) -> Params:
     """Validate the parsed content of params.yaml; raises ParamError."""
-    params: Params = parse_dataclass(Params, content, "")
+    params = parse_dataclass(Params, content, "")
     classes = N_CLASSES[params.dataset]
     if params.anomaly.held_out >= classes:
         raise ParamError(

@@ -71,9 +71,9 @@ def write_folder(folder: str | Path) -> Iterator[Path]:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as one .npz, atomically."""
+    """Write arrays of plain numbers as one .npz, atomically; raises ValueError for an array of objects."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
 
 

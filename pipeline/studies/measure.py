@@ -145,17 +145,17 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     request = replace(request, on_round=lambda state: _keep_record(curves, state))
     fitted = fit(request)
     steps = params.profile_settings.evaluate.recover_steps
-    latents = fitted.infer_training(request.images, request.visible, steps)
+    seen = request.visible
+    assert seen is not None  # as built above
+    latents = fitted.infer_training(request.images, seen, steps)
     recovered = torch.cat(
         [
-            recover_images(
-                fitted.generate(latents[rows]), to_unit(request.images[rows]), request.visible[rows]
-            )
+            recover_images(fitted.generate(latents[rows]), to_unit(request.images[rows]), seen[rows])
             for rows in torch.arange(n, device=latents.device).split(BATCH)
         ]
     )
     originals = to_unit(torch.from_numpy(images.train_images)).to(recovered.device)
-    error = measure_recovery(recovered, originals, request.visible)
+    error = measure_recovery(recovered, originals, seen)
     return CellResult(
         {"absolute_error": error.absolute, "squared_error": error.squared, "n": n, "mask_size": size},
         dict(curves),

@@ -22,22 +22,28 @@ KEPT = {  # the numbers of each task's cell
 SCORED = 1000  # images that a scoring is timed for
 
 
-@dataclass
+@dataclass(frozen=True)
+class Training:
+    """What was asked for, what came of it, and the seconds that it took."""
+
+    request: TrainingRequest
+    fitted: FittedMethod
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stopwatch:
-    """Trains with ``fit`` and without callbacks, which measure; keeps what came of it and its seconds."""
+    """Trains with ``fit`` and without callbacks, which measure; keeps the trainings."""
 
     fit: Fit
-    seconds: float = 0.0
-    fitted: FittedMethod | None = field(default=None)
-    request: TrainingRequest | None = field(default=None)
+    trainings: list[Training] = field(default_factory=list)
 
     def __call__(self, request: TrainingRequest) -> FittedMethod:
-        bare = {"on_round": lambda state: None, "on_inferred": lambda state: None}
-        self.request = replace(request, **bare)
+        bare = replace(request, on_round=lambda state: None, on_inferred=lambda state: None)
         start = time.perf_counter()
-        self.fitted = self.fit(self.request)
-        self.seconds = time.perf_counter() - start
-        return self.fitted
+        fitted = self.fit(bare)
+        self.trainings.append(Training(bare, fitted, time.perf_counter() - start))
+        return fitted
 
 
 def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
@@ -49,11 +55,12 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
     watch = Stopwatch(fit)
     complete = measure_complete(replace(cell, task="complete"), images, extract, watch)
     result = CellResult(dict(complete.numbers), arrays=complete.arrays, lacks=dict(complete.lacks))
-    diagnostics = set(watch.fitted.diagnostics)
+    training = watch.trainings[-1]
+    diagnostics = set(training.fitted.diagnostics)
     result.numbers.update(
-        training_seconds=watch.seconds,
-        sample_gradients=float(watch.request.budget),
-        parameters=float(watch.fitted.count_parameters()),
+        training_seconds=training.seconds,
+        sample_gradients=float(training.request.budget),
+        parameters=float(training.fitted.count_parameters()),
     )
     for task, measure in (("anomaly", measure_anomaly), ("occluded", measure_occluded)):
         watch = Stopwatch(fit)
@@ -62,9 +69,7 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
             result.numbers.update({key: found.numbers[key] for key in KEPT[task]})
             if task == "anomaly":
                 steps = cell.params.profile_settings.evaluate.anomaly_steps
-                result.numbers["score_seconds"] = time_scoring(
-                    watch.fitted, images, steps, watch.request.device
-                )
+                result.numbers["score_seconds"] = time_scoring(watch.trainings[-1], images, steps)
         except Lacking as cause:
             result.lacks.update(dict.fromkeys(KEPT[task], str(cause)))
     kept = {key for keys in KEPT.values() for key in keys}
@@ -73,9 +78,9 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
     return replace(result, numbers=numbers)
 
 
-def time_scoring(fitted: FittedMethod, images: ImageSet, steps: int, device: torch.device) -> float:
+def time_scoring(training: Training, images: ImageSet, steps: int) -> float:
     """Seconds for 1,000 images, scored once, reckoned from as many test images as there are."""
-    batch = torch.from_numpy(images.test_images[:SCORED]).to(device)
+    batch = torch.from_numpy(images.test_images[:SCORED]).to(training.request.device)
     start = time.perf_counter()
-    fitted.score(batch, steps, 0).cpu()  # which waits for the device
+    training.fitted.score(batch, steps, 0).cpu()  # which waits for the device
     return (time.perf_counter() - start) * SCORED / len(batch)

@@ -54,13 +54,13 @@ class StageTracker:
     def close(self) -> None:
         """Send what is left, the final numbers and the pictures, and end the run FINISHED."""
         self.flush()
-        if self.store is not None:
+        if self.store is not None and self.run_id is not None:
             with self._guard():
                 self.store.fill_child(self.run_id, read_record(self.stage), curves_logged=True)
 
     def flush(self) -> None:
         """Send what is buffered."""
-        if self.store is not None:
+        if self.store is not None and self.run_id is not None:
             with self._guard():
                 self.store.log_points(self.run_id, self._points)
                 self._points, self._flushed = [], time.monotonic()
@@ -69,7 +69,7 @@ class StageTracker:
         """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
         self.reopen(params)
         self.flush()  # the curve up to the failure is what explains it
-        if self.store is not None:
+        if self.store is not None and self.run_id is not None:
             with self._guard():
                 self.store.fail(self.run_id, line)
 

@@ -147,8 +147,12 @@ class Store:
         changed = 0
         for record in [*records, *of_tables]:
             child = self.find_child(record.stage)
-            is_current = child is not None and child.data.tags.get(DIGEST) == record.digest
-            if not is_current or child.info.status != "FINISHED":
+            is_current = (
+                child is not None
+                and child.info.status == "FINISHED"
+                and child.data.tags.get(DIGEST) == record.digest
+            )
+            if not is_current:
                 self.fill_child(self.start_child(record.stage), record)
                 changed += 1
         digest = hashlib.sha256("".join(record.digest for record in records).encode()).hexdigest()

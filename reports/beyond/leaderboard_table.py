@@ -89,10 +89,11 @@ def compare_with_ours(frame: pd.DataFrame) -> list[str]:
     """For each quality, a line with the methods whose mean is better than Ours', apart from it or not."""
     if "Ours" not in set(frame["method"]):
         return []
-    ours = frame.set_index("method").loc["Ours"]
+    ours = next(row for row in frame.to_dict("records") if row["method"] == "Ours")
     lines = []
     for key, side in QUALITIES.items():
-        clearly, barely = [], []
+        clearly: list[str] = []
+        barely: list[str] = []
         ordered = frame.sort_values(key, ascending=side == "lower")
         for row in ordered.to_dict("records"):
             lead = (ours[key] - row[key]) * (1 if side == "lower" else -1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.studies.grid import describe
+from pipeline.studies.measured import MeasuredCell
 
-Cells = dict[str, list[dict[str, Any]]]  # table -> its cells
+Cells = Mapping[str, Sequence[MeasuredCell]]  # table -> its cells
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def _judge_methods(
 ) -> Verdict:
     """Compare the best of Ours with ``rival`` at every value of ``axis``."""
     better: Callable[[list[float]], float] = min if lower else max
-    outcomes, numbers = [], []
+    outcomes: list[bool | None] = []
+    numbers: list[str] = []
     found = [cell for cell in cells.get(table, []) if axis in cell.axes]
     places = dict.fromkeys(describe(cell.axes[axis]) for cell in found)
     for place in places:
@@ -143,7 +144,7 @@ def _judge_methods(
 def _judge_trend(cells: Cells, table: str, axis: str, key: str, claim: str, rising: bool = False) -> Verdict:
     """Does ``key`` fall (rise) at every step along ``axis``?"""
     values, numbers = _list_along(cells, table, axis, key)
-    if len(values) < 2 or None in values:
+    if values is None or len(values) < 2:
         return Verdict(claim, None, numbers)
     steps = itertools.pairwise(reversed(values) if rising else values)
     return Verdict(claim, all(later < earlier for earlier, later in steps), numbers)
@@ -152,13 +153,13 @@ def _judge_trend(cells: Cells, table: str, axis: str, key: str, claim: str, risi
 def _judge_best_inside(cells: Cells, table: str, axis: str, key: str, claim: str) -> Verdict:
     """Is the lowest ``key`` at neither end of ``axis``?"""
     values, numbers = _list_along(cells, table, axis, key)
-    if len(values) < 3 or None in values:
+    if values is None or len(values) < 3:
         return Verdict(claim, None, numbers)
     return Verdict(claim, min(values) < min(values[0], values[-1]), numbers)
 
 
-def _list_along(cells: Cells, table: str, axis: str, key: str) -> tuple[list[Any], str]:
-    """``key`` at each value of ``axis`` in rising order, None where the cell failed; and that in words."""
+def _list_along(cells: Cells, table: str, axis: str, key: str) -> tuple[list[float] | None, str]:
+    """``key`` at each value of ``axis`` in rising order, None where a cell failed; and that in words."""
     here = [cell for cell in cells.get(table, []) if axis in cell.axes]
     here.sort(key=lambda cell: cell.axes[axis])
     values = [cell.numbers.get(key) for cell in here]
@@ -166,7 +167,8 @@ def _list_along(cells: Cells, table: str, axis: str, key: str) -> tuple[list[Any
         f"{axis} = {describe(cell.axes[axis])}: " + ("failed" if value is None else f"{value:.4g}")
         for cell, value in zip(here, values, strict=True)
     )
-    return values, numbers
+    known = [value for value in values if value is not None]
+    return (known if len(known) == len(values) else None), numbers
 
 
 def _judge_step_size(cells: Cells) -> Verdict:
@@ -179,12 +181,13 @@ def _judge_step_size(cells: Cells) -> Verdict:
         f"s = {cell.axes['s']:g}: " + ", ".join(f"{cell.numbers[key]:.4g}" for key in keys) for cell in here
     )
     smallest = min(here, key=lambda cell: cell.axes["s"])
-    lowest = {key: min(here, key=lambda cell, key=key: cell.numbers[key]) for key in keys}
-    holds = lowest["mse_before"] is smallest and lowest["frechet_distance"] is not smallest
+    least_error = min(here, key=lambda cell: cell.numbers["mse_before"])
+    nearest = min(here, key=lambda cell: cell.numbers["frechet_distance"])
+    holds = least_error is smallest and nearest is not smallest
     return Verdict(claim, holds, numbers)
 
 
-def _values(cells: list[dict[str, Any]], method: str, key: str) -> list[float]:
+def _values(cells: Sequence[MeasuredCell], method: str, key: str) -> list[float]:
     return [cell.numbers[key] for cell in cells if cell.method == method and key in cell.numbers]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS, REFERENCE, THIRD, save_figure
@@ -31,7 +32,7 @@ def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
     axes[0].set(title="MSE per visible pixel, end of round", xlabel="round")
     axes[1].set(title="transport cost", xlabel="round")
     for axis in axes:
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        mark_whole_rounds(axis)
     finish_figure(figure, axes, path, "Recovery under one mask of 20 x 20 (of 64 x 64), by round")
 
 
@@ -90,14 +91,14 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
 def draw_solvers(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """MSE and Frechet distance by alpha, a colour for each transport solver and a point for each seed."""
     figure, axes = start_figure(2)
-    alphas = sorted({cell.alpha for cell in cells})
+    alphas = sorted({read_alpha(cell) for cell in cells})
     solvers = list(dict.fromkeys(cell.axes["solver"] for cell in cells))
     for axis, key, title in zip(
         axes, ("frechet_distance", "mse_train"), ("Frechet distance", "MSE of training images"), strict=True
     ):
         for number, (solver, colour) in enumerate(zip(solvers, PALETTE, strict=False)):
             here = [cell for cell in cells if cell.axes["solver"] == solver]
-            places = [alphas.index(cell.alpha) + 0.12 * (number - len(solvers) / 2) for cell in here]
+            places = [alphas.index(read_alpha(cell)) + 0.12 * (number - len(solvers) / 2) for cell in here]
             axis.plot(places, [cell.numbers[key] for cell in here], "o", color=colour, label=solver)
         axis.set(title=title, xlabel="alpha")
         axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
@@ -118,13 +119,26 @@ def draw_alpha_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
             colour = PALETTE[number % len(PALETTE)]
             axis.plot(range(1, len(values) + 1), values, "o-", color=colour, label=f"alpha {cell.alpha:g}")
         axis.set(title=title, xlabel="round")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        mark_whole_rounds(axis)
     finish_figure(figure, axes, path, "The share alpha of the correction, by round")
 
 
 def list_methods(cells: Sequence[MeasuredCell]) -> list[str]:
     """The methods in their order in the cells."""
     return list(dict.fromkeys(cell.method for cell in cells))
+
+
+def read_alpha(cell: MeasuredCell) -> float:
+    """The alpha that a row of Ours is named by."""
+    assert cell.alpha is not None, f"{cell.method} has no alpha"
+    return cell.alpha
+
+
+def mark_whole_rounds(axis: Axes) -> None:
+    """Let the ticks of an axis of rounds be whole numbers."""
+    locator = axis.xaxis.get_major_locator()
+    assert isinstance(locator, MaxNLocator)  # that of every linear axis
+    locator.set_params(integer=True)
 
 
 def start_figure(count: int) -> tuple[Figure, list[Axes]]:

@@ -24,7 +24,9 @@ def read_locked(lock: str) -> list[str]:
 def find_licence(name: str) -> str:
     """A distribution's licence by its own metadata: expression, short field, or trove classifiers."""
     found = metadata(name)
-    expression, field = found.get("License-Expression"), (found.get("License") or "").strip()
+    expression, field = (
+        found[key].strip() if key in found else "" for key in ("License-Expression", "License")
+    )
     if expression:
         return expression
     classifiers = [

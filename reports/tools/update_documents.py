@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ EXHIBITS = {  # part -> the study whose folder has its table
 
 def update_document(text: str, name: str) -> str:
     """Return a document's text with its generated parts rewritten; raises ValueError for an unknown part."""
-    parts = {
+    parts: dict[str, Callable[[], str]] = {
         "claims": render_claims,
         "dag": render_dag,
         "results": render_own_run,

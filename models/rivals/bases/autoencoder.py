@@ -63,7 +63,12 @@ class Autoencoder(FittedMethod):
         if not self.has_posterior:
             return self.infer(images, None, steps, 0)
         rng = make_rng(self.seed)
-        return apply_split(lambda part: draw_latents(*self.encoder(part.float() / 255, None), rng), images)
+
+        def draw(part: Tensor) -> Tensor:
+            mean, log_variance = self.encoder(part.float() / 255, None)
+            return draw_latents(mean, log_variance, rng)
+
+        return apply_split(draw, images)
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:

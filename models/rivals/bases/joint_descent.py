@@ -44,6 +44,7 @@ def descend_jointly(
         optimiser.zero_grad(set_to_none=True)
         with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
             loss.backward()
+        assert z.grad is not None  # a leaf that the loss depends on
         with torch.no_grad():
             latents[rows] = move(z, z.grad)
         optimiser.step()
