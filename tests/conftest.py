@@ -1,10 +1,14 @@
 """What tests of several folders start from, and the count of the faults that they inject."""
 
+import dataclasses
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from models.catalogue import METHODS
+from pipeline.studies.measured import MeasuredCell
 
 FAULTS = {"injected": Counter(), "survived": Counter()}
 START = time.monotonic()
@@ -23,6 +27,28 @@ def migrated(tmp_path_factory):
     path = tmp_path_factory.mktemp("migrated") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture(scope="session")
+def make_cell():
+    """A function that makes a measured cell; a name that is no field of a cell is one of its numbers.
+
+    A cell with an `error` has no numbers.
+    """
+    names = {item.name for item in dataclasses.fields(MeasuredCell)}
+
+    def make(study="table2", method="Ours", dataset="mnist5k", **given):
+        fields = {name: value for name, value in given.items() if name in names}
+        numbers = {"n": 100} | {name: value for name, value in given.items() if name not in names}
+        content = {
+            "alpha": 0.5 if METHODS[method].named_by_alpha else None,
+            "seed": 1,
+            "extractor": f"{dataset} classifier",
+            "numbers": {} if given.get("error") else numbers,
+        }
+        return MeasuredCell(study, method, dataset, **content | fields)
+
+    return make
 
 
 @pytest.hookimpl(wrapper=True)
