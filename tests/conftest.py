@@ -1,5 +1,6 @@
 """What tests of several folders start from, and the count of the faults that they inject."""
 
+import dataclasses
 import os
 import time
 from collections import Counter
@@ -37,6 +38,31 @@ def migrated(tmp_path_factory):
             MlflowClient(f"sqlite:///{partial}").search_experiments()
             partial.rename(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def make_cell():
+    """A function that makes a measured cell; a name that is no field of a cell is one of its numbers.
+
+    A cell with an `error` has no numbers.
+    """
+    from models.catalogue import METHODS
+    from pipeline.studies.measured import MeasuredCell
+
+    names = {item.name for item in dataclasses.fields(MeasuredCell)}
+
+    def make(study="table2", method="Ours", dataset="mnist5k", **given):
+        fields = {name: value for name, value in given.items() if name in names}
+        numbers = {"n": 100} | {name: value for name, value in given.items() if name not in names}
+        content = {
+            "alpha": 0.5 if METHODS[method].named_by_alpha else None,
+            "seed": 1,
+            "extractor": f"{dataset} classifier",
+            "numbers": {} if given.get("error") else numbers,
+        }
+        return MeasuredCell(study, method, dataset, **content | fields)
+
+    return make
 
 
 @pytest.hookimpl(wrapper=True)

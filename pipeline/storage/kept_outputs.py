@@ -31,7 +31,7 @@ def read_kept(stage: str, key: str) -> dict[str, Any] | None:
         if content["key"] != key:
             return None
         whole = all(_digest(Path(path)) == digest for path, digest in content["files"].items())
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return content["metrics"] if whole else None
 

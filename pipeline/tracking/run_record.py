@@ -42,8 +42,11 @@ class StageRecord:
     @property
     def points(self) -> list[tuple[str, float]]:
         """Its numbers as the experiment's parent run has them: the summary's under their own names."""
-        prefix = "" if self.stage == "report" else f"{self.stage}."
-        return [(f"{prefix}{key}", value) for key, value in self.metrics.items()]
+        return [
+            # The seconds of `report` are not those of the run.
+            (key if self.stage == "report" and key != "seconds" else f"{self.stage}.{key}", value)
+            for key, value in self.metrics.items()
+        ]
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,12 @@
 import copy
-import json
 
 import pandas as pd
-import pytest
-from PIL import Image
 
 from pipeline.settings.params import load_params
 from reports.paper.published import read_published
 from reports.result_table import COLUMNS, ResultRow, ResultTable, render_markdown, write_table
-from reports.run.run_tables import collect_tables
-from reports.tools import readme
-from reports.tools.compare import (
-    compare_experiments,
-    describe_failures,
-    draw_experiments,
-    find_reason,
-    render_pivot,
-)
+from reports.run.run_page import PICTURES, render_page
+from reports.run.run_tables import collect_tables, summarise
 
 PARAMS = load_params()
 TRAIN = {
@@ -59,7 +49,7 @@ METRICS = {
     "recover": {
         "absolute_error": 0.1,
         "squared_error": 0.05,
-        "mask": {"kind": "region", "size": 13},
+        "mask": {"kind": "region", "side": 13},
         "n": 400,
     },
 }
@@ -116,89 +106,39 @@ def test_suspect_cells_are_printed_as_they_are_and_named():
     assert "0.0008" in render_markdown(table)
 
 
-def experiment(alpha, seed, distance, **others):
-    row = {
-        "Experiment": f"e{alpha}{seed}",
-        "dataset": "mnist5k",
-        "alpha": alpha,
-        "s": 0.3,
-        "K": "auto",
-        "L": "auto",
+REFUSED = "the extractor labels 11% of the test images right, 24% are needed"
+
+
+def test_a_refused_distance_is_an_empty_cell_with_its_reason(tmp_path):
+    fid = METRICS["fid"] | {"frechet_distance": None, "floor": None, "refused": REFUSED}
+    tables = collect_tables(PARAMS, METRICS | {"fid": fid}, read_published())
+    table = {table.name: table for table in tables}["generation"]
+    distance, floor, _ = table.rows
+    assert distance.value is None and floor.value is None
+    assert distance.quantity.endswith(f": refused, {REFUSED}") and floor.quantity.endswith(REFUSED)
+    write_table(table, tmp_path)
+    frame = pd.read_csv(tmp_path / "generation.csv")
+    assert frame["value"].isna().all() and frame["n"].tolist()[:2] == [400, 100]
+    assert f"refused, {REFUSED} |  |" in render_markdown(table)
+    assert not any("refused" in row.quantity for row in collect()["generation"].rows)
+
+
+def test_the_summary_has_a_number_of_each_stage_that_measures():
+    assert summarise(METRICS) == {
+        "mse_train": 0.01,
+        "mse_test": 0.012,
+        "fid": 40.0,
+        "auprc": 0.7,
+        "auprc_tenth": 0.7,
+        "recovery": 0.1,
+        "ot_cost": 30.0,
     }
-    row |= {"L2": "auto", "latent_dim": "auto", "sigma": 0.3, "metrics/fid.json:frechet_distance": distance}
-    return row | {"extractor": "mnist5k classifier", "mse_train": 0.01, **others}
+    assert summarise(METRICS | {"fid": METRICS["fid"] | {"frechet_distance": None}})["fid"] is None
 
 
-def test_experiments_that_differ_in_their_seed_share_a_row():
-    rows = [experiment(0, 1, 60.0), experiment(0.5, 1, 40.0), experiment(0.5, 2, 42.0)]
-    rows.append(experiment(0.5, 1, 99.0, dataset="svhn"))
-    rows = compare_experiments(rows, read_published(), "mnist5k", 4)
-    found = {(row.method, row.quantity): row.value for row in rows}
-    assert found[("ABP", "Frechet distance to the training images, mean over 1 seeds")] == 60.0
-    assert found[("Ours (alpha=0.5)", "Frechet distance to the training images, mean over 2 seeds")] == 41.0
-    assert found[
-        ("Ours (alpha=0.5)", "Frechet distance to the training images, std over seeds")
-    ] == pytest.approx(2**0.5)
-
-
-def test_what_varies_between_experiments_is_named():
-    rows = [experiment(0.5, 1, 40.0), experiment(0.5, 1, 45.0, K=30)]
-    methods = {row.method for row in compare_experiments(rows, read_published(), "mnist5k", 4)}
-    assert methods == {"Ours (alpha=0.5), K = 30", "Ours (alpha=0.5), K = auto"}
-
-
-def test_a_pivot_has_a_line_for_each_method_with_spread_and_published_number():
-    rows = [experiment(0, 1, 60.0), experiment(0.5, 1, 40.0), experiment(0.5, 2, 42.0)]
-    rows = compare_experiments(rows, read_published(), "mnist5k", 4)
-    lines = render_pivot(ResultTable("x", "Title", "Note.", rows)).splitlines()
-    assert lines[4].startswith("| method | MSE of training images, [0, 1] | Frechet distance")
-    assert lines[6] == "| ABP | 0.01 | 60 |"
-    assert lines[7] == "| Ours (alpha=0.5) | 0.01 ± 0 (0.0008) | 41 ± 1.4 |"
-
-
-def test_the_readme_takes_its_results_from_the_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(readme, "TABLES", tmp_path)
-    monkeypatch.setattr(readme, "TIMING", tmp_path / "timing")
+def test_the_page_of_the_run_has_every_table_and_picture():
+    text = render_page(PARAMS, list(collect().values()))
     for table in collect().values():
-        write_table(table, tmp_path)
-    (tmp_path / "timing").mkdir()
-    for name, seconds in (("fid", 12.3), ("cells-table3-VAE", 10), ("table3", 1), ("cells-tuning-GLO", 9)):
-        (tmp_path / "timing" / f"{name}.json").write_text(json.dumps({"seconds": seconds}))
-    with open("README.md", encoding="utf-8") as file:
-        updated = readme.update_readme(file.read())
-    for name in readme.SHOWN:
-        assert (tmp_path / f"{name}.md").read_text() in updated
-    for line in ("| the pipeline's own run | 12 |", "| table3 | 11 |", "| all | 23 |", "Not run yet."):
-        assert line in updated
-    assert readme.update_readme(updated) == updated
-    with pytest.raises(ValueError, match="found part 'nothing'"):
-        readme.update_readme("<!-- begin nothing -->\n<!-- end nothing -->")
-
-
-FAILED_LOG = """Running stage 'train@complete':
-> python -m stages.train complete
-train-complete: chains diverged in round 1, pass 1: root mean square of z is inf with s = 5, K = 5; lower s
-ERROR: failed to reproduce 'train@complete': failed to run: python -m stages.train complete, exited with 1
-"""
-
-
-def test_a_failed_experiment_is_a_row_that_says_why():
-    assert find_reason(FAILED_LOG) == "diverged"
-    other = FAILED_LOG.replace("chains diverged in round 1", "No space left on device")
-    assert find_reason(other).startswith("failed: train-complete: No space left on device")
-    assert find_reason("") == "failed; its log is gone"
-    failure = {"dataset": "mnist5k", "alpha": 0.5, "s": 5.0, "seed": 2, "K": "auto", "reason": "diverged"}
-    (row,) = describe_failures([failure, {**failure, "dataset": "svhn"}], "mnist5k")
-    assert (row.quantity, row.value, row.seed) == ("diverged", None, 2)
-    assert row.method.startswith("Ours (alpha=0.5), s = 5.0")
-
-
-def test_experiments_are_drawn_over_what_varies_among_them(tmp_path):
-    experiments = [
-        {"alpha": alpha, "s": s, "K": "auto", "mse_train": 0.01, "frechet_distance": 30.0 * alpha}
-        for alpha, s in ((0, 0.1), (0.5, 0.3))
-    ]
-    draw_experiments(tmp_path / "both.png", experiments)
-    draw_experiments(tmp_path / "one.png", [{**one, "s": 0.3} for one in experiments])
-    both, one = (Image.open(tmp_path / f"{name}.png").width for name in ("both", "one"))
-    assert both == 2 * one  # a panel for each varying setting
+        assert render_markdown(table) in text
+        for picture, _ in PICTURES[table.name]:
+            assert f"(figures/{picture}.png)" in text

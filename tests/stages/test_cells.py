@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,9 @@ import yaml
 from models.networks.classifier import build_classifier
 from pipeline.evaluation.features import save_classifier
 from pipeline.settings.params import parse_params
+from pipeline.storage import places
+from pipeline.studies import recall
+from pipeline.studies.measured import read_folder
 from pipeline.studies.result import CellResult
 from stages import cells
 
@@ -23,19 +25,19 @@ def project(tmp_path, monkeypatch):
     text = (tmp_path / "params.yaml").read_text().replace("profile: embedded", "profile: smoke")
     (tmp_path / "params.yaml").write_text(text)
     classifier = build_classifier(1, 10, torch.Generator().manual_seed(0))
-    save_classifier(tmp_path / "artifacts/extractors/mnist.pt", classifier, 1)
     monkeypatch.chdir(tmp_path)
+    save_classifier(places.find_table_extractor("smoke", "mnist") / places.EXTRACTOR.name, classifier, 1)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     return tmp_path
 
 
 def run(study="table6", method="Ours"):
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
-    return cells.run_cells(params, None, study, method)
+    cells.run_cells(params, None, study, method)
 
 
 def read(study="table6", method="Ours"):
-    return json.loads(Path("artifacts/cells", study, method, "cells.json").read_text())["cells"]
+    return read_folder(places.find_cells("smoke", study, method))
 
 
 def count_measured(monkeypatch, result):
@@ -52,9 +54,13 @@ def count_measured(monkeypatch, result):
 
 def test_a_finished_cell_is_never_measured_again_and_a_changed_one_is(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
-    assert run()["failed"] == 0
+    run()
     assert measured == ["K 30", "K 50", "K 100"]
     before = read()
+    assert not any(cell.error for cell in before) and len({cell.key for cell in before}) == 3
+    assert [(cell.axes, cell.alpha, cell.dataset) for cell in before] == [
+        ({"K": steps}, 0.5, "mnist5k") for steps in (30, 50, 100)
+    ]
     run()
     assert len(measured) == 3 and read() == before
     params = Path("params.yaml")
@@ -67,10 +73,27 @@ def test_a_finished_cell_is_never_measured_again_and_a_changed_one_is(project, m
     assert measured[6:] == ["K 60"]
 
 
+def test_a_cell_is_recalled_from_its_own_folder_by_its_key(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
+    run()
+    before = read()
+    shutil.rmtree(recall.MEMO)
+    run()
+    assert len(measured) == 3 and read() == before
+    listed = places.find_cells("smoke", "table6", "Ours") / "cells.json"
+    listed.write_text(listed.read_text().replace(before[1].key, "another"))
+    run()
+    assert measured[3:] == ["K 50"] and read() == before
+    shutil.rmtree(recall.MEMO)
+    listed.write_text("half a file")
+    run()
+    assert measured[4:] == ["K 30", "K 50", "K 100"] and read() == before
+
+
 def test_a_failed_cell_is_kept_with_its_reason_and_tried_again(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult(error="RuntimeError: out of memory"))
-    assert run()["failed"] == 3
-    assert {cell["error"] for cell in read()} == {"RuntimeError: out of memory"}
+    run()
+    assert [cell.error for cell in read()] == ["RuntimeError: out of memory"] * 3
     run()
     assert len(measured) == 6
 
@@ -84,10 +107,10 @@ def test_a_diverged_cell_is_a_result(project, monkeypatch):
 
 def test_a_method_that_nobody_wrote_stops_before_any_work(project, monkeypatch):
     tables = Path("tables.yaml")
-    tables.write_text(tables.read_text().replace("methods: [VAE,", "methods: [GAN,"))
-    with pytest.raises(ValueError, match="methods: found 'GAN'"):
+    tables.write_text(tables.read_text().replace("tables: [VAE,", "tables: [GAN,"))
+    with pytest.raises(ValueError, match=r"line_ups\.tables: found 'GAN'"):
         run()
-    assert not Path("artifacts/cells").exists()
+    assert not places.find_cells("smoke", "table6", "Ours").exists()
 
 
 def test_a_tuned_study_has_the_chosen_rate_and_none_of_the_tunings_images(project, monkeypatch):

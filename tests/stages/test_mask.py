@@ -29,8 +29,8 @@ def complete(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "hidden"),
     [
-        ({"kind": "region", "size": 30}, 15 * 15),  # of 64 x 64, hence 15 of 32
-        ({"kind": "two_regions", "size": 16}, 2 * 8 * 8),
+        ({"kind": "region", "side": 30}, 15 * 15),  # of 64 x 64, hence 15 of 32
+        ({"kind": "two_regions", "side": 16}, 2 * 8 * 8),
         ({"kind": "salt_pepper", "share": 0.7}, round(0.7 * 32 * 32)),
     ],
 )
@@ -53,9 +53,9 @@ def test_same_seed_gives_the_same_digest_and_another_seed_does_not(complete):
 
 def test_mask_that_does_not_fit_leaves_nothing(complete):
     with pytest.raises(
-        ValueError, match=r"mask\.size: 20 pixels on a 32 x 32 image found; should be 1 to 16"
+        ValueError, match=r"mask\.side: 20 pixels on a 32 x 32 image found; should be 1 to 16"
     ):
-        mask(with_mask(kind="two_regions", size=40), None)
+        mask(with_mask(kind="two_regions", side=40), None)
     assert not Path(OUTPUT).exists()
     assert not Path(FIGURE).exists()
 

@@ -71,7 +71,7 @@ def test_presets_fill_what_is_left_open():
         ({"profile": "huge"}, "profile: found 'huge', expected smoke | embedded | paper"),
         ({"langevin": 3}, "langevin: found 3, expected a mapping of keys"),
         ({"anomaly__held_out": 10}, "anomaly.held_out: found 10, expected a class of mnist5k, 0 to 9"),
-        ({"mask__size": 65}, "mask.size: found 65, expected 1 to 64"),
+        ({"mask__side": 65}, "mask.side: found 65, expected 1 to 64"),
         ({"transport__epsilon": 0}, "transport.epsilon: found 0, expected a number > 0 and <= 1"),
         (
             {"profiles__embedded__train__batch_size": 1},

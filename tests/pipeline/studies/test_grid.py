@@ -37,9 +37,9 @@ def test_the_tables_have_the_papers_rows_and_columns():
     assert [cell.params.s for cell in cells("table5")] == [0.03, 0.15, 0.3, 0.6]
     assert [cell.params.profile_settings.train.K for cell in cells("table6")] == [30, 50, 100]
     assert [cell.params.profile_settings.train.L2 for cell in cells("table7")] == [1, 2, 3]
-    for method in GRID["methods"]:
+    for method in list_methods("table8", GRID):
         masks = [cell.params.mask for cell in cells("table8", method)]
-        assert [mask.size for mask in masks[:7]] == [15, 20, 25, 30, 35, 40, 45]
+        assert [mask.side for mask in masks[:7]] == [15, 20, 25, 30, 35, 40, 45]
         assert [mask.share for mask in masks[7:]] == [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9]
 
 
@@ -52,10 +52,11 @@ def test_every_cell_of_every_profile_has_valid_parameters(profile):
     places = [
         (study, method, cell.place)
         for study in PAPER_STUDIES
-        for method in GRID["methods"]
+        for method in list_methods(study, GRID)
         for cell in cells(study, method, profile=profile)
     ]
-    assert len(places) == len(set(places)) == 89 + 2 * len(GRID["methods"]) + 6
+    n_tables = 3 * 3 + (5 + 5 + 15) + 3 + 4 + 3 + 3 + 3 * 14
+    assert len(places) == len(set(places)) == n_tables + 2 * 3 + 6  # and figures 3 and 8
     scale = GRID["scales"][profile].get("mnist5k", {}).get("prepare", {}).get("n_train")
     assert cells("table6", profile=profile)[0].params.profile_settings.prepare.n_train == scale
 
@@ -89,7 +90,7 @@ def test_a_latent_space_names_data_classes_and_dimension():
 
 
 def test_a_study_wins_over_its_data_set_in_the_scales():
-    rounds = GRID["scales"]["smoke"]["figure8"]["train"]["rounds"]["complete"]
+    rounds = GRID["studies"]["figure8"]["scale"]["smoke"]["train"]["rounds"]["complete"]
     cell = cells("figure8", profile="smoke")[0]
     assert cell.params.profile_settings.train.rounds.complete == rounds
     assert cells("table6", profile="smoke")[0].params.profile_settings.train.rounds.complete != rounds
@@ -99,7 +100,7 @@ def test_whatever_changes_a_cells_numbers_changes_its_fingerprint():
     prints = [
         fingerprint(cell)
         for study in GRID["studies"]
-        for method in GRID["methods"]
+        for method in list_methods(study, GRID)
         for cell in cells(study, method)
     ]
     # The sweeps of s, L2 and alpha pass through table 2's own setting, table 4 through its latent dimension:
@@ -118,19 +119,26 @@ def test_what_does_not_reach_a_cell_leaves_its_fingerprint_alone():
     assert fingerprint(vae, ignores) == fingerprint(vae_at_another_alpha, ignores)
     assert fingerprint(vae, ignores) != fingerprint(cells("table2", "VAE", sigma=0.2)[0], ignores)
     assert fingerprint(ours, METHODS["Ours"].ignores) != fingerprint(ours_at_another_alpha)
-    masked = {**CONTENT["mask"], "size": 20}
+    masked = {**CONTENT["mask"], "side": 20}
     assert fingerprint(ours) == fingerprint(cells("table2", mask=masked)[0])
 
 
 def test_values_in_words():
-    assert describe({"kind": "region", "size": 15}) == "region 15"
+    assert describe({"kind": "region", "side": 15}) == "region 15"
     assert describe(0.3) == "0.3" and describe(4) == "4"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda grid: grid.pop("scales"), "expected the keys methods, datasets, studies, scales"),
+        (lambda grid: grid.pop("scales"), "expected the keys line_ups, datasets, scales, studies"),
+        (lambda grid: grid["studies"]["table4"].update(only="Ours"), r"studies\.table4\.only: found 'only'"),
+        (lambda grid: grid["studies"]["table4"].update(methods="x"), r"studies\.table4\.methods: found 'x'"),
+        (lambda grid: grid["studies"]["table4"].pop("methods"), r"studies\.table4\.methods: found None"),
+        (
+            lambda grid: grid["studies"]["table6"]["axes"].update(k=[1]),
+            r"studies\.table6\.axes\.k: found 'k'",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path, change, message):
@@ -145,9 +153,13 @@ def test_a_wrong_file_is_one_line(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda grid: grid["methods"].append("GUN"), "methods: found 'GUN', expected one of VAE, 2sVAE, "),
-        (lambda grid: grid["studies"]["table4"].update(only="GUN"), r"studies\.table4\.only: found 'GUN'"),
+        (
+            lambda grid: grid["line_ups"]["all"].append("GUN"),
+            r"line_ups\.all: found 'GUN', expected one of VAE, ",
+        ),
+        (lambda grid: grid["studies"]["latents"].update(tuned_by="x"), r"latents\.tuned_by: found 'x'"),
         (lambda grid: grid["studies"]["table4"].update(task="x"), r"studies\.table4\.task: found 'x'"),
+        (lambda grid: grid["studies"]["table3"].update(task="normal"), "expected one of complete, anomaly, "),
     ],
 )
 def test_methods_and_tasks_that_nobody_wrote_are_refused(change, message):
@@ -158,20 +170,30 @@ def test_methods_and_tasks_that_nobody_wrote_are_refused(change, message):
         check_grid(grid, METHODS, TASKS)
 
 
-def test_a_study_has_all_methods_or_those_that_it_is_about():
-    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == GRID["methods"]
+def test_a_study_has_the_methods_of_its_line_up():
+    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == ["VAE", "ABP", "Ours"]
+    assert list_methods("leaderboard", GRID) == list(METHODS)
     assert list_methods("fashion", GRID) == ["VAE", "ABP", "Ours"]
     assert [len(cells("fashion", method)) for method in ("VAE", "Ours")] == [1, 1]
     with pytest.raises(ParamError, match="no study 'table9', expected one of table2, "):
         check_study(GRID, "table9")
 
 
-def test_a_wrong_axis_or_value_names_the_table_and_key():
+def test_a_wrong_value_on_an_axis_names_its_key():
     grid = copy.deepcopy(GRID)
-    grid["studies"]["table6"]["k"] = [1]
-    with pytest.raises(ParamError, match=r"studies\.table6\.k: unknown axis"):
-        list_cells("table6", "Ours", CONTENT, grid)
-    grid = copy.deepcopy(GRID)
-    grid["studies"]["table3"]["held_out"] = [12]
+    grid["studies"]["table3"]["axes"]["held_out"] = [12]
     with pytest.raises(ParamError, match=r"anomaly\.held_out: found 12"):
         list_cells("table3", "Ours", CONTENT, grid)
+
+
+def list_keys(content):
+    """All keys of nested mappings and lists."""
+    if isinstance(content, dict):
+        return [*content, *(key for value in content.values() for key in list_keys(value))]
+    return [key for value in content for key in list_keys(value)] if isinstance(content, list) else []
+
+
+@pytest.mark.parametrize("content", [CONTENT, GRID])
+def test_no_setting_has_a_name_that_dvc_leaves_out_of_what_it_compares(content):
+    keys = list_keys(content)
+    assert "side" in keys and not {"size", "nfiles"} & set(keys)

@@ -14,7 +14,6 @@ from pipeline.data.load import ImageSet
 from pipeline.evaluation.features import extract_features
 from pipeline.evaluation.prior_distance import measure_distance_to_prior
 from pipeline.settings.plan import build_plan
-from pipeline.storage.code_digest import digest_code
 from pipeline.studies.grid import list_cells, read_grid
 from pipeline.studies.measure_all import KEPT
 from pipeline.studies.memo import compute_key, load_result, save_result
@@ -157,27 +156,6 @@ def test_a_memo_comes_back_whole_or_not_at_all(tmp_path):
         (tmp_path / f"{key}.npz").write_bytes(damaged)
         assert load_result(tmp_path, key) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{key}.json", f"{key}.npz"]
-
-
-def test_changed_code_is_another_digest_and_code_that_is_not_imported_is_not(tmp_path):
-    (tmp_path / "models").mkdir()
-    entry, imported, other = (tmp_path / "models" / f"{name}.py" for name in "abc")
-    entry.write_text("from models import b")
-    imported.write_text("x = 1")
-    other.write_text("y = 1")
-    before = digest_code([entry], tmp_path)
-    other.write_text("y = 2")
-    assert digest_code([entry], tmp_path) == before
-    imported.write_text("x = 2")
-    assert digest_code([entry], tmp_path) != before
-
-
-def test_a_method_that_another_imports_is_no_part_of_its_code():
-    entry = ROOT / "pipeline" / "studies" / "measure.py"
-    files = {METHODS[method].find_file(ROOT) for method in ("VAE", "Ours")}
-    assert all(file.is_file() for file in files)
-    digests = {digest_code([entry], ROOT), *(digest_code([entry, file], ROOT) for file in files)}
-    assert len(digests) == 2  # the short run's code is part of every cell's, the VAE's of its own alone
 
 
 def test_what_is_left_out_of_a_memos_key_is_said_for_every_task():

@@ -1,80 +1,129 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from pipeline.storage.files import write_arrays, write_json
-from pipeline.studies.measured import read_cells
+from pipeline.storage import places
+from pipeline.studies.measured import MeasuredCell, read_cells, read_folder, write_cells
 from reports.paper.figures import FIGURES, draw_figures
 
 NUMBERS = (
     "mse_train mse_before frechet_distance frechet_before matched_share absolute_error to_prior floor "
     "tenth_mean tenth_std tenth_base_rate pooled_mean pooled_std pooled_base_rate"
 )
-MASKS = [{"kind": "region", "size": 20}, {"kind": "salt_pepper", "share": 0.5}]
+MASKS = [{"kind": "region", "side": 20}, {"kind": "salt_pepper", "share": 0.5}]
+ARRAYS = {
+    "samples": np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2),
+    "latents": np.array([[0.1, -2.5]], np.float32),
+}
 
 
-def store(root, study, method, cells):
-    folder = root / study / method
-    for number, cell in enumerate(cells):
-        cell["arrays"] = f"{number}.npz"
-        write_arrays(folder / f"{number}.npz", {"samples": np.arange(4, dtype=np.uint8)})
-    write_json(folder / "cells.json", {"cells": cells})
+@pytest.fixture
+def store(tmp_path, monkeypatch, make_cell):
+    """A function that stores two cells of a method of table2, one with arrays; works in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(method):
+        cells = [
+            make_cell(
+                "table2", method, axes={"dataset": "mnist"}, key="k1", mse_train=0.1 + 0.2, arrays=ARRAYS
+            ),
+            make_cell("table2", method, axes={"dataset": "svhn"}, error="diverged: s", rate_factor=3.0),
+        ]
+        write_cells(places.find_cells("smoke", "table2", method), cells)
+        return cells
+
+    return write
 
 
-def test_cells_come_in_the_order_of_the_methods_with_their_arrays(tmp_path):
+def test_cells_come_in_the_order_of_the_methods_with_their_arrays(store):
     for method in ("ABP", "VAE"):
-        store(tmp_path, "table2", method, [{"method": method, "error": ""}])
-    found = read_cells("table2", ["VAE", "ABP"], tmp_path)
-    assert [cell["method"] for cell in found] == ["VAE", "ABP"]
-    assert found[0]["arrays"]["samples"].tolist() == [0, 1, 2, 3]
+        store(method)
+    found = read_cells("smoke", "table2", ["VAE", "ABP"])
+    assert [cell.method for cell in found] == ["VAE", "VAE", "ABP", "ABP"]
+    assert found[0].arrays["samples"].tolist() == ARRAYS["samples"].tolist()
+
+
+def test_a_cell_is_read_back_as_it_was_written_arrays_included(store):
+    written = store("Ours")
+    found = read_folder(places.find_cells("smoke", "table2", "Ours"))
+    assert [cell.error for cell in found] == ["", "diverged: s"]
+    for before, after in zip(written, found, strict=True):
+        for item in dataclasses.fields(MeasuredCell):
+            if item.name != "arrays":
+                assert getattr(after, item.name) == getattr(before, item.name), item.name
+        assert after.arrays.keys() == before.arrays.keys()
+        for name, array in before.arrays.items():
+            assert after.arrays[name].dtype == array.dtype
+            np.testing.assert_array_equal(after.arrays[name], array)
+    assert set(found[0].arrays) == {"samples", "latents"} and found[1].arrays == {}
+
+
+def test_cells_take_the_place_of_those_that_were_there(store, make_cell):
+    store("Ours")
+    folder = places.find_cells("smoke", "table2", "Ours")
+    write_cells(folder, [make_cell("table2", mse_train=0.5)])
+    assert [path.name for path in folder.iterdir()] == ["cells.json"]  # no array of the earlier cells
+    assert [cell.numbers["mse_train"] for cell in read_folder(folder)] == [0.5]
+
+
+def test_a_writing_that_fails_leaves_the_earlier_cells(store, make_cell, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    written = store("Ours")
+    folder = places.find_cells("smoke", "table2", "Ours")
+    monkeypatch.setattr("pipeline.studies.measured.write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_cells(folder, [make_cell("table2", arrays=ARRAYS)])
+    assert [cell.numbers for cell in read_folder(folder)] == [cell.numbers for cell in written]
+    assert [path.name for path in folder.parent.iterdir()] == ["Ours"]
 
 
 @pytest.mark.parametrize("damage", ["absent", "half", "array"])
-def test_what_is_missing_is_a_cell_that_says_why_and_what_to_do(tmp_path, damage):
-    store(tmp_path, "table2", "VAE", [{"method": "VAE", "error": ""}])
-    file = tmp_path / "table2" / "VAE" / "cells.json"
+def test_what_is_missing_is_a_cell_that_says_why_and_what_to_do(store, damage):
+    store("VAE")
+    file = places.find_cells("smoke", "table2", "VAE") / "cells.json"
     if damage == "absent":
         file.unlink()
     elif damage == "half":
         file.write_text(file.read_text()[:20])
     else:
         (file.parent / "0.npz").write_bytes(b"PK half a file")
-    (cell,) = read_cells("table2", ["VAE"], tmp_path)
-    assert cell["error"].startswith("not measured (") and "`dvc repro table2` measures it" in cell["error"]
-    assert json.loads(json.dumps({**cell, "arrays": {}}))["numbers"] == {}
+    (cell,) = read_cells("smoke", "table2", ["VAE"])
+    assert cell.error.startswith("not measured (") and "`dvc repro exhibit@table2` measures it" in cell.error
+    assert json.loads(json.dumps(dataclasses.asdict(cell)))["numbers"] == {}
 
 
-def make_cell(study, method, axes, **changes):
+@pytest.fixture
+def make_drawn(make_cell):
+    """A function that makes a cell with all that figures are drawn from."""
     images = np.zeros((16, 1, 28, 28), np.uint8)
-    arrays = {
-        "images": images,
-        "reconstructions": images,
-        "samples": np.zeros((64, 1, 28, 28), np.uint8),
-        "inpainting_originals": images[:8],
-        "inpainting_occlusions": np.ones((6, 8, 1, 28, 28), np.uint8),
-        "inpainting_restored": np.zeros((6, 8, 1, 28, 28), np.uint8),
-        "inpainting_diverse_occlusions": np.ones((4, 1, 28, 28), np.uint8),
-        "inpainting_diverse": np.zeros((4, 8, 1, 28, 28), np.uint8),
-        "originals": images,
-        "visible": images,
-        "recovered": images,
-        "latents": np.zeros((20, axes.get("space", {}).get("latent_dim", 2)), np.float32),
-        "labels": np.arange(20) % 2,
-        "inferred": np.zeros((3, 20, axes.get("space", {}).get("latent_dim", 2)), np.float32),
-    }
-    numbers = dict.fromkeys(NUMBERS.split(), 0.5)
-    curves = {key: [2.0, 1.0] for key in ("ot_cost", "mse_after", "frechet_distance")}
-    found = {"study": study, "method": method, "axes": axes, "arrays": arrays, "numbers": numbers}
-    return found | {
-        "curves": curves,
-        "dataset": "mnist5k",
-        "alpha": 0.5,
-        "seed": 1,
-        "error": "",
-        "lacks": {},
-        **changes,
-    }
+
+    def make(study, method, axes):
+        dimension = axes.get("space", {}).get("latent_dim", 2)
+        arrays = {
+            "images": images,
+            "reconstructions": images,
+            "samples": np.zeros((64, 1, 28, 28), np.uint8),
+            "inpainting_originals": images[:8],
+            "inpainting_occlusions": np.ones((6, 8, 1, 28, 28), np.uint8),
+            "inpainting_restored": np.zeros((6, 8, 1, 28, 28), np.uint8),
+            "inpainting_diverse_occlusions": np.ones((4, 1, 28, 28), np.uint8),
+            "inpainting_diverse": np.zeros((4, 8, 1, 28, 28), np.uint8),
+            "originals": images,
+            "visible": images,
+            "recovered": images,
+            "latents": np.zeros((20, dimension), np.float32),
+            "labels": np.arange(20) % 2,
+            "inferred": np.zeros((3, 20, dimension), np.float32),
+        }
+        curves = {key: [2.0, 1.0] for key in ("ot_cost", "mse_after", "frechet_distance")}
+        numbers = dict.fromkeys(NUMBERS.split(), 0.5)
+        return make_cell(study, method, axes=axes, arrays=arrays, curves=curves, **numbers)
+
+    return make
 
 
 AXES = {
@@ -95,17 +144,17 @@ AXES = {
 
 
 @pytest.mark.parametrize("study", FIGURES)
-def test_every_figure_is_drawn_whether_its_cells_finished_or_not(tmp_path, study):
+def test_every_figure_is_drawn_whether_its_cells_finished_or_not(tmp_path, make_drawn, study):
     methods = (
         ["Ours"]
         if study in ("table4", "table5", "table6", "table7", "figure8", "solvers")
         else ["VAE", "Ours"]
     )
-    cells = [make_cell(study, method, axes) for method in methods for axes in AXES[study]]
+    cells = [make_drawn(study, method, axes) for method in methods for axes in AXES[study]]
     for name, these in (
         ("all", cells),
-        ("one_failed", [*cells[1:], {**cells[0], "error": "diverged"}]),
-        ("none", [{**cell, "error": "diverged"} for cell in cells]),
+        ("one_failed", [*cells[1:], dataclasses.replace(cells[0], error="diverged")]),
+        ("none", [dataclasses.replace(cell, error="diverged") for cell in cells]),
     ):
         paths = draw_figures(study, these, tmp_path / name)
         assert {path.stem for path in paths} == set(FIGURES[study])

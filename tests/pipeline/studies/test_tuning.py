@@ -41,10 +41,6 @@ class White(FittedMethod):
         return torch.full((len(z), 1, 28, 28), 0.5)
 
 
-def candidate(factor, error="", **numbers):
-    return {"axes": {"rate_factor": factor}, "numbers": numbers, "error": error}
-
-
 def test_a_candidate_learns_from_two_thirds_and_is_judged_on_the_rest(images):
     cell = list_cells("tuning", "VAE", CONTENT, GRID)[0]
     seen = []
@@ -89,7 +85,10 @@ def test_a_rating_is_the_mean_distance_from_the_best_in_each_quality():
     assert rate_candidates([{"mse": 0.0}, {"mse": 1.0}])[0] == 0.0
 
 
-def test_the_best_factor_is_chosen_and_the_sources_own_where_nothing_tells():
+def test_the_best_factor_is_chosen_and_the_sources_own_where_nothing_tells(make_cell):
+    def candidate(factor, **given):
+        return make_cell("tuning", "VAE", axes={"rate_factor": factor}, **given)
+
     better = [
         candidate(0.3, frechet_distance=9.0),
         candidate(1, frechet_distance=8.0),

@@ -3,7 +3,6 @@ import copy
 import pytest
 
 from pipeline.tracking.current_stages import find_current_stages
-from reports.tools.compare import drop_stale_metrics
 
 PARAMS = {"alpha": 0.3, "profile": "smoke", "profiles": {"smoke": {"n": 2}, "paper": {"n": 9}}}
 LOCK = {
@@ -70,19 +69,3 @@ def test_a_folder_is_as_current_as_what_stages_left_in_it():
     assert find_current_stages(FOLDER_LOCK, {**PARAMS, "alpha": 0.5}, grid) == set()
     assert find_current_stages(FOLDER_LOCK, PARAMS, {"studies": {"table2": {"K": 2}}}) == set()
     assert find_current_stages(FOLDER_LOCK, PARAMS) == both
-
-
-def test_stale_metrics_leave_the_row(monkeypatch):
-    about = {"Experiment": "x", "rev": "abc1234", "alpha": 0.3}
-    measured = {"metrics/fid.json:frechet_distance": 3.0, "ot_cost": 35.0}
-    locks = {
-        "abc1234": changed("train@complete", "params", {"params.yaml": {"alpha": 0.5}}),
-        "def5678": LOCK,
-    }
-    monkeypatch.setattr(
-        "reports.tools.compare.read_revision",
-        lambda revision, path: {"dvc.lock": locks[revision], "params.yaml": PARAMS}[path],
-    )
-    assert drop_stale_metrics(about | measured) == about
-    current = about | measured | {"rev": "def5678"}
-    assert drop_stale_metrics(current | {"absolute_error": 1.0}) == current  # no stage recover in this lock

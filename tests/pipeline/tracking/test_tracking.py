@@ -1,8 +1,12 @@
+"""What reaches MLflow while stages run, when they fail, and when the tracking does."""
+
 import dataclasses
+import getpass
 import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -14,9 +18,12 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.settings.params import load_params
-from pipeline.stage import run_stage
+from pipeline.stage import INTERRUPTED, run_stage
+from pipeline.storage import places
+from pipeline.storage.files import write_text
+from pipeline.studies.measured import write_cells
 from pipeline.tracking import ui
-from pipeline.tracking.run_record import read_record
+from pipeline.tracking.run_record import RUN_STAGES, read_record
 from pipeline.tracking.stage_tracker import StageTracker
 from pipeline.tracking.store import EXPERIMENT, Store, hide_password
 from stages import publish as stages_publish
@@ -25,122 +32,140 @@ from stages.publish import publish
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def project(tmp_path, migrated, monkeypatch):
-    """An empty project with params.yaml and a migrated database; the working folder of the test."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copy(migrated, tmp_path / "mlflow.db")
-    monkeypatch.chdir(tmp_path)
-    for name in ("DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "MLFLOW_TRACKING_URI", "DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def leave_stage(stage, value, curves=None):
-    Path("metrics/timing").mkdir(parents=True, exist_ok=True)
-    Path(f"metrics/{stage}.json").write_text(json.dumps({"error": {"mean": value}, "name": "text"}))
-    Path(f"metrics/timing/{stage}.json").write_text(json.dumps({"seconds": 2.5}))
-    if curves:
-        Path("metrics/curves").mkdir(exist_ok=True)
-        Path(f"metrics/curves/{stage}.csv").write_text(curves)
-    Path("reports/figures").mkdir(parents=True, exist_ok=True)
-    Path(f"reports/figures/{stage}_picture.png").write_bytes(b"png")
-
-
-def all_runs(path="mlflow.db"):
-    client = MlflowClient(f"sqlite:///{Path(path).resolve()}")
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    return client, client.search_runs([experiment.experiment_id])
-
-
-def children_and_parents(runs):
-    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    return children, [run for run in runs if run not in children]
-
-
 def test_publishing_makes_a_parent_with_a_child_for_each_stage(project):
-    leave_stage("recover", 0.25)
-    leave_stage("train-normal", 0.5, "round,mse\n1,0.4\n2,0.3\n")
-    assert publish() == 3
-    client, runs = all_runs()
-    children, (parent,) = children_and_parents(runs)
-    by_stage = {run.data.tags["stage"]: run for run in children}
-    assert set(by_stage) == {"recover", "train-normal"}
-    assert by_stage["recover"].data.metrics == {"error.mean": 0.25, "seconds": 2.5}
-    assert by_stage["recover"].data.params["alpha"] == "0.5"
-    history = client.get_metric_history(by_stage["train-normal"].info.run_id, "mse")
+    project.leave_run()
+    project.leave_stage("recover", 0.25)
+    project.leave_stage("train-normal", 0.5, "round,mse\n1,0.4\n2,0.3\n")
+    assert publish() == len(RUN_STAGES) + 1
+    runs = project.read_runs()
+    (parent,) = runs.parents
+    assert sorted(run.data.tags["stage"] for run in runs.children) == sorted(RUN_STAGES)
+    recover = runs.find("recover")
+    assert recover.data.metrics == {"error.mean": 0.25, "seconds": 2.5}
+    assert recover.data.params["alpha"] == "0.5"
+    history = runs.client.get_metric_history(runs.find("train-normal").info.run_id, "mse")
     assert [(point.step, point.value) for point in history] == [(1, 0.4), (2, 0.3)]
-    assert [file.path for file in client.list_artifacts(by_stage["recover"].info.run_id, "pictures")] == [
+    assert [file.path for file in runs.client.list_artifacts(recover.info.run_id, "pictures")] == [
         "pictures/recover_picture.png"
     ]
+    assert {run.info.status for run in runs.every} == {"FINISHED"}
+    assert (project.folder / "mlruns").is_dir()
+
+    # The parent has every stage's numbers, the summary's under their own names, and nothing but numbers.
     assert parent.data.metrics["train-normal.error.mean"] == 0.5
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    assert (project / "mlruns").is_dir()
+    assert set(parent.data.metrics) == {"fid", "report.seconds"} | {
+        f"{stage}.{name}" for stage in RUN_STAGES[:-1] for name in ("error.mean", "seconds")
+    }
+    pictures = {file.path for file in runs.client.list_artifacts(parent.info.run_id, "pictures")}
+    assert pictures == {f"pictures/{stage}_picture.png" for stage in RUN_STAGES[:-1]}
+    tables = {file.path for file in runs.client.list_artifacts(parent.info.run_id, "tables")}
+    assert tables == {"tables/generation.csv", "tables/RUN.md"}
+
+    # What the columns of MLflow's table show.
+    tags = parent.data.tags
+    assert parent.info.run_name == "alpha 0.5, K 5, seed 1"
+    assert tags["mlflow.note.content"].startswith("**alpha 0.5, K 5, seed 1**\n\nData set `mnist5k`")
+    assert tags["mlflow.user"] == getpass.getuser()
+    assert tags["mlflow.source.name"] == "python -m stages.report"
+    assert runs.find("train-normal").data.tags["mlflow.source.name"] == "python -m stages.train normal"
+    assert runs.find("train-normal").info.run_name == "train-normal, alpha 0.5, K 5, seed 1"
+    (given,) = parent.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("mnist5k (complete)", "0123abcd")
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "complete")]
+    experiment = runs.client.get_experiment_by_name(EXPERIMENT)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+    before = {run.info.run_id for run in runs.every}
+    assert publish() == 0
+    again = project.read_runs()
+    assert {run.info.run_id for run in again.every} == before
+    assert again.parents[0].data.metrics == parent.data.metrics
+    assert len(again.client.get_metric_history(parent.info.run_id, "recover.error.mean")) == 1
 
 
-def test_a_tables_run_is_tagged_with_its_study_and_method(project):
-    leave_stage("cells-leaderboard-SRI-L5", 0.25)
-    leave_stage("recover", 0.25)
-    publish()
-    _, runs = all_runs()
-    tags = {run.data.tags["stage"]: run.data.tags for run in runs if "stage" in run.data.tags}
-    assert tags["cells-leaderboard-SRI-L5"]["study"] == "leaderboard"
-    assert tags["cells-leaderboard-SRI-L5"]["method"] == "SRI-L5"
-    assert "method" not in tags["recover"]
+def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
+    cells = [
+        make_cell("leaderboard", "SRI-L5", seed=seed, place=f"seed {seed}", mse_test=0.1) for seed in (1, 2)
+    ]
+    write_cells(places.find_cells("embedded", "leaderboard", "SRI-L5"), cells)
+    write_cells(places.find_cells("embedded", "leaderboard", "ABP"), cells)  # came with Git
+    write_text(places.SECONDS / "cells-leaderboard-SRI-L5.json", '{"seconds": 4.5}')
+    assert publish() == 1  # the own run has not run
+    project.leave_stage("recover", 0.25)
+    project.publish("recover")
+    runs = project.read_runs()
+    assert {run.data.tags["stage"] for run in runs.children} == {"cells-leaderboard-SRI-L5", "recover"}
+    run = runs.find("cells-leaderboard-SRI-L5")
+    assert run.data.tags["study"] == "leaderboard"
+    assert run.data.tags["method"] == "SRI-L5"
+    assert run.data.metrics["seed 2.mse_test"] == 0.1 and run.data.metrics["seconds"] == 4.5
+    assert "method" not in runs.find("recover").data.tags
+
+
+def test_results_of_other_parameters_are_not_published(project):
+    project.leave_run()
+    stages = {
+        "report": {"params": {"params.yaml": {"alpha": 0.3}}, "outs": [{"path": "metrics/summary.json"}]}
+    }
+    write_text("dvc.lock", json.dumps({"stages": stages}))
+    assert publish() == 0
+    stages["report"]["params"]["params.yaml"]["alpha"] = 0.5
+    write_text("dvc.lock", json.dumps({"stages": stages}))
+    assert publish() == len(RUN_STAGES) + 1
 
 
 def test_publishing_again_changes_nothing_and_new_numbers_replace_one_child(project):
-    leave_stage("recover", 0.25)
-    leave_stage("fid", 3.0)
-    publish()
-    before = {run.info.run_id for run in all_runs()[1]}
-    assert publish() == 0
-    assert {run.info.run_id for run in all_runs()[1]} == before
-    leave_stage("recover", 0.2)
-    assert publish() == 2  # the child and the parent
-    client, runs = all_runs()
-    children, (parent,) = children_and_parents(runs)
-    assert sorted(run.data.tags["stage"] for run in children) == ["fid", "recover"]
+    project.leave_stage("recover", 0.25)
+    project.leave_stage("fid", 3.0)
+    project.publish("recover", "fid")
+    before = {run.info.run_id for run in project.read_runs().every}
+    assert project.publish("recover", "fid") == 0
+    assert {run.info.run_id for run in project.read_runs().every} == before
+    project.leave_stage("recover", 0.2)
+    assert project.publish("recover", "fid") == 2  # the child and the parent
+    runs = project.read_runs()
+    (parent,) = runs.parents
+    assert sorted(run.data.tags["stage"] for run in runs.children) == ["fid", "recover"]
     assert parent.data.metrics["recover.error.mean"] == 0.2
-    assert len(client.get_metric_history(children[0].info.run_id, "error.mean")) == 1
+    assert len(runs.client.get_metric_history(runs.find("recover").info.run_id, "error.mean")) == 1
 
 
 def test_other_parameters_are_another_experiment(project):
-    leave_stage("recover", 0.25)
-    publish()
+    project.leave_stage("recover", 0.25)
+    project.publish("recover")
     text = Path("params.yaml").read_text().replace("alpha: 0.5", "alpha: 0.3")
     Path("params.yaml").write_text(text)
-    publish()
-    _, parents = children_and_parents(all_runs()[1])
-    assert sorted(run.data.params["alpha"] for run in parents) == ["0.3", "0.5"]
+    project.publish("recover")
+    assert sorted(run.data.params["alpha"] for run in project.read_runs().parents) == ["0.3", "0.5"]
 
 
 def test_a_queued_run_lands_in_the_main_repositorys_database(project, monkeypatch):
-    worker = project / ".dvc/tmp/exps/tmpabc"
+    worker = project.folder / ".dvc/tmp/exps/tmpabc"
     worker.mkdir(parents=True)
     shutil.copy("params.yaml", worker)
     monkeypatch.chdir(worker)
-    monkeypatch.setenv("DVC_ROOT", str(project))
+    monkeypatch.setenv("DVC_ROOT", str(project.folder))
     monkeypatch.setenv("DVC_EXP_NAME", "bold-fox")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc123")
-    leave_stage("recover", 0.25)
-    publish()
+    project.leave_stage("recover", 0.25)
+    project.publish("recover")
     shutil.rmtree(worker)  # as DVC does
-    client, runs = all_runs(project / "mlflow.db")
-    children, (parent,) = children_and_parents(runs)
+    runs = project.read_runs(project.folder / "mlflow.db")
+    (parent,), (child,) = runs.parents, runs.children
     assert parent.data.tags["dvc_exp_name"] == "bold-fox"
     assert parent.data.tags["dvc_exp_baseline_rev"] == "abc123"
-    assert client.list_artifacts(children[0].info.run_id, "pictures")
-    assert children[0].info.artifact_uri.startswith((project / "mlruns").as_uri())
+    assert "`dvc exp apply bold-fox`" in parent.data.tags["mlflow.note.content"]
+    assert runs.client.list_artifacts(child.info.run_id, "pictures")
+    assert child.info.artifact_uri.startswith((project.folder / "mlruns").as_uri())
 
 
 def test_the_users_tracking_uri_wins(project, monkeypatch, migrated):
-    shutil.copy(migrated, project / "mine.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mine.db")
-    leave_stage("recover", 0.25)
-    assert publish() == 2
-    assert len(all_runs("mine.db")[1]) == 2
-    assert MlflowClient(f"sqlite:///{project}/mlflow.db").get_experiment_by_name(EXPERIMENT) is None
+    shutil.copy(migrated, project.folder / "mine.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.folder}/mine.db")
+    project.leave_stage("recover", 0.25)
+    assert project.publish("recover") == 2
+    assert len(project.read_runs("mine.db").every) == 2
+    assert MlflowClient(f"sqlite:///{project.folder}/mlflow.db").get_experiment_by_name(EXPERIMENT) is None
 
 
 def test_a_live_stage_logs_every_round_and_needs_no_publishing(project):
@@ -150,14 +175,14 @@ def test_a_live_stage_logs_every_round_and_needs_no_publishing(project):
         return {"mse": 1 / 3}
 
     run_stage("train-complete", train, live=True)
-    client, runs = all_runs()
-    children, _ = children_and_parents(runs)
-    history = client.get_metric_history(children[0].info.run_id, "mse")
+    runs = project.read_runs()
+    (child,) = runs.children
+    history = runs.client.get_metric_history(child.info.run_id, "mse")
     assert [point.step for point in history if point.step] == [1, 2, 3]
-    assert children[0].info.status == "FINISHED"
-    assert json.loads(Path("metrics/train-complete.json").read_text()) == {"mse": 1 / 3}
-    publish()
-    assert children[0].info.run_id in {run.info.run_id for run in all_runs()[1]}
+    assert child.info.status == "FINISHED"
+    assert json.loads(Path("metrics/train/complete.json").read_text()) == {"mse": 1 / 3}
+    project.publish("train-complete")
+    assert child.info.run_id in {run.info.run_id for run in project.read_runs().every}
 
 
 @pytest.mark.injects("tracking and disk", 1)
@@ -172,8 +197,8 @@ def test_a_stage_that_fails_is_one_line_and_a_failed_run(project, capsys, live):
     assert (
         capsys.readouterr().err.splitlines()[-1] == "train-complete: chains diverged in round 3 with s = 0.6"
     )
-    assert not Path("metrics/train-complete.json").exists()
-    runs = all_runs()[1]
+    assert not Path("metrics/train/complete.json").exists()
+    runs = project.read_runs().every
     assert {run.info.status for run in runs} == {"FAILED"} and len(runs) == 2
     assert all(run.data.tags["error"] == "chains diverged in round 3 with s = 0.6" for run in runs)
 
@@ -187,28 +212,29 @@ def test_the_points_before_a_failure_reach_the_run(project):
 
     with pytest.raises(SystemExit):
         run_stage("train-complete", train, live=True)
-    client, runs = all_runs()
-    (child,), _ = children_and_parents(runs)
-    assert [point.value for point in client.get_metric_history(child.info.run_id, "mse")] == [1.0, 50.0]
+    runs = project.read_runs()
+    (child,) = runs.children
+    assert [point.value for point in runs.client.get_metric_history(child.info.run_id, "mse")] == [1.0, 50.0]
 
 
 def test_publishing_what_there_is_does_not_hide_a_failed_stage(project):
     def fail(params, tracker):
         raise ValueError("no")
 
-    leave_stage("fid", 3.0)
+    project.leave_stage("fid", 3.0)
     with pytest.raises(SystemExit):
         run_stage("recover", fail)
-    publish()
-    children, (parent,) = children_and_parents(all_runs()[1])
-    assert {run.data.tags["stage"]: run.info.status for run in children} == {
+    project.publish("fid")
+    runs = project.read_runs()
+    (parent,) = runs.parents
+    assert {run.data.tags["stage"]: run.info.status for run in runs.children} == {
         "fid": "FINISHED",
         "recover": "FAILED",
     }
     assert (parent.info.status, parent.data.tags["error"]) == ("FAILED", "no")
-    leave_stage("recover", 0.25)
-    publish()
-    _, (parent,) = children_and_parents(all_runs()[1])
+    project.leave_stage("recover", 0.25)
+    project.publish("fid", "recover")
+    (parent,) = project.read_runs().parents
     assert parent.info.status == "FINISHED" and "error" not in parent.data.tags
 
 
@@ -216,20 +242,19 @@ def test_a_live_curve_ends_once(project):
     def train(params, tracker):
         for step in (1, 2):
             tracker.log_metrics({"mse": 1 / step}, step)
-        Path("metrics/curves").mkdir(parents=True)
-        Path("metrics/curves/train-complete.csv").write_text("round,mse\n1,1\n2,0.5\n")
+        write_text(places.find_curves("complete"), "round,mse\n1,1\n2,0.5\n")
         return {"mse": 0.5}
 
     run_stage("train-complete", train, live=True)
-    client, runs = all_runs()
-    (child,), _ = children_and_parents(runs)
-    assert [point.step for point in client.get_metric_history(child.info.run_id, "mse")] == [1, 2]
+    runs = project.read_runs()
+    (child,) = runs.children
+    assert [point.step for point in runs.client.get_metric_history(child.info.run_id, "mse")] == [1, 2]
 
 
 def test_a_run_says_where_it_comes_from(project):
-    leave_stage("fid", 3.0)
-    publish()
-    for run in all_runs()[1]:
+    project.leave_stage("fid", 3.0)
+    project.publish("fid")
+    for run in project.read_runs().every:
         assert run.data.tags["torch"] == version("torch")
         assert f", {os.cpu_count()} cores" in run.data.tags["cpu"]
 
@@ -240,9 +265,10 @@ def test_a_repaired_stage_takes_the_place_of_the_failed_one(project):
 
     with pytest.raises(SystemExit):
         run_stage("recover", fail)
-    leave_stage("recover", 0.25)
-    publish()
-    assert {run.info.status for run in all_runs()[1]} == {"FINISHED"} and len(all_runs()[1]) == 2
+    project.leave_stage("recover", 0.25)
+    project.publish("recover")
+    runs = project.read_runs().every
+    assert {run.info.status for run in runs} == {"FINISHED"} and len(runs) == 2
 
 
 def test_wrong_parameters_stop_before_any_work(project, capsys):
@@ -260,10 +286,14 @@ def test_a_number_that_is_not_finite_is_refused_by_name(project, capsys):
 
 @pytest.mark.injects("tracking and disk", 1)
 def test_a_disk_that_refuses_is_reported_with_its_path(project, capsys, monkeypatch):
-    def full(*args):
-        raise OSError(28, "No space left on device")
+    replace = os.replace
 
-    monkeypatch.setattr(os, "replace", full)
+    def fill(source, target):
+        if "metrics" in str(target):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fill)
     with pytest.raises(SystemExit):
         run_stage("recover", lambda params, tracker: {"error": 1.0})
     assert (
@@ -288,21 +318,24 @@ def test_an_unreachable_server_costs_one_warning_and_no_training(project, monkey
         return {"mse": 1.0}
 
     run_stage("train-complete", train, live=True)
-    assert json.loads(Path("metrics/train-complete.json").read_text()) == {"mse": 1.0}
+    assert json.loads(Path("metrics/train/complete.json").read_text()) == {"mse": 1.0}
     warnings = [
         record.getMessage() for record in caplog.records if "going on without it" in record.getMessage()
     ]
     assert len(warnings) == 1 and uri in warnings[0]
+    project.leave_run()
+    caplog.clear()
     assert publish() == 0  # a warning again, not a failure
+    assert caplog.text.count("going on without it") == 1
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert publish() == 2  # brought up to date later
+    assert publish() == len(RUN_STAGES) + 1  # brought up to date later
 
 
 @pytest.mark.injects("tracking and disk", 1)
 def test_a_locked_database_costs_one_line(project):
     """In a process of its own: MLflow's logging is set up at import."""
-    leave_stage("fid", 3.0)
+    project.leave_run()
     with sqlite3.connect("mlflow.db", isolation_level=None) as database:
         database.execute("BEGIN EXCLUSIVE")
         finished = subprocess.run(
@@ -318,6 +351,7 @@ def test_a_locked_database_costs_one_line(project):
 
 def test_a_password_in_the_address_stays_out_of_the_log(project, monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{unused_port()}")
+    project.leave_run()
     publish()
     assert "going on without it" in caplog.text and "refused" in caplog.text
     assert "secret" not in caplog.text
@@ -339,14 +373,14 @@ def test_a_store_that_breaks_in_the_middle_does_not_stop_the_training(project, c
 
 def test_long_curves_are_thinned(project):
     rows = "\n".join(f"{step},{step / 7}" for step in range(5000))
-    leave_stage("train-normal", 0.5, f"round,mse\n{rows}\n")
+    project.leave_stage("train-normal", 0.5, f"round,mse\n{rows}\n")
     points = read_record("train-normal").curves["mse"]
     assert 500 < len(points) <= 1000 and points[0][0] == 0
 
 
 @pytest.mark.injects("tracking and disk", 1)
-def test_two_processes_on_a_fresh_database_do_not_disturb_each_other(tmp_path):
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+def test_two_processes_on_a_fresh_database_do_not_disturb_each_other(project):
+    Path("mlflow.db").unlink()
     code = (
         "from pipeline.settings.params import load_params; from pipeline.tracking.store import Store; "
         "Store(load_params())"
@@ -354,19 +388,18 @@ def test_two_processes_on_a_fresh_database_do_not_disturb_each_other(tmp_path):
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", code],
-            cwd=tmp_path,
+            cwd=project.folder,
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
-                "DVC_ROOT": str(tmp_path),
+                "DVC_ROOT": str(project.folder),
                 "DVC_EXP_NAME": f"exp{number}",
             },
         )
         for number in (1, 2)
     ]
     assert [worker.wait() for worker in workers] == [0, 0]
-    _, runs = all_runs(tmp_path / "mlflow.db")
-    assert sorted(run.data.tags["dvc_exp_name"] for run in runs) == ["exp1", "exp2"]
+    assert sorted(run.data.tags["dvc_exp_name"] for run in project.read_runs().every) == ["exp1", "exp2"]
 
 
 def test_the_parent_is_found_again(project):
@@ -389,7 +422,7 @@ def test_a_failure_after_a_tracking_fault_is_told_to_the_run_that_was_begun(proj
 
     with pytest.raises(SystemExit):
         run_stage("train-complete", train, live=True)
-    runs = all_runs()[1]
+    runs = project.read_runs().every
     assert len(runs) == 2 and {run.info.status for run in runs} == {"FAILED"}
 
 
@@ -403,25 +436,90 @@ def test_parameters_that_did_not_reach_the_parent_reach_it_the_next_time(project
         with pytest.raises(ConnectionError):
             Store(load_params())
     Store(load_params())
-    (parent,) = all_runs()[1]
+    (parent,) = project.read_runs().every
     assert parent.data.params["alpha"] == "0.5"
 
 
 @pytest.mark.injects("damaged data", 1)
 @pytest.mark.parametrize(("file", "text"), [("dvc.lock", ""), ("metrics/recover.json", '{"error":')])
-def test_publishing_damaged_files_is_one_line_that_names_them(project, file, text):
-    leave_stage("recover", 0.25)
+def test_publishing_damaged_files_is_one_line_that_names_them(project, monkeypatch, file, text):
+    project.leave_run()
     Path(file).write_text(text)
+    monkeypatch.setattr(sys, "argv", ["publish"])
     with pytest.raises(SystemExit) as caught:
         stages_publish.main()
     assert str(caught.value).startswith(f"publish: {file}: ") and "\n" not in str(caught.value)
 
 
-def test_the_ui_listens_on_the_loopback_interface_alone(project, monkeypatch):
-    called = []
-    monkeypatch.setattr(os, "execvp", lambda name, words: called.append(words))
+def test_the_ui_listens_on_the_loopback_interface_alone(project, monkeypatch, capsys):
+    started = []
+
+    class Server:
+        def __init__(self, words, env):
+            started.append((words, env))
+
+        def poll(self):
+            return None
+
+        def wait(self):
+            return 0
+
+        def terminate(self):
+            started.append("terminated")
+
+    monkeypatch.setattr(subprocess, "Popen", Server)
+    monkeypatch.setattr(ui, "wait_for", lambda address, server: True)
     monkeypatch.setattr(sys, "argv", ["ui", "--port", "5055"])
-    ui.main()
-    (words,) = called
+    with pytest.raises(SystemExit) as exit:
+        ui.main()
+    (words, environment), end = started
     assert words[words.index("--host") + 1] == "127.0.0.1" and words.count("--host") == 1
     assert words[words.index("--port") + 1] == "5055"
+    assert environment["_MLFLOW_SERVER_FILE_STORE"] == f"sqlite:///{project.folder}/mlflow.db"
+    assert exit.value.code == 0 and end == "terminated"
+    assert "on http://127.0.0.1:5055 " in capsys.readouterr().out
+
+
+@pytest.mark.injects("killed stages", 1)
+@pytest.mark.parametrize(
+    ("interrupt", "said"),
+    [
+        (lambda: (_ for _ in ()).throw(KeyboardInterrupt), "interrupted; the last good results are in place"),
+        (lambda: os.kill(os.getpid(), signal.SIGTERM), "terminated by a signal"),
+    ],
+)
+def test_an_interrupted_stage_is_one_line_status_130_and_a_failed_run(project, capsys, interrupt, said):
+    def recover(params, tracker):
+        for _ in interrupt() or ():
+            pass
+
+    with pytest.raises(SystemExit) as exit:
+        run_stage("recover", recover)
+    assert exit.value.code == INTERRUPTED == 130
+    assert capsys.readouterr().err.splitlines() == [f"recover: {said}"]
+    runs = project.read_runs().every
+    assert {(run.info.status, run.data.tags["error"]) for run in runs} == {("FAILED", said)} and len(
+        runs
+    ) == 2
+
+
+def test_a_failure_is_printed_before_mlflow_is_told(project, capsys, monkeypatch):
+    printed = []
+    monkeypatch.setattr(StageTracker, "fail", lambda *_: printed.append(capsys.readouterr().err))
+
+    def fail(params, tracker):
+        raise ValueError("no")
+
+    with pytest.raises(SystemExit):
+        run_stage("recover", fail)
+    assert printed == ["recover: no\n"]
+
+
+def test_a_fault_of_the_code_keeps_its_traceback(project, capsys):
+    def fail(params, tracker):
+        raise TypeError("not a number")
+
+    with pytest.raises(TypeError):
+        run_stage("recover", fail)
+    assert capsys.readouterr().err == "recover: TypeError: not a number\n"
+    assert {run.info.status for run in project.read_runs().every} == {"FAILED"}

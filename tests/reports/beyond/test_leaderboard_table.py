@@ -16,29 +16,35 @@ from reports.beyond.leaderboard_table import (
 KEYS = [key for key in COLUMNS if key != "mse_test"]
 
 
-def cell(method, seed, error="", lacks=None, **numbers):
-    return {
-        "method": method,
-        "dataset": "mnist5k",
-        "seed": seed,
-        "rate_factor": 3.0,
-        "error": error,
-        "lacks": lacks or {},
-        "numbers": {} if error else {"n": 500, **dict.fromkeys(KEYS, 2.0), **numbers},
-    }
+@pytest.fixture
+def make_row(make_cell):
+    """A function that makes a cell with all numbers that the leaderboard has for every method."""
+
+    def make(method, seed, **given):
+        return make_cell(
+            "leaderboard",
+            method,
+            seed=seed,
+            rate_factor=3.0,
+            **{"n": 500, **dict.fromkeys(KEYS, 2.0), **given},
+        )
+
+    return make
 
 
-CELLS = [
-    cell("VAE", 1, mse_test=0.02, pooled_mean=0.5),
-    cell("VAE", 2, mse_test=0.04, pooled_mean=0.7),
-    cell("DCGAN", 1, lacks={"mse_test": "infers no latent vectors"}, pooled_mean=0.1),
-    cell("Ours", 1, mse_test=0.01, pooled_mean=0.4),
-    cell("Ours", 2, error="diverged: s = 3"),
-]
+@pytest.fixture
+def cells(make_row):
+    return [
+        make_row("VAE", 1, mse_test=0.02, pooled_mean=0.5),
+        make_row("VAE", 2, mse_test=0.04, pooled_mean=0.7),
+        make_row("DCGAN", 1, lacks={"mse_test": "infers no latent vectors"}, pooled_mean=0.1),
+        make_row("Ours", 1, mse_test=0.01, pooled_mean=0.4),
+        make_row("Ours", 2, error="diverged: s = 3"),
+    ]
 
 
-def test_a_method_is_a_line_of_means_and_spreads_over_its_seeds():
-    frame = tabulate(CELLS).set_index("method")
+def test_a_method_is_a_line_of_means_and_spreads_over_its_seeds(cells):
+    frame = tabulate(cells).set_index("method")
     assert list(frame.index) == ["VAE", "DCGAN", "Ours"]
     assert list(frame["seeds"]) == [2, 1, 1]
     assert frame.loc["VAE", "mse_test"] == pytest.approx(0.03)
@@ -47,8 +53,8 @@ def test_a_method_is_a_line_of_means_and_spreads_over_its_seeds():
     assert frame.loc["Ours", "failed"] == "diverged: s = 3"
 
 
-def test_the_best_of_each_quality_is_bold_and_what_is_missing_is_said():
-    text = render(tabulate(CELLS), CELLS, "smoke")
+def test_the_best_of_each_quality_is_bold_and_what_is_missing_is_said(cells):
+    text = render(tabulate(cells), cells, "smoke")
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if line.startswith("| ")}
     assert "**0.01**" in lines["Ours"] and "**0.6 ± 0.1**" in lines["VAE"]
     assert "**" not in lines["DCGAN"].replace("**2**", "")
@@ -83,9 +89,9 @@ def test_every_method_says_where_its_settings_are_from():
         assert method.settings and f"| {name} | {method.source} | {method.settings} |" in text
 
 
-def test_it_is_drawn_and_is_made_even_of_nothing(tmp_path):
-    draw_leaderboard(tmp_path / "a.png", tabulate(CELLS))
-    failed = [cell("VAE", 1, error="not measured")]
+def test_it_is_drawn_and_is_made_even_of_nothing(tmp_path, cells, make_row):
+    draw_leaderboard(tmp_path / "a.png", tabulate(cells))
+    failed = [make_row("VAE", 1, error="not measured")]
     draw_leaderboard(tmp_path / "b.png", tabulate(failed))
     assert (tmp_path / "a.png").stat().st_size > (tmp_path / "b.png").stat().st_size
     assert "nothing measured" in render(tabulate(failed), failed, "smoke")

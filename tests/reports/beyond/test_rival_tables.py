@@ -1,39 +1,33 @@
 import pandas as pd
+import pytest
 
 from reports.beyond.rival_tables import place_cells, write_rival_tables
 from reports.paper.published import read_published
 
-PLACES = {"held_out": 4, "mask": {"kind": "region", "size": 30}, "dataset": "mnist"}
+PLACES = {"held_out": 4, "mask": {"kind": "region", "side": 30}, "dataset": "mnist"}
 
 
-def cell(method, seed, lacks=None, dataset="mnist5k", **numbers):
-    return {
-        "method": method,
-        "dataset": dataset,
-        "alpha": 0.5 if method == "Ours" else 0.0,
-        "seed": seed,
-        "axes": {"seed": seed},
-        "extractor": f"{dataset} classifier",
-        "numbers": {"n": 500, **numbers},
-        "lacks": lacks or {},
-        "error": "",
-    }
+@pytest.fixture
+def measured(make_cell):
+    """A function that makes a cell of a method and a seed."""
+
+    def make(method, seed):
+        numbers = {"mse_train": 0.02 * seed, "frechet_distance": 60.0, "tenth_mean": 0.3, "pooled_mean": 0.6}
+        return make_cell("leaderboard", method, seed=seed, axes={"seed": seed}, n=500, **numbers)
+
+    return make
 
 
-def measured(method, seed):
-    return cell(method, seed, mse_train=0.02 * seed, frechet_distance=60.0, tenth_mean=0.3, pooled_mean=0.6)
-
-
-def test_a_method_cited_twice_has_both_rows_in_table_3_alone():
+def test_a_method_cited_twice_has_both_rows_in_table_3_alone(measured):
     cells = [measured("MEG", 1), measured("MEG", 2)]
-    assert [one["method"] for one in place_cells("table3", cells, PLACES)] == ["MEG", "EnGAN"] * 2
-    assert [one["method"] for one in place_cells("table2", cells, PLACES)] == ["MEG", "MEG"]
+    assert [one.method for one in place_cells("table3", cells, PLACES)] == ["MEG", "EnGAN"] * 2
+    assert [one.method for one in place_cells("table2", cells, PLACES)] == ["MEG", "MEG"]
     placed = place_cells("table3", cells, PLACES)[0]
-    assert placed["axes"] == {"held_out": 4, "seed": 1}
-    assert set(placed["numbers"]) == {"n", "tenth_mean", "pooled_mean"}
+    assert placed.axes == {"held_out": 4, "seed": 1}
+    assert set(placed.numbers) == {"n", "tenth_mean", "pooled_mean"}
 
 
-def test_a_rivals_row_has_the_papers_number_of_its_own_name_beside_it(tmp_path):
+def test_a_rivals_row_has_the_papers_number_of_its_own_name_beside_it(tmp_path, measured):
     cells = [measured(method, seed) for method in ("SRI-L5", "MEG", "Ours") for seed in (1, 2)]
     assert write_rival_tables(cells, PLACES, read_published(), "smoke", tmp_path) > 0
     two = pd.read_csv(tmp_path / "rivals_table2.csv").set_index(["method", "quantity"])
@@ -47,10 +41,10 @@ def test_a_rivals_row_has_the_papers_number_of_its_own_name_beside_it(tmp_path):
     assert "| EnGAN | 0.3 ± 0 (0.401) |" in text
 
 
-def test_a_stand_in_has_no_published_number_and_a_lacking_method_says_why(tmp_path):
+def test_a_stand_in_has_no_published_number_and_a_lacking_method_says_why(tmp_path, make_cell):
     cells = [
-        cell("VAE", 1, absolute_error=0.1, squared_error=0.02),
-        cell("DCGAN", 1, lacks={"absolute_error": "learns from complete images only"}),
+        make_cell("leaderboard", "VAE", absolute_error=0.1, squared_error=0.02),
+        make_cell("leaderboard", "DCGAN", lacks={"absolute_error": "learns from complete images only"}),
     ]
     write_rival_tables(cells, PLACES, read_published(), "smoke", tmp_path)
     eight = pd.read_csv(tmp_path / "rivals_table8.csv")

@@ -21,11 +21,11 @@ def test_cells_the_paper_does_not_print_are_empty():
     assert find_table3(PAPER, "mnist", 4, 0.7, "mean") is None
     assert find_table3(PAPER, "mnist", 2, 0.3, "mean") is None
     assert find_table3(PAPER, "svhn", 4, 0.3, "mean") is None
-    assert find_table8(PAPER, {"kind": "region", "size": 16, "share": 0.5}, "Ours") is None
-    assert find_table8(PAPER, {"kind": "salt_pepper", "size": 3, "share": 0.5}, "Ours") is None  # a lost row
-    assert find_table8(PAPER, {"kind": "two_regions", "size": 16, "share": 0.5}, "Ours") is None
+    assert find_table8(PAPER, {"kind": "region", "side": 16, "share": 0.5}, "Ours") is None
+    assert find_table8(PAPER, {"kind": "salt_pepper", "side": 3, "share": 0.5}, "Ours") is None  # a lost row
+    assert find_table8(PAPER, {"kind": "two_regions", "side": 16, "share": 0.5}, "Ours") is None
 
 
 def test_table_8_is_looked_up_by_mask():
-    assert find_table8(PAPER, {"kind": "region", "size": 30, "share": 0.5}, "Ours") == 0.0029
-    assert find_table8(PAPER, {"kind": "salt_pepper", "size": 30, "share": 0.9}, "ABP") == 0.0035
+    assert find_table8(PAPER, {"kind": "region", "side": 30, "share": 0.5}, "Ours") == 0.0029
+    assert find_table8(PAPER, {"kind": "salt_pepper", "side": 30, "share": 0.9}, "ABP") == 0.0035

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.storage import places
+from pipeline.storage.files import write_text
+from reports.paper.claims import Verdict, render_claims
+from reports.tools import update_documents
+from reports.tools.record import RECORDED_PROFILE, SECONDS, merge_seconds
+from reports.tools.update_documents import OWN_RUN, list_documents, update_document
+
+ROOT = Path(__file__).parents[3]
+TIMES = {"fid": 12.3, "cells-table3-VAE": 10.0, "exhibit-table3": 1.0, "cells-tuning-GLO": 9.0}
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """A folder with the recorded run's tables and seconds, and the claims; works in it."""
+    text = "\n\n".join(path.read_text(encoding="utf-8") for path in list_documents(ROOT))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(update_documents, "render_dag", lambda: "drawn")
+    for name in OWN_RUN:
+        write_text(places.RECORDED / "tables" / f"{name}.md", f"### {name}\n\nmeasured\n")
+    verdicts = [Verdict("It is better", True, "1 against 2"), Verdict("It is faster", None, "missing")]
+    write_text(places.find_paper(RECORDED_PROFILE) / "claims.md", render_claims(verdicts))
+    write_text(SECONDS, merge_seconds(TIMES, places.SECONDS))
+    return text
+
+
+def test_the_documents_take_their_results_from_the_files(recorded):
+    updated = update_document(recorded, "README.md")
+    for name in OWN_RUN:
+        assert f"### {name}\n\nmeasured\n" in updated
+    for line in ("| the pipeline's own run | 12 |", "| table3 | 11 |", "| all | 23 |", "Not run yet."):
+        assert line in updated
+    assert "| It is better | holds |" in updated and "| It is faster | cannot be told |" in updated
+    assert "1 against 2" not in updated
+    assert update_document(updated, "README.md") == updated
+
+
+def test_a_part_that_nobody_makes_is_refused_with_the_documents_name(recorded):
+    with pytest.raises(ValueError, match=r"docs/x\.md: found part 'nothing', expected one of claims, "):
+        update_document("<!-- begin nothing -->\n<!-- end nothing -->", "docs/x.md")
+
+
+def test_seconds_of_stages_that_ran_here_take_the_place_of_recorded_ones(tmp_path):
+    write_text(tmp_path / "fid.json", '{"seconds": 2.5}')
+    assert merge_seconds({"fid": 9.0, "mask": 1.0}, tmp_path) == "stage,seconds\nfid,2.5\nmask,1.0\n"

@@ -1,0 +1,47 @@
+"""Stage fid gives a distance in the features of a trained extractor, and none in those of another."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.networks.classifier import build_classifier
+from models.networks.generator import build_generator
+from pipeline.data.image_folder import write_images
+from pipeline.evaluation.features import save_classifier
+from pipeline.settings.params import load_params
+from pipeline.storage import places
+from pipeline.storage.checkpoints import save_model
+from pipeline.storage.files import write_json
+from stages.fid import FIGURE, INPUT, fid
+
+PARAMS = dataclasses.replace(load_params(Path(__file__).parents[2] / "params.yaml"), profile="smoke")
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A folder with images, a generator and an extractor."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.integers(0, 256, (80, 1, 28, 28)).astype(np.uint8) for name in ("train_images",)}
+    write_images(INPUT, arrays | {"test_images": arrays["train_images"][::-1].copy()}, {"dataset": "mnist5k"})
+    generator = build_generator("mnist", None, torch.Generator().manual_seed(0)).eval()
+    save_model(places.MODELS / "complete", "mnist", generator, torch.zeros(80, generator.latent_dim))
+    save_classifier(places.EXTRACTOR, build_classifier(1, 10, torch.Generator().manual_seed(0)), 1)
+
+
+@pytest.mark.parametrize(("accuracy", "is_refused"), [(0.11, True), (0.9, False)])
+def test_a_distance_is_refused_where_the_extractor_is_near_chance(trained, accuracy, is_refused):
+    write_json(places.find_metrics("extractor"), {"test_accuracy": accuracy, "classes": 10})
+    metrics = fid(PARAMS, None)
+    assert (metrics["frechet_distance"] is None) == (metrics["floor"] is None) == is_refused
+    assert bool(metrics["refused"]) == is_refused
+    if not is_refused:
+        assert 0 < metrics["frechet_distance"] < math.inf
+        assert metrics["floor"] == pytest.approx(0, abs=1e-6)  # the same images in another order
+    assert (metrics["n"], metrics["n_reference"], metrics["n_floor"]) == (400, 80, 80)
+    assert Path(FIGURE).read_bytes().startswith(b"\x89PNG")
+    write_json(places.find_metrics("fid"), metrics)  # with a distance that is null
