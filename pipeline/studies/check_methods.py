@@ -1,4 +1,4 @@
-"""Check the methods of tables.yaml: `python -m pipeline.studies.check_methods`."""
+"""Check the methods of tables.yaml: ``python -m pipeline.studies.check_methods``."""
 
 from __future__ import annotations
 
