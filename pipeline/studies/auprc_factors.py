@@ -218,7 +218,7 @@ def advance(
 
 
 def choose_best(rows: list[StudyRow], protocol: str) -> tuple[StudyRow, StudyRow]:
-    """Choose the row with the highest AUPRC on the validation half; returns it and its way's on the test half."""
+    """Choose the row with the highest AUPRC on the validation half, and the test half's of its way."""
     validation, test = (
         [row for row in rows if (row.protocol, row.half) == (protocol, half)] for half in HALVES
     )
