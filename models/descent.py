@@ -13,7 +13,7 @@ CHECK_EVERY = 20  # steps between two looks at the loss: each look waits for the
 
 
 class DivergenceError(ValueError):
-    """A training or a chain that left the finite numbers, or the neighbourhood of the prior."""
+    """Raised when a training or a chain leaves the finite numbers, or the neighbourhood of the prior."""
 
 
 def shuffle(n: int, batch_size: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
@@ -25,7 +25,7 @@ def shuffle(n: int, batch_size: int, rng: torch.Generator, device: torch.device)
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step of ``optimiser`` on ``loss``, a number."""
+    """Take one step of ``optimiser`` on ``loss``, a number."""
     optimiser.zero_grad(set_to_none=True)
     with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
         loss.backward()

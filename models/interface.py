@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.descent import shuffle
 
-ADAM_BETAS = (0.9, 0.999)
+DEFAULT_BETAS = (0.9, 0.999)  # Adam's, of methods whose source names none
 CHUNK = 500  # samples that an evaluation holds at once
 
 
@@ -49,34 +49,34 @@ class FitRequest:
         return self.images.device
 
     def count_steps(self, cost: float) -> int:
-        """How many minibatch steps the budget pays, at least one, a step at ``cost`` gradients a sample."""
+        """Count the minibatch steps that the budget pays for, at least one; ``cost``: gradients a sample."""
         return max(1, math.floor(self.budget / cost / self.batch_size + 1e-9))
 
     @property
     def batch_size(self) -> float:
-        """Samples of a minibatch on average: passes are cut into equal parts of at most ``minibatch``."""
+        """Mean number of samples in a minibatch: passes are cut into equal parts of at most ``minibatch``."""
         return len(self.images) / math.ceil(len(self.images) / self.minibatch)
 
     def make_rng(self) -> torch.Generator:
-        """The generator that all of a method's training draws from."""
+        """Make the generator that all of a method's training draws from."""
         return torch.Generator().manual_seed(self.seed)
 
     def make_adam(
         self,
         weights: Iterable[Tensor],
         rate: float | None = None,
-        betas: tuple[float, float] = ADAM_BETAS,
+        betas: tuple[float, float] = DEFAULT_BETAS,
     ) -> torch.optim.Adam:
-        """Adam at the method's own ``rate``, or the request's, times the tuned factor."""
+        """Make an Adam optimiser at the method's own ``rate``, or the request's, times the tuned factor."""
         rate = self.learning_rate if rate is None else rate
         return torch.optim.Adam(list(weights), lr=rate * self.rate_factor, betas=betas, fused=True)
 
     def draw_prior(self, n: int, rng: torch.Generator) -> Tensor:
-        """Draws from N(0, I), (n, d), where the images are."""
+        """Draw z (n, d) from N(0, I), on the images' device."""
         return torch.randn(n, self.latent_dim, generator=rng).to(self.device)
 
     def shuffle(self, rng: torch.Generator) -> Iterator[Tensor]:
-        """The rows (B,) of minibatches, pass after pass, for ever."""
+        """Yield the rows (B,) of minibatches, pass after pass, for ever."""
         return shuffle(len(self.images), self.minibatch, rng, self.device)
 
     def load(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -91,15 +91,22 @@ class FitRequest:
 class FittedMethod:
     """A trained method: images go in as uint8 and come out as float32 in [0, 1].
 
-    What a method does not override it lacks.
+    What a method does not override it lacks, and raises Lacking. ``steps`` and ``draw`` mean the same
+    throughout: ``steps`` is how many steps a chain or a descent takes to infer z; ``draw`` numbers
+    independent attempts, of which equal numbers give equal results. A method that infers in one go, as a
+    deterministic encoder does, reads neither.
     """
 
     def sample(self, n: int) -> Tensor:
-        """Images of ``n`` draws from the model: (n, C, H, W)."""
+        """Draw ``n`` images from the model: (n, C, H, W)."""
         raise Lacking("draws no images")
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
-        """A latent vector for each new image (B, d); ``draw`` numbers independent attempts."""
+        """Infer a latent vector for each new image: (B, d).
+
+        ``visible``: (B, 1, H, W), 1 where a pixel is seen, or None for whole images; ``steps`` and ``draw``:
+        as above.
+        """
         raise Lacking("infers no latent vectors")
 
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
@@ -107,42 +114,42 @@ class FittedMethod:
         return self.infer(images, visible, steps, 0)
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
-        """A draw of z for each training image, whose marginal is the aggregated posterior: (N, d)."""
+        """Draw z for each training image; together they are the aggregated posterior's sample: (N, d)."""
         raise Lacking("draws no posterior")
 
     def generate(self, z: Tensor) -> Tensor:
-        """g(z): (B, C, H, W)."""
+        """Generate the images g(z) of latent vectors (B, d): (B, C, H, W)."""
         raise Lacking("has no generator")
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """How anomalous each image is, larger is more: (B,)."""
+        """Say how anomalous each image is, larger is more: (B,)."""
         raise Lacking("scores no images")
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """What the method says of its own training, by name."""
+        """Numbers that the method gives of its own training, by name."""
         return {}
 
     def count_parameters(self) -> int:
-        """Trained weights, those of inference included, latent vectors of training images not."""
+        """Count trained weights: those of inference included, latent vectors of training images not."""
         raise NotImplementedError
 
 
 def make_rng(seed: int, purpose: int = 0) -> torch.Generator:
-    """The generator for one of a fitted method's purposes, 0 for samples; training has its own."""
+    """Make the generator for one of a fitted method's purposes, 0 for samples; training has its own."""
     return torch.Generator().manual_seed((seed << 8) + purpose)
 
 
 def count_weights(*networks: nn.Module) -> int:
-    """Weights of networks, together."""
+    """Count the weights of networks, together."""
     return sum(weight.numel() for network in networks for weight in network.parameters())
 
 
 def split(n: int) -> list[slice]:
-    """Slices of at most CHUNK rows of ``n``."""
+    """Cut ``n`` rows into slices of at most CHUNK."""
     return [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
 
 
 def apply_split(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """``function`` of the tensors, which have equally many rows, chunk by chunk."""
+    """Apply ``function`` to tensors with equally many rows, at most CHUNK rows at a time."""
     return torch.cat([function(*(tensor[rows] for tensor in tensors)) for rows in split(len(tensors[0]))])

@@ -8,6 +8,8 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+N_COMPONENTS = 10  # of the mixtures that RAE and the main method's variant sample from
+
 
 class LatentMixture:
     """A mixture of full Gaussians fitted by EM (scikit-learn) to latent vectors (N, d)."""
@@ -31,12 +33,9 @@ class LatentMixture:
         return (means[chosen] + spread).float()
 
     def score(self, z: Tensor) -> Tensor:
-        """- log density of latent vectors (B, d), without d/2 log 2 pi: (B,) float32."""
+        """Return - log density of latent vectors (B, d), without d/2 log 2 pi: (B,) float32."""
         values = z.double().cpu().numpy()
         scores = -torch.from_numpy(self._mixture.score_samples(values)) - z.shape[1] / 2 * math.log(
             2 * math.pi
         )
         return scores.float().to(z.device)
-
-
-N_COMPONENTS = 10

@@ -29,7 +29,7 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """A titled table; ``note`` says in a sentence how it was measured and what `published` is."""
+    """A titled table; ``note`` says in a sentence how it was measured and what ``published`` is."""
 
     name: str
     title: str

@@ -9,9 +9,10 @@ FEATURE_DIM = 64
 
 
 class Classifier(nn.Module):
-    """(B, C, H, W) in [0, 1] -> class scores (B, n_classes); `extract` gives the penultimate features.
+    """A small convolutional classifier: images (B, C, H, W) in [0, 1] -> class scores (B, n_classes).
 
-    Images of any size: the last feature map is averaged to 3 x 3, so that where things are still counts.
+    ``extract`` gives the penultimate features. Images may have any size: the last feature map is averaged to
+    3 x 3, so that where things are still counts.
     """
 
     def __init__(self, channels: int, n_classes: int):

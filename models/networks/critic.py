@@ -14,7 +14,7 @@ LATENT_WIDTH = 512  # of what a pair's latent vector passes through before it me
 
 
 class Critic(nn.Module):
-    """f(I), or f(I, z) where ``latent_dim`` is given: (B, C, H, W), (B, d) -> (B,).
+    """A critic f(I), or f(I, z) where ``latent_dim`` is given: (B, C, H, W), (B, d) -> (B,).
 
     Strided convolutions halve the image as often as the generator doubles it. ``has_batch_norm`` is off where
     a gradient penalty asks for each sample's own gradient.
@@ -57,7 +57,7 @@ def build_critic(
 
 
 def penalise_gradient(critic: Critic, images: Tensor, target: float) -> Tensor:
-    """The mean of (|df/dI| - target)^2 over images (B, C, H, W), differentiable in the critic's weights.
+    """Average (|df/dI| - target)^2 over images (B, C, H, W), differentiable in the critic's weights.
 
     Gulrajani et al., *Improved Training of Wasserstein GANs* (2017), Eq. (3), with target 1.
     """
@@ -68,6 +68,6 @@ def penalise_gradient(critic: Critic, images: Tensor, target: float) -> Tensor:
 
 
 def mix(images: Tensor, generated: Tensor, rng: torch.Generator) -> Tensor:
-    """A random point between each image and its generated partner: (B, C, H, W)."""
+    """Draw a random point between each image and its generated partner: (B, C, H, W)."""
     share = torch.rand(len(images), 1, 1, 1, generator=rng).to(images.device)
     return share * images + (1 - share) * generated

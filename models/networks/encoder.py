@@ -14,7 +14,7 @@ MAX_LOG_VARIANCE = 10.0  # beyond it exp() overflows in bfloat16 long before it 
 
 
 class Encoder(nn.Module):
-    """The decoder mirrored: (B, C, H, W) images -> mean and log variance of q(z|I), (B, d) each.
+    """The encoder, the decoder mirrored: (B, C, H, W) images -> mean and log variance of q(z|I), (B, d) each.
 
     Strided convolutions halve the image as often as the generator doubles it, then come the generator's
     hidden widths in reverse. A second input channel says which pixels are visible, so that a hidden black

@@ -21,7 +21,10 @@ class UnitTanh(nn.Module):
 
 
 class Generator(nn.Module):
-    """g: (B, latent_dim) -> (B, C, H, W) in [0, 1] (Table 1: BN before ReLU, last layer Tanh without BN)."""
+    """Table 1's generator g: (B, latent_dim) -> (B, C, H, W) in [0, 1].
+
+    BatchNorm stands before each ReLU; the last layer ends in Tanh without it.
+    """
 
     def __init__(self, architecture: Architecture, latent_dim: int | None = None):
         super().__init__()

@@ -3,7 +3,7 @@
 Inference needs the generator's value and its gradient in z, never in the weights, and runs with frozen
 BatchNorm statistics. So each BatchNorm disappears into the layer before it, feature maps are kept
 channels-last, and a transposed convolution whose kernel equals its stride becomes one matrix product.
-The same mechanism serves every generator that is an `nn.Sequential` of the layers named here; a layer it
+The same mechanism serves every generator that is an ``nn.Sequential`` of the layers named here; a layer it
 does not know is copied as it is.
 """
 

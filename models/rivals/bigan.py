@@ -38,7 +38,7 @@ class AdversarialInference(JudgedAutoencoder):
 
 
 class DrawnInference(AdversarialInference):
-    """ALI's, whose encoder draws."""
+    """ALI's inference: the encoder is a distribution, which posterior draws come from."""
 
     has_posterior = True
 

@@ -1,7 +1,7 @@
 """Diffusion-amortised MCMC: chains begin where a diffusion model of earlier chains' ends begins them.
 
 Yu, Zhu, Xie, Ma, Gao, Zhu and Wu, *Learning Energy-Based Prior Model with Diffusion-Amortized MCMC* (NeurIPS
-2023), Algorithm 1, on top of LEBM (`rivals.lebm`). A denoiser q(z|I), q(z) where I is left out, starts the
+2023), Algorithm 1, on top of LEBM (``rivals.lebm``). A denoiser q(z|I), q(z) where I is left out, starts the
 posterior's and the prior's chains. Their ends z train it: with z_t = sqrt(a_t) z + sqrt(1 - a_t) e it
 descends
 
@@ -42,7 +42,7 @@ COST = POSTERIOR_STEPS + 2  # the generator's gradient and the encoder's; the de
 
 
 class Denoiser(nn.Module):
-    """e_hat(z_t, t, c): (B, d), a step's number, (B, 2 d) features of the image, zeros for none -> (B, d).
+    """Predicts z_t's noise: z_t (B, d), t (B,), features of the image (B, 2 d), zeros for none -> (B, d).
 
     What it learns is added to sqrt(1 - a_t) z_t, the noise's mean if z is from the prior: chains that an
     untrained denoiser starts then begin as LEBM's do. Without that they begin forty times as far out.
@@ -69,7 +69,7 @@ class Denoiser(nn.Module):
 
 
 def make_schedule(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Noise variances beta_t and the shares a_t of signal left after t steps, (T,) each."""
+    """Make the noise variances beta_t and the shares a_t of signal left after t steps, (T,) each."""
     betas = torch.linspace(FIRST_BETA, LAST_BETA, DIFFUSION_STEPS, device=device)
     return betas, (1 - betas).cumprod(0)
 
@@ -94,7 +94,7 @@ def denoise(denoiser: Denoiser, noise: Tensor, features: Tensor) -> Tensor:
 def compute_denoising_loss(
     denoiser: Denoiser, z: Tensor, features: Tensor, time: Tensor, noise: Tensor
 ) -> Tensor:
-    """The loss of the module's docstring, a mean over samples and dimensions: z, noise (B, d), time (B,)."""
+    """Compute the module's loss, a mean over samples and dimensions: z, noise (B, d), time (B,)."""
     _, shares = make_schedule(z.device)
     share = shares[time][:, None]
     noisy = share.sqrt() * z + (1 - share).sqrt() * noise
@@ -102,7 +102,7 @@ def compute_denoising_loss(
 
 
 def build_denoiser(d: int, rng: torch.Generator) -> Denoiser:
-    """A denoiser that takes z for a draw of the prior, whatever the image."""
+    """Build a denoiser that takes z for a draw of the prior, whatever the image."""
     denoiser = build_network(lambda: Denoiser(d), rng)
     last = denoiser.layers[-1]
     assert isinstance(last, nn.Linear)

@@ -22,19 +22,19 @@ from models.interface import FitRequest, FittedMethod, make_rng
 
 EM_STEPS = 50
 SMALLEST_VARIANCE = 1e-4  # of a pixel that never changes
-CHUNK = 200
+SAMPLES_AT_ONCE = 200  # with hidden pixels each has a (d, d) covariance of its own
 
 
 @dataclass(frozen=True)
 class LinearGaussian:
-    """Loadings W (P, d), mean (P,), noise variances Psi (P,), float64."""
+    """A linear Gaussian model: loadings W (P, d), mean (P,), noise variances Psi (P,), float64."""
 
     loadings: Tensor
     mean: Tensor
     variances: Tensor
 
     def infer(self, x: Tensor, seen: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Mean (N, d) and covariance (N, d, d) of p(z|x), x (N, P) where ``seen`` (N, P) is 1.
+        """Return mean (N, d) and covariance (N, d, d) of p(z|x), x (N, P) where ``seen`` (N, P) is 1.
 
         With all pixels seen the covariance is the same for all: (1, d, d).
         """
@@ -51,7 +51,7 @@ class LinearGaussian:
         return (covariance @ (centred @ weighted)[..., None])[..., 0], covariance
 
     def evaluate_log_likelihood(self, x: Tensor) -> Tensor:
-        """log p(x) for complete x (N, P): (N,), by the determinant and inversion lemmas."""
+        """Return log p(x) for complete x (N, P): (N,), by the determinant and inversion lemmas."""
         z, covariance = self.infer(x)
         centred = x - self.mean
         explained = ((centred @ (self.loadings / self.variances[:, None])) * z).sum(1)
@@ -61,7 +61,7 @@ class LinearGaussian:
 
 
 def fit_closed_form(x: Tensor, d: int) -> LinearGaussian:
-    """Probabilistic principal components of x (N, P): the maximum of the likelihood."""
+    """Fit probabilistic principal components to x (N, P): the maximum of the likelihood."""
     mean = x.mean(0)
     n, p = x.shape
     _, singular, axes = torch.linalg.svd(x - mean, full_matrices=False)
@@ -73,7 +73,7 @@ def fit_closed_form(x: Tensor, d: int) -> LinearGaussian:
 
 
 def take_em_step(model: LinearGaussian, x: Tensor, seen: Tensor | None, is_isotropic: bool) -> LinearGaussian:
-    """One step of EM for W, mu and Psi together, on what is seen of x (N, P)."""
+    """Take one step of EM for W, mu and Psi together, on what is seen of x (N, P)."""
     z, covariance = model.infer(x, seen)
     n, d = z.shape
     extended = torch.cat([z, z.new_ones(n, 1)], 1)  # the mean is the loading of a constant
@@ -106,8 +106,9 @@ class LinearMethod(FittedMethod):
         return self.generate(z.to(self.model.loadings.device))
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
+        """Return the mean of p(z|I) in closed form; neither ``steps`` nor ``draw`` is read."""
         parts = []
-        for rows in torch.arange(len(images), device=images.device).split(CHUNK):
+        for rows in torch.arange(len(images), device=images.device).split(SAMPLES_AT_ONCE):
             seen = None if visible is None else flatten_visible(visible[rows], self._channels)
             parts.append(self.model.infer(flatten(images[rows]), seen)[0])
         return torch.cat(parts).float()
@@ -123,8 +124,8 @@ class LinearMethod(FittedMethod):
         return x.float().clamp(0, 1).view(-1, *self._shape)
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """-log p(I), exactly."""
-        parts = [self.model.evaluate_log_likelihood(flatten(part)) for part in images.split(CHUNK)]
+        """Return -log p(I), exactly; neither ``steps`` nor ``draw`` is read."""
+        parts = [self.model.evaluate_log_likelihood(flatten(part)) for part in images.split(SAMPLES_AT_ONCE)]
         return -torch.cat(parts).float()
 
     def count_parameters(self) -> int:
@@ -137,17 +138,17 @@ def flatten(images: Tensor) -> Tensor:
 
 
 def flatten_visible(visible: Tensor, channels: int) -> Tensor:
-    """What is visible, (N, 1, H, W), for each of the P values: (N, P) float64."""
+    """Repeat what is visible, (N, 1, H, W), for each of the P values: (N, P) float64."""
     return visible.expand(-1, channels, -1, -1).flatten(1).double()
 
 
 def fit_principal_components(request: FitRequest) -> LinearMethod:
-    """Closed form on complete images, EM from there on the visible pixels of occluded ones."""
+    """Fit in closed form to complete images; to occluded ones by EM from there, on the visible pixels."""
     return _fit(request, is_isotropic=True)
 
 
 def fit_factors(request: FitRequest) -> LinearMethod:
-    """Factor analysis by EM, from the principal components."""
+    """Fit factor analysis by EM, from the principal components."""
     return _fit(request, is_isotropic=False)
 
 

@@ -30,7 +30,10 @@ Step = tuple[Tensor, Tensor]  # a layer's output (B, C, H, W) and log |det| of i
 
 
 class ActNorm(nn.Module):
-    """(x - shift) exp(-log_scale) for each channel; `initialise` gives a batch mean 0 and variance 1."""
+    """A layer (x - shift) exp(-log_scale) for each channel.
+
+    ``initialise`` sets both so that a batch comes out with mean 0 and variance 1.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -115,7 +118,7 @@ Layer = ActNorm | Mixing | Coupling
 
 
 class MultiScaleFlow(nn.Module):
-    """f: each level makes four channels of one, couples, and lets half of the channels go as latents.
+    """The invertible f: a level makes four channels of one, couples, lets half of them go as latents.
 
     ``kind``: RealNVP or Glow, whose steps also mix the channels; ``shape``: (C, H, W), H and W divisible
     by 4.
@@ -139,7 +142,7 @@ class MultiScaleFlow(nn.Module):
         self.levels = nn.ModuleList(nn.ModuleList(steps) for steps in self._steps)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents (B, C H W) and log |det df/dx| (B,)."""
+        """Map x to latents (B, C H W) and log |det df/dx| (B,)."""
         latents, log_det = [], x.new_zeros(len(x))
         for number, level in enumerate(self._steps):
             x = functional.pixel_unshuffle(x, 2)
@@ -163,7 +166,7 @@ class MultiScaleFlow(nn.Module):
             x, _ = x.chunk(2, 1)
 
     def invert(self, z: Tensor) -> Tensor:
-        """The images (B, C, H, W) of latents (B, C H W)."""
+        """Map latents (B, C H W) back to images (B, C, H, W)."""
         channels, height, width = self.shape
         sizes = [channels * height * width // 2 ** (number + 1) for number in range(LEVELS)]
         *leaving, last = z.split([*sizes[:-1], 2 * sizes[-1]], 1)
@@ -178,13 +181,13 @@ class MultiScaleFlow(nn.Module):
         return x
 
     def evaluate_log_likelihood(self, x: Tensor) -> Tensor:
-        """log p(x): (B,)."""
+        """Return log p(x): (B,)."""
         z, log_det = self(x)
         return log_det - (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi)) / 2
 
 
 def spread(images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """x of the module's docstring, (B, C, H, W), and log |det dx/dI| (B,), of uint8 images and u alike."""
+    """Map uint8 images and u alike to the module's x, (B, C, H, W), and log |det dx/dI| (B,)."""
     share = ALPHA + (1 - 2 * ALPHA) * (images.float() + noise) / 256
     x = share.logit()
     slope = functional.softplus(x) + functional.softplus(-x) + math.log((1 - 2 * ALPHA) / 256)
@@ -192,7 +195,7 @@ def spread(images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gather(x: Tensor) -> Tensor:
-    """The images, in [0, 1], that x stands for."""
+    """Map x back to the images in [0, 1]."""
     return ((x.sigmoid() - ALPHA) / (1 - 2 * ALPHA)).clamp(0, 1)
 
 
@@ -210,7 +213,7 @@ class Flow(FittedMethod):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """-log p(I) of dequantised images, with u = 1/2."""
+        """Return -log p(I) of dequantised images, u = 1/2; neither ``steps`` nor ``draw`` is read."""
 
         def measure(part: Tensor) -> Tensor:
             x, slope = spread(part, torch.tensor(0.5, device=part.device))

@@ -33,7 +33,7 @@ WGAN_COST = 4 * WGAN_CRITIC_STEPS + 2
 
 
 class Gan(FittedMethod):
-    """A generator alone. It sees complete images only: half an image has no critic."""
+    """A generator that draws images and infers nothing; a critic of whole images cannot judge a half one."""
 
     def __init__(self, generator: Generator, request: FitRequest):
         self.generator, self.seed = generator.eval(), request.seed

@@ -26,7 +26,7 @@ SMALLEST = 7  # side at which the pyramid ends
 
 
 def build_pyramid(images: Tensor) -> list[Tensor]:
-    """The Laplacian pyramid of images (B, C, H, W): details from fine to coarse, then what is left."""
+    """Build the Laplacian pyramid of images (B, C, H, W): details from fine to coarse, then what is left."""
     levels = []
     while min(images.shape[2:]) >= 2 * SMALLEST and not any(side % 2 for side in images.shape[2:]):
         smaller = functional.avg_pool2d(images, 2)
@@ -36,7 +36,7 @@ def build_pyramid(images: Tensor) -> list[Tensor]:
 
 
 def compute_loss(generated: Tensor, images: Tensor, visible: Tensor | None) -> Tensor:
-    """The loss of the module's docstring for each sample: (B, C, H, W) twice -> (B,)."""
+    """Compute the loss of the module's docstring for each sample: (B, C, H, W) twice -> (B,)."""
     if visible is not None:
         generated, images = generated * visible, images * visible
     difference = generated.float() - images  # the pyramid is linear
@@ -65,7 +65,7 @@ class OptimisedLatents(FittedMethod):
         return self.generate(self._density.draw(n, rng).to(self._device))
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
-        """Start at the latent vectors' mean, whatever the ``draw``."""
+        """Descend for ``steps`` gradient steps from the training latents' mean; ``draw`` is not read."""
         start = self.latents.mean(0).expand(len(images), -1)
         parts = []
         for rows in split(len(images)):
@@ -89,7 +89,7 @@ class OptimisedLatents(FittedMethod):
         return apply_split(self.generator, z)
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """The loss at the latent vector found: GLO has no density of images."""
+        """Return the loss where ``infer`` ends: GLO has no density of images."""
         z = self.infer(images, None, steps, draw)
         return compute_loss(self.generate(z), images.float() / 255, None)
 

@@ -12,6 +12,7 @@ The duality gap sup_f L - inf_{g, e} L, estimated by a few steps of either side 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -43,7 +44,7 @@ class Players:
     critic: Critic
 
     def evaluate(self, images: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """L's estimate on images and draws of the prior; e(I), g(e(I)) and g(z)."""
+        """Estimate L on images and draws of the prior; returns it, e(I), g(e(I)) and g(z)."""
         z, _ = self.encoder(images, None)
         # In one batch: its statistics are those that BatchNorm keeps for both.
         reconstructed, generated = self.generator(torch.cat([z, prior])).chunk(2)
@@ -78,11 +79,11 @@ class Game:
         self._ascent = request.make_adam(players.critic.parameters(), RATE, BETAS)
 
     def draw_prior(self, images: Tensor) -> Tensor:
-        """A draw of z for each image."""
+        """Draw z for each image."""
         return self._request.draw_prior(len(images), self._rng)
 
-    def ascend(self, images: Tensor) -> None:
-        """A step of f."""
+    def move_critic(self, images: Tensor) -> None:
+        """Take a step of f, which ascends L less its penalty."""
         with torch.no_grad():
             _, _, reconstructed, generated = self.players.evaluate(images, self.draw_prior(images))
         critic = self.players.critic
@@ -90,8 +91,8 @@ class Game:
         penalty = penalise_gradient(critic, mix(reconstructed, generated, self._rng), target=1.0)
         descend(self._ascent, gap + PENALTY * penalty)
 
-    def descend(self, images: Tensor) -> Tensor:
-        """A step of g and e; returns L."""
+    def move_autoencoder(self, images: Tensor) -> Tensor:
+        """Take a step of g and e, which descend L; returns L."""
         prior = self.draw_prior(images)
         value, z, _, _ = self.players.evaluate(images, prior)
         descend(self._descent, value + DISCREPANCY * measure_discrepancy(z, prior))
@@ -101,18 +102,22 @@ class Game:
 def measure_duality_gap(
     players: Players, images: Tensor, request: FitRequest, rng: torch.Generator, steps: int = GAP_STEPS
 ) -> float:
-    """sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1], by ``steps`` of copies of either side.
+    """Estimate sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1] by ``steps`` of copies of either side.
 
     Both ends are estimated with the same draws of the prior, whose noise would hide the gap.
     """
-    ends, prior = [], request.draw_prior(len(images), rng)
-    for side in ("ascend", "descend"):
+    prior = request.draw_prior(len(images), rng)
+
+    def play(move: Callable[[Game, Tensor], object]) -> float:
+        """L where ``steps`` moves of one side alone lead."""
         game = Game(copy.deepcopy(players), request, rng)
         for _ in range(steps):
-            getattr(game, side)(images)
+            move(game, images)
         with torch.no_grad():
-            ends.append(float(game.players.evaluate(images, prior)[0]))
-    return ends[0] - ends[1]
+            return float(game.players.evaluate(images, prior)[0])
+
+    highest = play(Game.move_critic)  # before the other: both draw from ``rng``
+    return highest - play(Game.move_autoencoder)
 
 
 def fit(request: FitRequest) -> InferentialWgan:
@@ -126,8 +131,8 @@ def fit(request: FitRequest) -> InferentialWgan:
 
     def take_step(step: int) -> Tensor:
         for _ in range(CRITIC_STEPS):
-            game.ascend(request.load(next(batches))[0])
-        return game.descend(request.load(next(batches))[0])
+            game.move_critic(request.load(next(batches))[0])
+        return game.move_autoencoder(request.load(next(batches))[0])
 
     spent_on_looks = int(N_LOOKS * GAP_STEPS * (ASCENT + DESCENT) * request.batch_size)
     left = replace(request, budget=max(1, request.budget - spent_on_looks))

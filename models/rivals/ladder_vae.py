@@ -31,7 +31,7 @@ WARM_UP = 0.1  # share of the steps
 
 
 class Ladder(nn.Module):
-    """What lies between the layers: up from (mu, log v) of z_1 to q(z_2|I), down from z_2 to p(z_1|z_2)."""
+    """The networks between the layers: up from z_1's (mu, log v) to q(z_2|I), down from z_2 to p(z_1|z_2)."""
 
     def __init__(self, d: int):
         super().__init__()
@@ -44,11 +44,11 @@ class Ladder(nn.Module):
         )
 
     def rise(self, mean: Tensor, log_variance: Tensor) -> tuple[Tensor, Tensor]:
-        """q(z_2|I) as mean and log variance."""
+        """Infer q(z_2|I), as mean and log variance."""
         return _split(self.up(torch.cat([mean, log_variance], 1)))
 
     def descend(self, top: Tensor) -> tuple[Tensor, Tensor]:
-        """p(z_1|z_2) as mean and log variance."""
+        """Return p(z_1|z_2), as mean and log variance."""
         return _split(self.down(top))
 
 
@@ -60,7 +60,7 @@ def _split(parameters: Tensor) -> tuple[Tensor, Tensor]:
 def unite(
     mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The normalised product of two diagonal Gaussians, as mean and log variance, (B, d) each."""
+    """Multiply two diagonal Gaussians and normalise: mean and log variance, (B, d) each."""
     precision, other_precision = (-log_variance).exp(), (-other_log_variance).exp()
     total = precision + other_precision
     return (mean * precision + other_mean * other_precision) / total, -total.log()
@@ -69,7 +69,7 @@ def unite(
 def compute_mutual_divergence(
     mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor
 ) -> Tensor:
-    """KL between two diagonal Gaussians per sample in nats: (B, d) each -> (B,)."""
+    """Compute the KL between two diagonal Gaussians per sample in nats: (B, d) each -> (B,)."""
     scaled = (mean - other_mean) * (-other_log_variance / 2).exp()
     return compute_divergence(scaled, log_variance - other_log_variance)
 
@@ -89,6 +89,7 @@ class LadderVae(Autoencoder):
 
     @torch.no_grad()
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
+        """Return the mean of q(z_1|I, z_2) at the mean of z_2; neither ``steps`` nor ``draw`` is read."""
         parts = []
         for rows in split(len(images)):
             mean, log_variance = self.encoder(
@@ -100,7 +101,7 @@ class LadderVae(Autoencoder):
 
     @torch.no_grad()
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
-        """A draw of z_1, given a draw of z_2."""
+        """Draw z_1, given a draw of z_2."""
         rng = make_rng(self.seed)
         networks = self.encoder, self.generator, self._ladder
         return apply_split(
@@ -109,7 +110,7 @@ class LadderVae(Autoencoder):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """The loss at the means."""
+        """Return the loss at the means; neither ``steps`` nor ``draw`` is read."""
         networks = self.encoder, self.generator, self._ladder
         return apply_split(
             lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma)[0], images
@@ -129,7 +130,7 @@ def compute_losses(
     beta: float = 1.0,
     rng: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The losses of the module's docstring, (B,), and z_1; at the means where no ``rng`` is given."""
+    """Compute the losses of the module's docstring, (B,), and z_1; at the means without an ``rng``."""
 
     def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
         return mean if rng is None else draw_latents(mean, log_variance, rng)

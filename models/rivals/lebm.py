@@ -31,7 +31,7 @@ COST = POSTERIOR_STEPS + 1  # the prior's chains go through f alone, which is so
 
 
 class LatentEnergy(nn.Module):
-    """f: (B, d) -> (B,), two hidden layers of 200."""
+    """The prior's f, (B, d) -> (B,): a perceptron with two hidden layers of 200."""
 
     def __init__(self, d: int):
         super().__init__()
@@ -64,7 +64,7 @@ class LatentEnergyModel(ChainInference):
 
 
 def contrast(energy: LatentEnergy, posterior: Tensor, prior: Tensor) -> Tensor:
-    """What f descends: mean f(z-) - mean f(z+)."""
+    """Return what f descends: mean f(z-) - mean f(z+)."""
     return energy(prior).mean() - energy(posterior).mean()
 
 

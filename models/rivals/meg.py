@@ -43,7 +43,7 @@ class EnergyModel(Gan):
 
 
 def bound_information(matched: Tensor, mismatched: Tensor) -> Tensor:
-    """The Jensen-Shannon estimate of mutual information from T's values at pairs and at strangers, a number.
+    """Estimate mutual information (Jensen-Shannon) from T's values at pairs and at strangers, a number.
 
     Hjelm et al., *Learning Deep Representations by Mutual Information Estimation and Maximization* (2019),
     Eq. (4).

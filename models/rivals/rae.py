@@ -30,12 +30,12 @@ GRADIENT_PENALTY = 0.5e-7
 
 
 def penalise_weights(network: nn.Module) -> Tensor:
-    """|theta|^2 of the convolutions' and linear layers' weights; biases and BatchNorm are left out."""
+    """Sum |theta|^2 of the convolutions' and linear layers' weights; biases and BatchNorm are left out."""
     return torch.stack([weight.square().sum() for weight in network.parameters() if weight.dim() > 1]).sum()
 
 
 def penalise_gradient(generated: Tensor, z: Tensor) -> Tensor:
-    """The mean over samples and latent dimensions of (d |g(z)|^2 / d z_j)^2, differentiable."""
+    """Average over samples and latent dimensions (d |g(z)|^2 / d z_j)^2, differentiable."""
     (gradient,) = torch.autograd.grad(generated.square().sum(), z, create_graph=True)
     return gradient.square().mean()
 

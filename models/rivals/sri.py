@@ -80,7 +80,7 @@ def measure_bound(
     step_size: float,
     sigma: float,
 ) -> float:
-    """The mean over samples of -U(z^K) + log |det dz^K / dz^0|, by forward differentiation of the chain."""
+    """Average -U(z^K) + log |det dz^K / dz^0| over samples, by forward differentiation of the chain."""
 
     def run(start: Tensor) -> Tensor:
         return run_chains(network, start, images, visible, noise, step_size, sigma)
@@ -97,7 +97,7 @@ def measure_bound(
 
 
 def plan_training(request: FitRequest, d: int) -> tuple[int, int]:
-    """How many minibatch steps and adjustments of s the budget pays together."""
+    """Count the minibatch steps and the adjustments of s that the budget pays for together."""
     cost = len(FACTORS) * N_MEASURED * STEPS * d * COLUMN_COST
     affordable = int(request.budget / 4 / cost)
     adjustments = min(N_ADJUSTMENTS, affordable) if affordable >= FEWEST_ADJUSTMENTS else 0

@@ -59,7 +59,7 @@ class LatentVae(nn.Module):
 
 
 def compute_bound(residual: Tensor, n_values: Tensor | int, log_gamma: Tensor, divergence: Tensor) -> Tensor:
-    """The loss of the module's docstring: squared residuals (B,), how many values each has, (B,) -> (B,)."""
+    """Compute the module's loss: squared residuals (B,), how many values each has, KL (B,) -> (B,)."""
     return residual / (2 * (2 * log_gamma).exp()) + n_values * log_gamma + divergence
 
 
@@ -87,7 +87,7 @@ class TwoStageVae(Autoencoder):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """The first stage's loss at the mean of q(z|I)."""
+        """Return the first stage's loss at the mean of q(z|I); neither ``steps`` nor ``draw`` is read."""
 
         def measure(part: Tensor) -> Tensor:
             batch = part.float() / 255

@@ -23,7 +23,7 @@ SCORED_DRAWS = 10  # draws of z for a sample's score
 
 
 def compute_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, diag exp(log_variance)) || N(0, I)) per sample in nats: (B, d), (B, d) -> (B,)."""
+    """Compute KL(N(mean, diag exp(log_variance)) || N(0, I)) per sample in nats: (B, d), (B, d) -> (B,)."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
 
 
@@ -35,7 +35,7 @@ def compute_loss(
     log_variance: Tensor,
     sigma: float,
 ) -> Tensor:
-    """The loss of the module's docstring per sample, (B,) in nats, without the Gaussian's constant."""
+    """Compute the module's loss per sample, (B,) in nats, without the Gaussian's constant."""
     residual = measure_residual(generated, images, visible)
     return residual / (2 * sigma**2) + compute_divergence(mean, log_variance)
 
@@ -47,7 +47,7 @@ class Vae(Autoencoder):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        """The negative evidence lower bound, averaged over draws of z."""
+        """Average the negative evidence lower bound over draws of z, others for each ``draw``."""
         rng = make_rng(self.seed, 1 + draw)
 
         def measure(part: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ BETAS = (0.5, 0.999)
 
 
 def measure_discrepancy(z: Tensor, other: Tensor) -> Tensor:
-    """The unbiased estimate of the squared maximum mean discrepancy of two samples (n, d), a number.
+    """Estimate the squared maximum mean discrepancy of two samples (n, d) without bias, a number.
 
     Kernel: the sum over scales s of s C / (s C + |x - y|^2), C = 2 d.
     """
@@ -62,7 +62,7 @@ def fit_mmd(request: FitRequest) -> Autoencoder:
 
 
 def build_discriminator(d: int, rng: torch.Generator) -> nn.Sequential:
-    """The discriminator of latent vectors: (B, d) -> (B, 1), a logit."""
+    """Build the discriminator of latent vectors: (B, d) -> (B, 1), a logit."""
 
     def build() -> nn.Sequential:
         layers: list[nn.Module] = []

@@ -3,10 +3,10 @@
 Eq. 5, 6, 17   the learning step             learning.learning_loss, learning.learning_step
 Eq. 7, 16      the energy of a latent vector langevin.energy.compute_energy
 Eq. 8, 19      a Langevin step               langevin.dynamics.langevin_step, langevin.engine.InferenceEngine
-Eq. 13         the assignment to the prior   transport.solve.solve_transport, transport.exact.solve_exact
-Eq. 14         the search over targets       transport.blockwise.best_targets, transport.dual.solve_dual
+Eq. 13         the assignment to the prior   transport.solve.solve_transport, transport.exact.ExactSolver
+Eq. 14         the search over targets       transport.blockwise.best_targets, transport.dual.DualSolver
 Algorithm 1    rounds on complete images     algorithm.train, algorithm.run_round
-Algorithm 2    the dual by Adam, as printed  transport.dual.solve_dual_adam
+Algorithm 2    the dual by Adam, as printed  transport.dual.AdamDualSolver
 Algorithm 3    rounds on occluded images     algorithm.train with ``visible``
 Section 7.5    anomaly scores                scores.score_images
 """

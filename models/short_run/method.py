@@ -59,6 +59,7 @@ class ShortRun(FittedMethod):
         return self.generate(draw_normal(self._plan.seed, Stream.GENERATION, indices, 0, 1, dim)[0])
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
+        """Run chains of ``steps`` steps from the prior; each ``draw`` has a start and noise of its own."""
         indices = torch.arange(len(images), device=images.device)
         dim = self.latents.shape[1]
         prior = draw_normal(self._plan.seed, Stream.TEST_INIT, indices, draw, 1, dim)[0]

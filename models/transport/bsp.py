@@ -1,11 +1,13 @@
 """Bijections from random binary space partitions, merged swap by swap: quick, no bound proven.
 
 The idea of Genest et al., "BSP-OT: Sparse transport plans between discrete measures in loglinear time"
-(2025). Not POT's `ot.bsp`: its random state outlives the call, the second call in a process does not repeat
+(2025). Not POT's ``ot.bsp``: its random state outlives the call, the second call in a process does not repeat
 the first, so a resumed training would differ from an uninterrupted one.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,16 +15,22 @@ from torch import Tensor
 
 from models.transport.problem import TransportMap, TransportProblem, build_map
 
-BSP_PLANS = 64
+BSP_PLANS = 64  # partition matchings that are merged
 SWEEPS = 2  # over each plan; further ones change the cost by less than another seed does
 
 
-def solve_bsp(
-    problem: TransportProblem, epsilon: float, generator: torch.Generator, warm_start: TransportMap | None
-) -> TransportMap:
-    """Merge 64 random partition matchings into one bijection, O(n log^2 n)."""
-    assignment = match_bsp(problem.source, problem.target_sample, BSP_PLANS, generator)
-    return build_map(problem, assignment, "bsp", iterations=BSP_PLANS)
+@dataclass(frozen=True)
+class BspSolver:
+    """Merges ``plans`` random partition matchings into one bijection, O(n log^2 n)."""
+
+    plans: int = BSP_PLANS
+
+    def solve(
+        self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
+    ) -> TransportMap:
+        """Match the populations; the generator draws every plan's directions, a warm start is not used."""
+        assignment = match_bsp(problem.source, problem.target_sample, self.plans, generator)
+        return build_map(problem, assignment, "bsp", iterations=self.plans)
 
 
 def match_bsp(source: Tensor, target: Tensor, plans: int, generator: torch.Generator) -> Tensor:

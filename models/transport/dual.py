@@ -3,46 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.transport.blockwise import CHUNK, best_targets
+from models.transport.blockwise import best_targets
 from models.transport.problem import TransportMap, TransportProblem, build_map
 
+EPSILON = 0.05  # L1 norm of the gradient at which Algorithm 2 stops
 MAX_ITERATIONS = 1500
 CLIP = 3.0  # a crowded target gives at most this many samples' worth of subgradient
 RATE_START, RATE_END, RATE_STEPS = 0.3, 0.003, 400  # geometric, then constant (conventions.md, 3)
-ADAM_ITERATIONS, ADAM_RATE, ADAM_BETAS, ADAM_EPS = 300, 0.1, (0.9, 0.5), 1e-8
+PRINTED_ITERATIONS, PRINTED_RATE, PRINTED_BETAS, PRINTED_EPS = 300, 0.1, (0.9, 0.5), 1e-8  # Adam's
 
 Step = Callable[[Tensor, Tensor, int], Tensor]  # h, counts #J_j, iteration -> new h
 
 
-def solve_dual(
-    problem: TransportProblem, epsilon: float, generator: torch.Generator, warm_start: TransportMap | None
-) -> TransportMap:
-    """Run Algorithm 2 with plain subgradient steps at a decaying rate, which pass epsilon."""
-    h = -problem.target_sample.double().square().sum(1) / 2  # every target starts with its Voronoi cell
-    skipped = 0
-    if warm_start is not None and warm_start.potentials is not None:
-        h = warm_start.potentials.to(h)
-        skipped = RATE_STEPS // 2  # the first rates would wipe out what the earlier solution knows
+@dataclass(frozen=True)
+class DualSolver:
+    """Algorithm 2 with plain subgradient steps at a decaying rate, which pass ``epsilon``."""
 
-    def step(h: Tensor, counts: Tensor, iteration: int) -> Tensor:
-        decay = (RATE_END / RATE_START) ** min((iteration + skipped) / RATE_STEPS, 1)
-        return h - RATE_START * decay * (counts - 1).clamp(max=CLIP)
+    epsilon: float = EPSILON
 
-    return _descend(problem, h, step, epsilon, MAX_ITERATIONS, generator, "dual")
+    def solve(
+        self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
+    ) -> TransportMap:
+        """Minimise Eq. (14), from the potentials of ``warm_start`` if it has any."""
+        h = -problem.target_sample.double().square().sum(1) / 2  # every target starts with its Voronoi cell
+        skipped = 0
+        if warm_start is not None and warm_start.potentials is not None:
+            h = warm_start.potentials.to(h)
+            skipped = RATE_STEPS // 2  # the first rates would wipe out what the earlier solution knows
+
+        def step(h: Tensor, counts: Tensor, iteration: int) -> Tensor:
+            decay = (RATE_END / RATE_START) ** min((iteration + skipped) / RATE_STEPS, 1)
+            return h - RATE_START * decay * (counts - 1).clamp(max=CLIP)
+
+        return _descend(problem, h, step, self.epsilon, MAX_ITERATIONS, generator, "dual")
 
 
-def solve_dual_adam(
-    problem: TransportProblem, epsilon: float, generator: torch.Generator, warm_start: TransportMap | None
-) -> TransportMap:
-    """Run Algorithm 2 as printed: per-coordinate Adam, betas (.9, .5), from h = 0."""
-    h = problem.target_sample.new_zeros(problem.n, dtype=torch.float64)
-    step = AdamStep(h)
-    return _descend(problem, h, step, epsilon, ADAM_ITERATIONS, generator, "dual-adam")
+@dataclass(frozen=True)
+class AdamDualSolver:
+    """Algorithm 2 as printed: per-coordinate Adam, betas (.9, .5), from h = 0."""
+
+    epsilon: float = EPSILON
+
+    def solve(
+        self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
+    ) -> TransportMap:
+        """Minimise Eq. (14) as the paper prints it; a warm start is not used."""
+        h = problem.target_sample.new_zeros(problem.n, dtype=torch.float64)
+        return _descend(problem, h, AdamStep(h), self.epsilon, PRINTED_ITERATIONS, generator, "dual-adam")
 
 
 class AdamStep:
@@ -54,12 +67,12 @@ class AdamStep:
     def __call__(self, h: Tensor, counts: Tensor, iteration: int) -> Tensor:
         gradient = (counts - 1) / len(h)
         gradient = gradient - gradient.mean()
-        first, second = ADAM_BETAS
+        first, second = PRINTED_BETAS
         self.mean = first * self.mean + (1 - first) * gradient
         self.square = second * self.square + (1 - second) * gradient.square()
         unbiased = self.mean / (1 - first ** (iteration + 1))
-        scale = (self.square / (1 - second ** (iteration + 1))).sqrt() + ADAM_EPS
-        return h - ADAM_RATE * unbiased / scale
+        scale = (self.square / (1 - second ** (iteration + 1))).sqrt() + PRINTED_EPS
+        return h - PRINTED_RATE * unbiased / scale
 
 
 def _descend(
@@ -70,14 +83,13 @@ def _descend(
     max_iterations: int,
     generator: torch.Generator,
     solver: str,
-    chunk: int = CHUNK,
 ) -> TransportMap:
     """Step h until sum_j |#J_j / n - 1 / n| <= epsilon; the best h seen makes the map."""
     source, target = problem.source.float(), problem.target_sample.float()
     best_norm, best_h = torch.inf, h
     best_cells: Tensor | None = None
     for iteration in range(max_iterations):
-        _, cells = best_targets(source, target, h.float(), chunk)  # i lies in J_j, j = cells[i]
+        _, cells = best_targets(source, target, h.float())  # i lies in J_j, j = cells[i]
         counts = torch.bincount(cells, minlength=problem.n).double()  # (n,)
         norm = ((counts - 1) / problem.n).abs().sum().item()
         if norm < best_norm:
@@ -93,7 +105,7 @@ def _descend(
 def pick_representatives(cells: Tensor, generator: torch.Generator) -> Tensor:
     """Keep one random sample per target; the others become -1 and keep their latents.
 
-    `cells` (n,) int64 is the best target of every sample; section 5.2, rules (i) to (iii).
+    ``cells`` (n,) int64 is the best target of every sample; section 5.2, rules (i) to (iii).
     """
     order = torch.randperm(len(cells), generator=generator)
     shuffled = cells[order].numpy()

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.transport.blockwise import CHUNK, best_targets
+from models.transport.blockwise import BLOCK_ROWS, best_targets
 
 
-def lower_bound(source: Tensor, target: Tensor, h: Tensor, chunk: int = CHUNK) -> float:
+def lower_bound(source: Tensor, target: Tensor, h: Tensor, block_rows: int = BLOCK_ROWS) -> float:
     """Return a lower bound on the mean squared cost of every one-to-one map, proven by h (n,).
 
     mean |x|^2 + mean |z|^2 - 2 E(h) with E of Eq. (14): weak duality, for any h whatsoever.
     """
     source, target, h = source.double(), target.double(), h.double()
-    scores, _ = best_targets(source, target, h, chunk)
+    scores, _ = best_targets(source, target, h, block_rows)
     energy = scores.mean() - h.mean()
     moments = source.square().sum(1).mean() + target.square().sum(1).mean()
     return (moments - 2 * energy).item()
@@ -44,7 +44,7 @@ def recover_potentials(
 ) -> np.ndarray:
     """Return v (n,) with cost_ij - v_j least at the assigned column of every row i.
 
-    Arcs lie row by row: row i owns starts[i] to starts[i + 1] of `columns` and `costs`. Potentials
+    Arcs lie row by row: row i owns starts[i] to starts[i + 1] of ``columns`` and ``costs``. Potentials
     are shortest distances in the residual graph of an optimal assignment (no negative cycle), here
     by Bellman-Ford from v = 0 that revisits only the rows whose own column became cheaper.
     """

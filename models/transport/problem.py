@@ -12,8 +12,8 @@ from torch import Tensor
 class TransportProblem:
     """Two equally large populations, the inferred latents and the fixed sample of the prior.
 
-    `source` and `target` are (n, d), floating and finite; `target` is None only where the
-    target is the Gaussian itself (solver `sliced`). Raises ValueError otherwise.
+    ``source`` and ``target`` are (n, d), floating and finite; ``target`` is None only where the
+    target is the Gaussian itself (solver ``sliced``). Raises ValueError otherwise.
     """
 
     source: Tensor  # (n, d)
@@ -25,10 +25,10 @@ class TransportProblem:
             return
         _check_points("target", self.target)
         for axis, meaning in ((0, "samples n"), (1, "dimensions d")):
-            found, wanted = self.target.shape[axis], self.source.shape[axis]
-            if found != wanted:
+            of_target, of_source = self.target.shape[axis], self.source.shape[axis]
+            if of_target != of_source:
                 raise ValueError(
-                    f"target has {found} {meaning}, source has {wanted}: both need the same number"
+                    f"target has {of_target} {meaning}, source has {of_source}: both need the same number"
                 )
 
     @property
@@ -39,10 +39,12 @@ class TransportProblem:
 
     @property
     def n(self) -> int:
+        """Samples of either population."""
         return self.source.shape[0]
 
     @property
     def d(self) -> int:
+        """Dimensions of the latent space."""
         return self.source.shape[1]
 
 
@@ -50,10 +52,10 @@ class TransportProblem:
 class TransportMap:
     """A one-to-one map T from source to target (Algorithm 2's output) and how it was found.
 
-    Unmatched samples keep their latents: their row of `transported` equals the source's.
-    `cost` is the mean squared distance over the matched pairs. `gap` is the relative distance
-    of `cost` from a lower bound proven by dual potentials, None where nothing was proven.
-    `potentials` are the h of Eq. (14), one per target: a warm start for the next solve.
+    Unmatched samples keep their latents: their row of ``transported`` equals the source's.
+    ``cost`` is the mean squared distance over the matched pairs. ``gap`` is the relative distance
+    of ``cost`` from a lower bound proven by dual potentials, None where nothing was proven.
+    ``potentials`` are the h of Eq. (14), one per target: a warm start for the next solve.
     """
 
     transported: Tensor  # (n, d)
@@ -74,7 +76,7 @@ class TransportMap:
     def correct(self, latents: Tensor, alpha: float) -> Tensor:
         """Mix the map with the old latents: z <- alpha T(z) + (1 - alpha) z, Eq. (12).
 
-        `latents` (n, d) are the source samples; alpha = 0 and unmatched rows return them exactly.
+        ``latents`` (n, d) are the source samples; alpha = 0 and unmatched rows return them exactly.
         """
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha = {alpha}: must lie in [0, 1]")

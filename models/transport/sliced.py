@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from models.transport.problem import TransportMap, TransportProblem
 
-BASES = 10
+BASES = 10  # random orthonormal bases, one after the other
 
 
-def solve_sliced(
-    problem: TransportProblem, epsilon: float, generator: torch.Generator, warm_start: TransportMap | None
-) -> TransportMap:
-    """Replace ranks by Gaussian quantiles along 10 random orthonormal bases, O(d n log n).
+@dataclass(frozen=True)
+class SlicedSolver:
+    """Replaces ranks by Gaussian quantiles along ``bases`` random orthonormal bases, O(d n log n)."""
 
-    The target is the prior itself: no target sample is used and no assignment results.
-    """
-    points = problem.source.double()
-    for _ in range(BASES):
-        basis = random_basis(problem.d, generator).to(points)
-        points = match_quantiles(points @ basis) @ basis.T
-    transported = points.to(problem.source.dtype)
-    cost = (transported.double() - problem.source.double()).square().sum(1).mean().item()
-    matched = torch.ones(problem.n, dtype=torch.bool, device=points.device)
-    return TransportMap(transported, matched, cost, "sliced", iterations=BASES)
+    bases: int = BASES
+
+    def solve(
+        self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
+    ) -> TransportMap:
+        """Move the source to N(0, I); the generator draws the bases, a warm start is not used.
+
+        The target is the prior itself: no target sample is used and no assignment results.
+        """
+        points = problem.source.double()
+        for _ in range(self.bases):
+            basis = random_basis(problem.d, generator).to(points)
+            points = match_quantiles(points @ basis) @ basis.T
+        transported = points.to(problem.source.dtype)
+        cost = (transported.double() - problem.source.double()).square().sum(1).mean().item()
+        matched = torch.ones(problem.n, dtype=torch.bool, device=points.device)
+        return TransportMap(transported, matched, cost, "sliced", iterations=self.bases)
 
 
 def match_quantiles(points: Tensor) -> Tensor:

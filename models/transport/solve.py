@@ -5,28 +5,40 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from models.transport.bsp import solve_bsp
-from models.transport.dual import solve_dual, solve_dual_adam
-from models.transport.exact import solve_exact
+from models.transport.bsp import BspSolver
+from models.transport.dual import EPSILON, AdamDualSolver, DualSolver
+from models.transport.exact import ExactSolver
 from models.transport.problem import TransportMap, TransportProblem
-from models.transport.sliced import solve_sliced
-from models.transport.sparse import solve_sparse
+from models.transport.sliced import SlicedSolver
+from models.transport.sparse import SparseSolver
 
-Solver = Callable[[TransportProblem, float, torch.Generator, TransportMap | None], TransportMap]
+
+class Solver(Protocol):
+    """What every solver is: a frozen dataclass whose fields are its settings."""
+
+    def solve(
+        self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
+    ) -> TransportMap:
+        """Find the map of ``problem``.
+
+        All that is random comes from ``generator``; a solver that starts anew each time leaves
+        ``warm_start`` unread.
+        """
+
 
 SOLVERS: dict[str, Solver] = {
-    "exact": solve_exact,
-    "sparse": solve_sparse,
-    "dual": solve_dual,
-    "dual-adam": solve_dual_adam,
-    "sliced": solve_sliced,
-    "bsp": solve_bsp,
+    "exact": ExactSolver(),
+    "sparse": SparseSolver(),
+    "dual": DualSolver(),
+    "dual-adam": AdamDualSolver(),
+    "sliced": SlicedSolver(),
+    "bsp": BspSolver(),
 }
 EXACT_LIMIT = 1000  # samples; above it the sparse solver is faster
 SPARSE_BYTES = 25_000  # memory per sample of the sparse solver, measured at n = 60,000
@@ -39,15 +51,15 @@ def solve_transport(
     source: Tensor,
     target: Tensor | None,
     solver: str = "auto",
-    epsilon: float = 0.05,
+    epsilon: float = EPSILON,
     *,
     generator: torch.Generator,
     warm_start: TransportMap | None = None,
 ) -> TransportMap:
     """Compute the one-to-one map from source (n, d) to target (n, d), Eq. (13).
 
-    `solver` is a name in SOLVERS or `auto`; only `sliced` accepts target = None. `epsilon` is the
-    L1 stop of Algorithm 2 (`dual`, `dual-adam`). `generator` lives on the CPU. `warm_start` is a
+    ``solver`` is a name in SOLVERS or ``auto``; only ``sliced`` accepts target = None. ``epsilon`` is the
+    L1 stop of Algorithm 2 (``dual``, ``dual-adam``). ``generator`` lives on the CPU. ``warm_start`` is a
     map between populations of the same size, usually the previous round's. Raises ValueError.
     """
     problem = TransportProblem(source, target)
@@ -66,12 +78,18 @@ def solve_transport(
     if target is None and solver != "sliced":
         raise ValueError(f"target is None: solver {solver} needs a target per sample, sliced alone none")
     started = time.perf_counter()
-    found = SOLVERS[solver](problem, epsilon, generator, warm_start)
-    return replace(found, seconds=time.perf_counter() - started)
+    transport = build_solver(solver, epsilon).solve(problem, generator, warm_start)
+    return replace(transport, seconds=time.perf_counter() - started)
+
+
+def build_solver(name: str, epsilon: float) -> Solver:
+    """The solver of a name in SOLVERS; ``epsilon`` is a setting of Algorithm 2 alone."""
+    solver = SOLVERS[name]
+    return replace(solver, epsilon=epsilon) if isinstance(solver, DualSolver | AdamDualSolver) else solver
 
 
 def choose_solver(n: int, d: int, memory: int) -> tuple[str, str]:
-    """Return the solver `auto` takes for n samples of d dimensions and `memory` bytes, and why."""
+    """Return the solver ``auto`` takes for n samples of d dimensions and ``memory`` bytes, and why."""
     if n <= EXACT_LIMIT:
         return "exact", f"n <= {EXACT_LIMIT}, where the full matrix is fastest"
     needed = n * (SPARSE_BYTES + 64 * d)

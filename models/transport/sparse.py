@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import lap
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.transport.blockwise import CHUNK, top_targets
+from models.transport.blockwise import BLOCK_ROWS, top_targets
 from models.transport.bsp import match_bsp
 from models.transport.potentials import gaussian_potentials, lower_bound, recover_potentials, relative_gap
 from models.transport.problem import TransportMap, TransportProblem, build_map
 
 CANDIDATES = 32  # per point and direction
 PRICED = 8  # arcs that a row may add in one round
-BSP_PLANS = 16
+START_PLANS = 16  # partition matchings merged into the bijection that the graph starts with
 TOLERANCE = 1e-5  # relative gap at which rounds end
 MAX_ROUNDS = 20
 GRID = 2.0**40  # steps into which the largest cost is divided
@@ -26,62 +26,69 @@ PAIRS = 1 << 20  # pairs scored at once
 log = logging.getLogger(__name__)
 
 
-def solve_sparse(
-    problem: TransportProblem,
-    epsilon: float,
-    generator: torch.Generator,
-    warm_start: TransportMap | None,
-    *,
-    candidates: int = CANDIDATES,
-    tolerance: float = TOLERANCE,
-    chunk: int = CHUNK,
-) -> TransportMap:
-    """Solve the assignment on a growing graph of candidate arcs until the duals prove it optimal.
+@dataclass(frozen=True)
+class SparseSolver:
+    """Solves the assignment on a growing graph of candidate arcs until the duals prove it optimal.
 
-    Each round solves the graph with lap.lapmod, recovers potentials h, prices all n^2 pairs in
-    blocks and adds the arcs that h shows to be missing. `gap` is proven in float64.
+    ``candidates``: arcs that the first graph has for each point and direction; ``tolerance``: relative gap at
+    which rounds end; ``block_rows``: rows of the n x n scores that are held at once.
     """
-    n = problem.n
-    shift_source, shift_target = problem.source.mean(0), problem.target_sample.mean(0)
-    # Centring changes every map's cost by the same constant and keeps float32 scores sharp.
-    source, target = problem.source - shift_source, problem.target_sample - shift_target
-    tilt = target.double() @ shift_source.double()  # h in the caller's coordinates is h - tilt
-    if warm_start is not None and warm_start.potentials is not None:
-        h = warm_start.potentials.to(tilt) + tilt
-    else:
-        h = gaussian_potentials(source, target)
-    base = _feasible_assignment(problem, warm_start, generator).to(source.device)
-    arcs = _candidate_arcs(source, target, h, candidates, chunk)
-    points = torch.arange(n, device=source.device)
-    arcs = torch.cat([arcs, points * n + base]).unique()
-    for rounds in range(1, MAX_ROUNDS + 1):
-        assignment, h = _solve_graph(source, target, h, arcs)
-        scores, best = top_targets(source.float(), target.float(), h.float(), PRICED, chunk)
-        own = _pair_scores(source, target, h, points, assignment)
-        excess = (scores[:, 0].double() - own).clamp(min=0).mean().item()  # half the duality gap
-        cost = (source.double() - target.double()[assignment]).square().sum(1).mean().item()
-        gap = relative_gap(cost, cost - 2 * excess)
-        log.debug("round %d: %d arcs, cost %.6f, gap %.1e", rounds, len(arcs), cost, gap)
-        if 2 * excess <= tolerance * cost:
-            break
-        violated = scores.double() > own[:, None]
-        rows = points[:, None].expand_as(best)
-        grown = torch.cat([arcs, rows[violated] * n + best[violated]]).unique()
-        if len(grown) == len(arcs):
-            break
-        arcs = grown
-    h = h - tilt
-    found = build_map(problem, assignment, "sparse", iterations=rounds, potentials=h)
-    gap = relative_gap(found.cost, lower_bound(problem.source, problem.target_sample, h, chunk))
-    return replace(found, gap=gap)
+
+    candidates: int = CANDIDATES
+    tolerance: float = TOLERANCE
+    block_rows: int = BLOCK_ROWS
+
+    def solve(
+        self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
+    ) -> TransportMap:
+        """Grow and solve the graph, from the potentials and the assignment of ``warm_start`` if it has any.
+
+        Each round solves the graph with lap.lapmod, recovers potentials h, prices all n^2 pairs in
+        blocks and adds the arcs that h shows to be missing. ``gap`` is proven in float64.
+        """
+        n = problem.n
+        shift_source, shift_target = problem.source.mean(0), problem.target_sample.mean(0)
+        # Centring changes every map's cost by the same constant and keeps float32 scores sharp.
+        source, target = problem.source - shift_source, problem.target_sample - shift_target
+        tilt = target.double() @ shift_source.double()  # h in the caller's coordinates is h - tilt
+        if warm_start is not None and warm_start.potentials is not None:
+            h = warm_start.potentials.to(tilt) + tilt
+        else:
+            h = gaussian_potentials(source, target)
+        base = _feasible_assignment(problem, warm_start, generator).to(source.device)
+        arcs = _candidate_arcs(source, target, h, self.candidates, self.block_rows)
+        points = torch.arange(n, device=source.device)
+        arcs = torch.cat([arcs, points * n + base]).unique()
+        for rounds in range(1, MAX_ROUNDS + 1):
+            assignment, h = _solve_graph(source, target, h, arcs)
+            scores, best = top_targets(source.float(), target.float(), h.float(), PRICED, self.block_rows)
+            own = _pair_scores(source, target, h, points, assignment)
+            excess = (scores[:, 0].double() - own).clamp(min=0).mean().item()  # half the duality gap
+            cost = (source.double() - target.double()[assignment]).square().sum(1).mean().item()
+            gap = relative_gap(cost, cost - 2 * excess)
+            log.debug("round %d: %d arcs, cost %.6f, gap %.1e", rounds, len(arcs), cost, gap)
+            if 2 * excess <= self.tolerance * cost:
+                break
+            violated = scores.double() > own[:, None]
+            rows = points[:, None].expand_as(best)
+            grown = torch.cat([arcs, rows[violated] * n + best[violated]]).unique()
+            if len(grown) == len(arcs):
+                break
+            arcs = grown
+        h = h - tilt
+        unproven = build_map(problem, assignment, "sparse", iterations=rounds, potentials=h)
+        gap = relative_gap(
+            unproven.cost, lower_bound(problem.source, problem.target_sample, h, self.block_rows)
+        )
+        return replace(unproven, gap=gap)
 
 
-def _candidate_arcs(source: Tensor, target: Tensor, h: Tensor, k: int, chunk: int) -> Tensor:
+def _candidate_arcs(source: Tensor, target: Tensor, h: Tensor, k: int, block_rows: int) -> Tensor:
     """Return the arcs i * n + j of the k least reduced costs of every row and of every column."""
     n = len(source)
     points = torch.arange(n, device=source.device)[:, None]
-    scores, columns = top_targets(source.float(), target.float(), h.float(), k, chunk)
-    _, rows = top_targets(target.float(), source.float(), -scores[:, 0], k, chunk)
+    scores, columns = top_targets(source.float(), target.float(), h.float(), k, block_rows)
+    _, rows = top_targets(target.float(), source.float(), -scores[:, 0], k, block_rows)
     return torch.cat([(points * n + columns).flatten(), (rows * n + points).flatten()])
 
 
@@ -91,7 +98,7 @@ def _feasible_assignment(
     """Return a bijection (n,) whose arcs make a perfect matching exist: the last map or BSP plans."""
     if warm_start is not None and warm_start.assignment is not None and warm_start.matched.all():
         return warm_start.assignment
-    return match_bsp(problem.source, problem.target_sample, BSP_PLANS, generator)
+    return match_bsp(problem.source, problem.target_sample, START_PLANS, generator)
 
 
 def _solve_graph(source: Tensor, target: Tensor, h: Tensor, arcs: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class StoredImages:
-    """What one folder holds: `arrays` by name (read-only, memory-mapped) and `meta`, written beside them."""
+    """What one folder holds: ``arrays`` by name (read-only, memory-mapped), and the ``meta`` beside them."""
 
     arrays: dict[str, np.ndarray]
     meta: dict
@@ -64,7 +64,7 @@ def write_images(folder: str | Path, arrays: Mapping[str, np.ndarray], meta: Map
 
 
 def read_images(folder: str | Path) -> StoredImages:
-    """Open the arrays of a folder that `write_images` wrote, read-only and memory-mapped.
+    """Open the arrays of a folder that ``write_images`` wrote, read-only and memory-mapped.
 
     Raises DataError when the folder, meta.json or an array is missing, truncated or has another shape or
     dtype than meta.json records. Pickled arrays are refused.
@@ -75,17 +75,30 @@ def read_images(folder: str | Path) -> StoredImages:
         raise DataError(f"{meta_path}: file is missing; run `dvc repro` to write the folder")
     try:
         meta = json.loads(meta_path.read_text())
-        described = {name: (tuple(a["shape"]), a["dtype"]) for name, a in meta["arrays"].items()}
+        recorded = {name: (tuple(a["shape"]), a["dtype"]) for name, a in meta["arrays"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{meta_path}: not the description of an image folder; run `dvc repro -f`") from error
-    arrays = {name: _open_array(folder / f"{name}.npy", *about) for name, about in described.items()}
+    arrays = {
+        name: _open_array(folder / f"{name}.npy", shape, dtype) for name, (shape, dtype) in recorded.items()
+    }
     return StoredImages(arrays, meta)
 
 
+class _Writer:
+    """A file of which numpy sees nothing but ``write``.
+
+    Given a real file, numpy writes an array by C's fwrite (``ndarray.tofile``), which can miss that the disk
+    is full; to anything else it hands the bytes, and Python's own write raises OSError.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self.write = file.write
+
+
 def _write_array(path: Path, array: np.ndarray) -> None:
-    """Write an .npy file by Python's own writes: numpy's, into a file, can miss that the disk is full."""
+    """Write an .npy file that is whole and on the disk when this returns; raises OSError."""
     with open(path, "wb") as file:
-        np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)
+        np.lib.format.write_array(_Writer(file), array, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
 

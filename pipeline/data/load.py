@@ -31,7 +31,7 @@ __all__ = ["DATASETS", "Choice", "DataError", "ImageSet", "choose_images", "load
 
 
 class Choice(NamedTuple):
-    """What `choose_images` is asked for."""
+    """What ``choose_images`` is asked for."""
 
     n: int | None
     seed: int
@@ -42,7 +42,7 @@ class Choice(NamedTuple):
 class ImageSet:
     """Images uint8 (N, C, H, W) and labels int64 (N,) of both splits.
 
-    `source` says where the files came from, `digest` is the sha256 of the four arrays.
+    ``source`` says where the files came from, ``digest`` is the sha256 of the four arrays.
     """
 
     name: str
@@ -81,12 +81,12 @@ def load_dataset(
     download: bool = False,
     checksums: Mapping[str, str] | None = None,
 ) -> ImageSet:
-    """Load one of DATASETS, from `folder` (torchvision's layout) where it is not packaged.
+    """Load one of DATASETS, from ``folder`` (torchvision's layout) where it is not packaged.
 
-    `n_train` and `n_test` images (None: all) of `classes` (None: all) are chosen as `choose_images` does,
-    those to train on from what the choices `apart_from` leave.
-    `download` and `checksums` are `find_files`'s. Raises DataError for an unknown name, missing or damaged
-    files, too few images, an absent class. No other data set ever takes the place of the one named.
+    ``n_train`` and ``n_test`` images (None: all) of ``classes`` (None: all) are chosen as ``choose_images``
+    does, those to train on from what the choices ``apart_from`` leave. ``download`` and ``checksums`` are
+    ``find_files``'s. Raises DataError for an unknown name, missing or damaged files, too few images, an
+    absent class. No other data set ever takes the place of the one named.
     """
     if name not in DATASETS:
         raise DataError(f"dataset: {name!r} found; should be one of {', '.join(DATASETS)}")
@@ -130,11 +130,11 @@ def choose_images(
     classes: Sequence[int] | None = None,
     what: str = "n",
 ) -> np.ndarray:
-    """Choose the indices (n,) of `n` images of `classes` (e.g. the digits 0 and 1; None: all).
+    """Choose the indices (n,) of ``n`` images of ``classes`` (e.g. the digits 0 and 1; None: all).
 
     With n None all of them, in file order. Otherwise each class keeps its share (largest remainder), which
-    of its images is drawn by `seed`, and the order is random. Raises DataError, naming `what`, for a class
-    that is absent, for fewer than two images and for more than there are.
+    of its images is drawn by ``seed``, and the order is random. Raises DataError, naming ``what``, for a
+    class that is absent, for fewer than two images and for more than there are.
     """
     present, counts = np.unique(labels, return_counts=True)
     if classes is not None:

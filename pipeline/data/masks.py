@@ -3,8 +3,8 @@
 A mask is uint8, 1 = visible and 0 = hidden. It depends on the seed and on the image's index alone, so it is
 the same whatever the number of images and the order in which they are masked.
 
-Sizes are in pixels of the image at hand. The paper gives them for 64 x 64 images; `scale_mask_size` keeps the
-occluded share at other sizes, rounding halves up:
+Sizes are in pixels of the image at hand. The paper gives them for 64 x 64 images; ``scale_mask_size`` keeps
+the occluded share at other sizes, rounding halves up:
 
     64 x 64   15  16  20  25  30  32  35  40  45
     32 x 32    8   8  10  13  15  16  18  20  23
@@ -31,15 +31,15 @@ INPAINTING_MASKS = (  # section 7.4: kind, size on 64 x 64 images, share
 
 
 def scale_mask_size(size: int, image_size: int) -> int:
-    """Scale a mask size of the paper's 64 x 64 images to images of `image_size` pixels: at least 1."""
+    """Scale a mask size of the paper's 64 x 64 images to images of ``image_size`` pixels: at least 1."""
     return max(1, (2 * size * image_size + PAPER_IMAGE_SIZE) // (2 * PAPER_IMAGE_SIZE))
 
 
 def check_mask(kind: str, size: int, share: float, height: int, width: int) -> None:
     """Raise ValueError unless a mask of this kind fits an image of height x width pixels.
 
-    `size` (side of a region, pixels) counts for the two region kinds, `share` (hidden share of the pixels, in
-    [0, 1]) for salt_pepper; the other one is ignored.
+    ``size`` (side of a region, pixels) counts for the two region kinds, ``share`` (of the pixels, hidden,
+    in [0, 1]) for salt_pepper; the other one is ignored.
     """
     if kind not in MASK_KINDS:
         raise ValueError(f"mask.kind: {kind!r} found; should be one of {', '.join(MASK_KINDS)}")
@@ -62,11 +62,11 @@ def make_masks(
     size: int = 0,
     share: float = 0.0,
 ) -> np.ndarray:
-    """Make the masks of the images numbered `indices`: uint8 (n, 1, H, W), 1 = visible.
+    """Make the masks of the images numbered ``indices``: uint8 (n, 1, H, W), 1 = visible.
 
-    Kinds: `none` hides nothing; `region` one square of `size` pixels at a uniform place; `two_regions` two
-    such squares that do not overlap; `salt_pepper` 3 x 3 patches that hide exactly round(share * H * W)
-    pixels. Raises ValueError as `check_mask` does.
+    Kinds: ``none`` hides nothing; ``region`` one square of ``size`` pixels at a uniform place;
+    ``two_regions`` two such squares that do not overlap; ``salt_pepper`` 3 x 3 patches that hide exactly
+    round(share * H * W) pixels. Raises ValueError as ``check_mask`` does.
     """
     check_mask(kind, size, share, height, width)
     masks = np.ones((len(indices), 1, height, width), dtype=np.uint8)
@@ -105,7 +105,7 @@ def _two_corners(rng: np.random.Generator, height: int, width: int, size: int) -
 
 
 def _patched_pixels(rng: np.random.Generator, height: int, width: int, n_hidden: int) -> np.ndarray:
-    """Choose exactly `n_hidden` pixels, bool (H, W), by placing 3 x 3 patches in random order.
+    """Choose exactly ``n_hidden`` pixels, bool (H, W), by placing 3 x 3 patches in random order.
 
     Patches may stick out over the border: then 9 of them cover each pixel and all are equally likely to be
     hidden. A pixel is hidden at the time of its earliest patch, hence a minimum filter over random times

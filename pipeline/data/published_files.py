@@ -27,7 +27,7 @@ CELEBA_FILES = ("img_align_celeba.zip", "list_eval_partition.txt", "list_attr_ce
 class PublishedFile:
     """A file of a data set: its place below the data folder, checksum (md5), ways to download it.
 
-    Each of `downloads` takes the folder to write into and tries one mirror.
+    Each of ``downloads`` takes the folder to write into and tries one mirror.
     """
 
     place: Path
@@ -73,19 +73,19 @@ def find_files(
     """Find a data set's files, checksums verified: path by file name.
 
     Looks in the data folder (torchvision's layout), for fashion_mnist then in Debian's package folder, and
-    only then downloads what is missing, if `download`. `checksums` (md5 or sha256 by file name) replace the
-    published ones; a file they do not name is not checked. A CelebA folder img_align_celeba/ stands for its
-    archive and has no published checksum. Raises DataError for files that are missing, damaged or cannot be
-    downloaded; damaged files are never replaced in silence.
+    only then downloads what is missing, if ``download``. ``checksums`` (md5 or sha256 by file name) replace
+    the published ones; a file they do not name is not checked. A CelebA folder img_align_celeba/ stands for
+    its archive and has no published checksum. Raises DataError for files that are missing, damaged or cannot
+    be downloaded; damaged files are never replaced in silence.
     """
     published = list_published_files(name)
     if (folder / "celeba" / "img_align_celeba").is_dir():
         published = [file for file in published if file.place.suffix != ".zip"]
     expected = {file.place.name: file.md5 for file in published}
     missing = [file for file in published if not (folder / file.place).is_file()]
-    found = {file.place.name: folder / file.place for file in published}
-    if missing and name == "fashion_mnist" and all((DEBIAN_FOLDER / file).is_file() for file in found):
-        found = {file: DEBIAN_FOLDER / file for file in found}
+    paths = {file.place.name: folder / file.place for file in published}
+    if missing and name == "fashion_mnist" and all((DEBIAN_FOLDER / file).is_file() for file in paths):
+        paths = {file: DEBIAN_FOLDER / file for file in paths}
         expected = DEBIAN_SHA256
         missing = []
     advice = _advise(name, folder, published)
@@ -98,8 +98,8 @@ def find_files(
             raise DataError(
                 f"{folder / file.place}: download failed ({one_line(error)}); {advice}"
             ) from error
-    _verify(found, expected if checksums is None else checksums)
-    return found
+    _verify(paths, expected if checksums is None else checksums)
+    return paths
 
 
 def is_there(name: str, folder: Path) -> bool:
@@ -131,8 +131,8 @@ def _download(file: PublishedFile, folder: Path) -> None:
         os.replace(Path(temporary, place.name), place)
 
 
-def _verify(found: Mapping[str, Path], expected: Mapping[str, str]) -> None:
-    for name, path in found.items():
+def _verify(paths: Mapping[str, Path], expected: Mapping[str, str]) -> None:
+    for name, path in paths.items():
         if name not in expected:
             continue
         algorithm = "md5" if len(expected[name]) == 32 else "sha256"

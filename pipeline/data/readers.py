@@ -45,7 +45,7 @@ CELEBA_SPLITS = {"train": 0, "test": 2}  # 1 is the validation split, which noth
 class Split:
     """One opened split: its labels (N,) int64, and how to read the images at some indices.
 
-    `read` maps indices (n,) to images uint8 (n, C, H, W), so that a choice is made before 160,000 JPEGs are
+    ``read`` maps indices (n,) to images uint8 (n, C, H, W), so that a choice is made before 160,000 JPEGs are
     decoded.
     """
 
@@ -99,15 +99,15 @@ def open_svhn(path: Path) -> Split:
     out of range, fewer than two images.
     """
     try:
-        content = scipy.io.loadmat(path, variable_names=["X", "y"])
+        variables = scipy.io.loadmat(path, variable_names=["X", "y"])
     except Exception as error:  # scipy raises a dozen types for damaged files
         raise DataError(
             f"{path}: not a MAT file that scipy can read ({one_line(error)}); fetch it again"
         ) from error
     for key in ("X", "y"):
-        if key not in content:
+        if key not in variables:
             raise DataError(f"{path}: variable {key!r} is missing; should hold X (images) and y (labels)")
-    images, labels = content["X"], content["y"]
+    images, labels = variables["X"], variables["y"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[:3] != (32, 32, 3):
         raise DataError(f"{path}: X is {images.dtype} {images.shape}; should be uint8 (32, 32, 3, N)")
     images = images.reshape(32, 32, 3, -1)  # MATLAB drops a last dimension of 1
@@ -179,9 +179,9 @@ def _read_celeba_classes(path: Path) -> dict[str, int]:
     classes = {}
     for number, row in enumerate(filter(None, map(str.split, rows)), start=3):
         if len(row) != 1 + len(names) or row[column] not in ("1", "-1"):
-            found = " ".join(row)[:60]
+            shown = " ".join(row)[:60]
             raise DataError(
-                f"{path}: line {number} is {found!r}; should be a name and {len(names)} times 1 or -1"
+                f"{path}: line {number} is {shown!r}; should be a name and {len(names)} times 1 or -1"
             )
         classes[row[0]] = int(row[column] == "1")
     return classes

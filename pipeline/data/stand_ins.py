@@ -71,10 +71,11 @@ class Patches:
 def open_colour_digits(digits: Mapping[str, Split]) -> dict[str, Split]:
     """Open digits in colour over photographs, a stand-in for SVHN; images come out as uint8 (n, 3, 32, 32).
 
-    `digits` are the splits of mnist5k, 28 x 28: image i of a split shows digit i and has its label. The digit
-    is up to two pixels off the centre, has one random colour of at least DIGIT_CONTRAST to its background,
-    and its grey level as opacity. Backgrounds are patches of the same split's photographs. An image depends
-    on a fixed seed, the split and i alone. Raises DataError for a photograph that is missing or changed.
+    ``digits`` are the splits of mnist5k, 28 x 28: image i of a split shows digit i and has its label. The
+    digit is up to two pixels off the centre, has one random colour of at least DIGIT_CONTRAST to its
+    background, and its grey level as opacity. Backgrounds are patches of the same split's photographs. An
+    image depends on a fixed seed, the split and i alone. Raises DataError for a photograph that is missing
+    or changed.
     """
     splits = {}
     for split in PHOTOGRAPHS:
@@ -97,7 +98,7 @@ def open_photo_patches() -> dict[str, Split]:
     """Open patches of photographs, a stand-in for CelebA; images come out as uint8 (n, 3, 64, 64).
 
     6,000 training patches come from six photographs, 1,000 test patches from three others. Labels are indices
-    of PATCH_CLASSES, by `label_patch`: a property of the patch itself, because a class that is a photograph
+    of PATCH_CLASSES, by ``label_patch``: a property of the patch itself, because a class that is a photograph
     could not be in both splits. (Anomaly detection pools the splits and makes its own, as for every data set:
     its training and test patches share photographs.) Raises DataError for a photograph that is missing or
     changed.
@@ -160,13 +161,13 @@ def read_photographs(split: str) -> dict[str, Image.Image]:
         path = find_photograph(key)
         advice = f"install the {DISTRIBUTIONS[key.split('/')[0]]} of requirements.lock"
         try:
-            content = path.read_bytes()
+            photograph = path.read_bytes()
         except FileNotFoundError:
             raise DataError(f"{path}: file is missing; {advice}") from None
-        digest = hashlib.sha256(content).hexdigest()
+        digest = hashlib.sha256(photograph).hexdigest()
         if digest != expected:
             raise DataError(f"{path}: sha256 {digest} found; should be {expected}; {advice}")
-        with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
+        with Image.open(io.BytesIO(photograph), formats=["JPEG", "PNG"]) as image:
             photographs[key] = image.convert("RGB")
     return photographs
 
@@ -197,9 +198,9 @@ def _draw_patch(
     sides: tuple[int, int | None],
     spread: tuple[int, int],
 ) -> np.ndarray:
-    """Draw squares until the luminance of one has a standard deviation in `spread`: uint8 (size, size, 3).
+    """Draw squares until the luminance of one has a standard deviation in ``spread``: uint8 (size, size, 3).
 
-    The magnification is uniform between those of the two `sides` (None: the photograph's shorter side):
+    The magnification is uniform between those of the two ``sides`` (None: the photograph's shorter side):
     close views, of which a photograph holds many different ones, outnumber distant ones.
     """
     smallest, largest = sides[0], sides[1] or min(photograph.size)

@@ -46,15 +46,15 @@ class TrainedModel:
     latents: Tensor
 
 
-def save_tensors(path: Path, content: dict[str, Any]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Any]) -> None:
     """Write a dict of tensors, numbers and strings atomically; a reader sees the old file or the new one."""
     buffer = io.BytesIO()  # torch.save into a file says neither where nor why when the disk is full
-    torch.save(content, buffer)
+    torch.save(tensors, buffer)
     write_bytes(path, buffer.getvalue())
 
 
 def load_tensors(path: Path, *keys: str) -> dict[str, Any]:
-    """Read what `save_tensors` wrote, with ``keys`` in it.
+    """Read what ``save_tensors`` wrote, with ``keys`` in it.
 
     Raises ValueError with one line for an absent or damaged file, and for another's.
     """
@@ -63,10 +63,10 @@ def load_tensors(path: Path, *keys: str) -> dict[str, Any]:
         with ZipFile(io.BytesIO(data)) as archive:  # torch itself does not look at the checksums
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} is damaged")
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        if not isinstance(content, dict) or not content.keys() >= set(keys):
+        tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if not isinstance(tensors, dict) or not tensors.keys() >= set(keys):
             raise ValueError(f"other content than {', '.join(keys) or 'a dict'} found")
-        return content
+        return tensors
     except FileNotFoundError:
         raise ValueError(f"{path}: not found; run the stage that writes it (`dvc repro`)") from None
     except DAMAGE as error:
@@ -76,37 +76,37 @@ def load_tensors(path: Path, *keys: str) -> dict[str, Any]:
 
 def save_model(folder: Path, architecture: str, generator: Generator, latents: Tensor) -> None:
     """Write a trained model to ``folder``/model.pt."""
-    content = {
+    model = {
         "architecture": architecture,
         "latent_dim": generator.latent_dim,
         "weights": {name: value.cpu() for name, value in generator.state_dict().items()},
         "latents": latents.cpu(),
     }
-    save_tensors(folder / "model.pt", content)
+    save_tensors(folder / "model.pt", model)
 
 
 def load_model(folder: Path, device: str = "cpu") -> TrainedModel:
     """Read a trained model, in eval mode, onto ``device``."""
-    content = load_tensors(folder / "model.pt", "architecture", "latent_dim", "weights", "latents")
-    generator = build_generator(content["architecture"], content["latent_dim"], torch.Generator())
-    generator.load_state_dict(content["weights"])
-    return TrainedModel(generator.to(device).eval(), content["latents"].to(device))
+    model = load_tensors(folder / "model.pt", "architecture", "latent_dim", "weights", "latents")
+    generator = build_generator(model["architecture"], model["latent_dim"], torch.Generator())
+    generator.load_state_dict(model["weights"])
+    return TrainedModel(generator.to(device).eval(), model["latents"].to(device))
 
 
 def compute_training_key(plan: TrainingPlan, **others: Any) -> str:
-    """A hash of everything that determines a training: the plan, the data's digest, the engine."""
-    content = {"plan": dataclasses.asdict(plan), **others}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    """Hash everything that determines a training: the plan, the data's digest, the engine."""
+    inputs = {"plan": dataclasses.asdict(plan), **others}
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def name_previous(path: Path) -> Path:
-    """Where the checkpoint before the last one is kept, should the last one be damaged."""
+    """Name the file of the checkpoint before the last one, kept in case the last one is damaged."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def save_training(path: Path, state: TrainingState, key: str) -> None:
     """Write a training between two rounds so that it can be taken up again; the last one before it stays."""
-    content = {
+    saved = {
         "key": key,
         "weights": state.generator.state_dict(),
         "optimiser": state.optimiser.state_dict(),
@@ -117,7 +117,7 @@ def save_training(path: Path, state: TrainingState, key: str) -> None:
     }
     if path.exists():
         write_bytes(name_previous(path), path.read_bytes())
-    save_tensors(path, content)
+    save_tensors(path, saved)
 
 
 def forget_training(path: Path) -> None:
@@ -133,8 +133,8 @@ def resume_training(path: Path, generator: Generator, plan: TrainingPlan, key: s
     Each one refused is a log line. None where neither fits ``key``: the training starts from the beginning.
     """
     for one in (path, name_previous(path)):
-        if (content := _read_training(one, key)) is not None:
-            return _restore_training(content, generator, plan)
+        if (saved := _read_training(one, key)) is not None:
+            return _restore_training(saved, generator, plan)
     return None
 
 
@@ -142,27 +142,27 @@ def _read_training(path: Path, key: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = load_tensors(path)
+        saved = load_tensors(path)
     except ValueError as error:
         log.warning("refused: %s", error)
         os.replace(path, path.with_suffix(".refused"))  # else the next save moves it over the good one
         return None
-    if content.get("key") != key:
+    if saved.get("key") != key:
         log.warning("refused: %s: belongs to other parameters or data; delete it", path)
         return None
-    return content
+    return saved
 
 
-def _restore_training(content: dict[str, Any], generator: Generator, plan: TrainingPlan) -> TrainingState:
+def _restore_training(saved: dict[str, Any], generator: Generator, plan: TrainingPlan) -> TrainingState:
     device = next(generator.parameters()).device
-    generator.load_state_dict(content["weights"])
+    generator.load_state_dict(saved["weights"])
     optimiser = build_optimiser(generator, plan.learning_rate)
-    optimiser.load_state_dict(content["optimiser"])
+    optimiser.load_state_dict(saved["optimiser"])
     return TrainingState(
         generator,
         optimiser,
-        content["latents"].to(device),
-        content["targets"].to(device),
-        None if content["transport"] is None else TransportMap(**content["transport"]),
-        [RoundRecord(**record) for record in content["records"]],
+        saved["latents"].to(device),
+        saved["targets"].to(device),
+        None if saved["transport"] is None else TransportMap(**saved["transport"]),
+        [RoundRecord(**record) for record in saved["records"]],
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def digest_code(entries: Iterable[Path], root: Path) -> str:
-    """sha256 of modules below ``root`` and of all local modules that they import, directly or not."""
+    """Return the sha256 (hex) of modules below ``root`` and of all local ones that they import."""
     digest = hashlib.sha256()
     for path in sorted(list_modules(entries, root)):
         digest.update(str(path.relative_to(root)).encode() + b"\0")
@@ -21,14 +21,15 @@ def digest_code(entries: Iterable[Path], root: Path) -> str:
 
 
 def list_modules(entries: Iterable[Path], root: Path) -> set[Path]:
-    """The modules given and all local ones that they import, directly or not."""
-    found, waiting = set(), list(entries)
+    """List the modules given and all local ones that they import, directly or not."""
+    reached: set[Path] = set()
+    waiting = list(entries)
     while waiting:
         module = waiting.pop()
-        if module not in found:
-            found.add(module)
+        if module not in reached:
+            reached.add(module)
             waiting += _list_imports(module, root)
-    return found
+    return reached
 
 
 def _dump_meaning(source: str) -> str:

@@ -19,23 +19,23 @@ import numpy as np
 
 
 def project_root() -> Path:
-    """The main repository: DVC_ROOT, the parent repository in queued runs, else the working folder."""
+    """Find the main repository: DVC_ROOT, the parent repository in queued runs, else the working folder."""
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file as `write_bytes` does."""
+    """Write a text file as ``write_bytes`` does."""
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
+def write_bytes(path: str | Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content or the new one, never half of it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())  # a name must not outlive a crash of the machine without its content
         os.chmod(temporary, 0o644)
@@ -80,23 +80,23 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read a .npz of plain arrays; raises ValueError, with its name, for a damaged or pickled one."""
     try:
-        with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except (BadZipFile, zlib.error, EOFError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}: not a whole .npz file ({' '.join(str(error).split())})") from error
 
 
-def write_json(path: str | Path, content: dict[str, Any]) -> None:
-    """Write ``content`` as JSON with sorted keys; raises ValueError that names a value that is not finite."""
-    for key, value in flatten(content):
+def write_json(path: str | Path, values: dict[str, Any]) -> None:
+    """Write ``values`` as JSON with sorted keys; raises ValueError that names a value that is not finite."""
+    for key, value in flatten(values):
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{path}: {key} is {value}, expected a finite number")
-    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
-def flatten(content: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) for every leaf of nested dicts."""
-    for key, value in content.items():
+    for key, value in values.items():
         if isinstance(value, dict):
             yield from flatten(value, f"{prefix}{key}.")
         else:

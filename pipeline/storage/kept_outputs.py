@@ -20,20 +20,20 @@ FOLDER = Path("artifacts/kept")
 def keep_outputs(stage: str, key: str, metrics: dict[str, Any], outputs: Iterable[Path]) -> None:
     """Note what ``key`` led to: the stage's numbers, and the digests of its files."""
     files = {str(path): _digest(path) for path in outputs}
-    content = {"key": key, "metrics": metrics, "files": files}
-    write_text(FOLDER / f"{stage}.json", json.dumps(content))
+    note = {"key": key, "metrics": metrics, "files": files}
+    write_text(FOLDER / f"{stage}.json", json.dumps(note))
 
 
 def read_kept(stage: str, key: str) -> dict[str, Any] | None:
-    """The stage's numbers where its files are those that ``key`` led to, else None."""
+    """Read the stage's numbers where its files are those that ``key`` led to, else None."""
     try:
-        content = json.loads((FOLDER / f"{stage}.json").read_text())
-        if content["key"] != key:
+        note = json.loads((FOLDER / f"{stage}.json").read_text())
+        if note["key"] != key:
             return None
-        whole = all(_digest(Path(path)) == digest for path, digest in content["files"].items())
+        whole = all(_digest(Path(path)) == digest for path, digest in note["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return content["metrics"] if whole else None
+    return note["metrics"] if whole else None
 
 
 def _digest(path: Path) -> str:

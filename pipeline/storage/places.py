@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 ARTIFACTS = Path("artifacts")
-VALID = ARTIFACTS / "valid"  # left by the stage `validate`, on which all others wait
+VALID = ARTIFACTS / "valid"  # left by the stage ``validate``, on which all others wait
 DATA = ARTIFACTS / "data"
 MODELS = ARTIFACTS / "models"
 EXTRACTOR = ARTIFACTS / "extractor" / "classifier.pt"
@@ -20,35 +20,35 @@ SECONDS = ARTIFACTS / "seconds"  # how long stages took here: no outputs, for th
 METRICS = Path("metrics")
 SUMMARY = METRICS / "summary.json"
 RESULTS = Path("reports/results")
-RECORDED = RESULTS / "recorded"  # the own run's pictures and tables as `make record` copied them
+RECORDED = RESULTS / "recorded"  # the own run's pictures and tables as ``make record`` copied them
 
 
 def find_metrics(stage: str) -> Path:
-    """The numbers of one of the own run's stages: metrics/fid.json, metrics/train/complete.json."""
+    """Find the numbers of one of the own run's stages: metrics/fid.json, metrics/train/complete.json."""
     kind, _, task = stage.partition("-")
     return METRICS / "train" / f"{task}.json" if kind == "train" else METRICS / f"{stage}.json"
 
 
 def find_curves(task: str) -> Path:
-    """The curves over rounds of a training."""
+    """Find the curves over rounds of a training."""
     return METRICS / "train" / f"{task}.csv"
 
 
 def find_cells(profile: str, study: str, method: str) -> Path:
-    """The folder of a study's cells of one method."""
+    """Find the folder of a study's cells of one method."""
     return RESULTS / profile / "cells" / study / method
 
 
 def find_exhibit(profile: str, study: str) -> Path:
-    """The folder of a study's tables and figures."""
+    """Find the folder of a study's tables and figures."""
     return RESULTS / profile / "exhibits" / study
 
 
 def find_table_extractor(profile: str, paper_dataset: str) -> Path:
-    """The folder of the feature extractor of what stands for one of the paper's data sets."""
+    """Find the folder of the feature extractor for one of the paper's data sets."""
     return RESULTS / profile / "extractors" / paper_dataset
 
 
 def find_paper(profile: str) -> Path:
-    """The folder of the page that sets the paper's section 7 beside ours, with Table 1 and the claims."""
+    """Find the folder of the page that sets the paper's section 7 beside ours, with its claims."""
     return RESULTS / profile / "paper"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,14 +22,10 @@ from pipeline.data.anomaly_split import AnomalySplit
 from pipeline.evaluation.auprc import compute_auprc
 
 ALPHAS = (0.0, 0.5)
-VARIATIONS = (
-    "base",
-    "latent_dim 10",
-    "sigma and s halved",
-    "three times the rounds",
-    "a quarter of the images, four times the rounds",
-)
+BASE = "base"  # the variation that changes nothing
+INFERENCES = ("draw", "mode")
 TEST_STEPS = (20, 100, 500)
+PROTOCOLS = ("pooled", "tenth")
 HALVES = ("validation", "test")
 HALVING_SEED = 43
 
@@ -46,12 +43,65 @@ class Setting:
     share: float = 1.0
 
 
+def halve_sigma_and_step(setting: Setting) -> Setting:
+    """Halve sigma and s together.
+
+    The likelihood's drift, s^2 / sigma^2, stays as it is: with s alone kept, the chains diverge.
+    """
+    plan = setting.plan
+    chain = replace(plan.chain, step_size=plan.chain.step_size / 2)
+    return replace(setting, plan=replace(plan, sigma=plan.sigma / 2, chain=chain))
+
+
+def multiply_rounds(setting: Setting, factor: int) -> Setting:
+    """Train for ``factor`` times as many rounds."""
+    return replace(setting, plan=replace(setting.plan, rounds=factor * setting.plan.rounds))
+
+
+VARIATIONS: dict[str, Callable[[Setting], Setting]] = {  # name in the tables -> what it changes of the base
+    BASE: lambda setting: setting,
+    "latent_dim 10": lambda setting: replace(setting, latent_dim=10),
+    "sigma and s halved": halve_sigma_and_step,
+    "three times the rounds": lambda setting: multiply_rounds(setting, 3),
+    "a quarter of the images, four times the rounds": lambda setting: replace(
+        multiply_rounds(setting, 4), share=0.25
+    ),
+}
+
+
+class Testing(NamedTuple):
+    """How test images are inferred and scored, whatever the training.
+
+    ``inference``: draw (Eq. 8) or mode (the same without noise); ``steps``: of the chain; ``score``: a name
+    in SCORES.
+    """
+
+    inference: str
+    steps: int
+    score: str
+
+
+class Way(NamedTuple):
+    """How a model was trained and how its test images were inferred and scored."""
+
+    alpha: float
+    variation: str
+    inference: str
+    steps: int
+    score: str
+
+    @property
+    def testing(self) -> Testing:
+        """The part that training has nothing to do with."""
+        return Testing(self.inference, self.steps, self.score)
+
+
 @dataclass(frozen=True)
 class StudyRow:
     """An AUPRC with all that it was measured by.
 
-    ``inference``: draw (Eq. 8) or mode (the same without noise); ``half``: of the test images, so that a
-    choice made on the one is judged on the other.
+    ``half``: of the test images, so that a choice made on the one is judged on the other; ``base_rate``: the
+    share of anomalies among the ``n`` images judged.
     """
 
     alpha: float
@@ -66,33 +116,21 @@ class StudyRow:
     n: int
 
     @property
-    def way(self) -> tuple[float, str, str, int, str]:
+    def way(self) -> Way:
         """How it was trained, inferred and scored."""
-        return self.alpha, self.variation, self.inference, self.steps, self.score
+        return Way(self.alpha, self.variation, self.inference, self.steps, self.score)
 
 
 def list_settings(plan: TrainingPlan, latent_dim: int) -> Iterator[Setting]:
-    """Every alpha with every variation of ``plan``."""
-    for alpha, variation in itertools.product(ALPHAS, VARIATIONS):
-        changed = replace(plan, alpha=alpha)
-        dim, share = latent_dim, 1.0
-        if variation == "latent_dim 10":
-            dim = 10
-        elif variation == "sigma and s halved":
-            # The likelihood's drift, s^2 / sigma^2, stays as it is: with s alone kept, the chains diverge.
-            chain = replace(plan.chain, step_size=plan.chain.step_size / 2)
-            changed = replace(changed, sigma=plan.sigma / 2, chain=chain)
-        elif variation == "three times the rounds":
-            changed = replace(changed, rounds=3 * plan.rounds)
-        elif variation == "a quarter of the images, four times the rounds":
-            changed, share = replace(changed, rounds=4 * plan.rounds), 0.25
-        yield Setting(variation, dim, changed, share)
+    """List every alpha with every variation of ``plan``."""
+    for alpha, (variation, change) in itertools.product(ALPHAS, VARIATIONS.items()):
+        yield change(Setting(variation, latent_dim, replace(plan, alpha=alpha)))
 
 
 def halve(split: AnomalySplit, is_anomaly: np.ndarray) -> dict[str, np.ndarray]:
     """Split test images at random into a half to choose on and a half to judge by.
 
-    Each has half of the normal ones, half of the anomalies of protocol `tenth`, and half of the others.
+    Each has half of the normal ones, half of the anomalies of protocol ``tenth``, and half of the others.
     """
     rng = np.random.default_rng(HALVING_SEED)
     normal = split.pooled[~is_anomaly[split.pooled]]
@@ -125,28 +163,48 @@ def study_setting(
     engine = InferenceEngine(generator, plan.sigma, settings, batch_norm=plan.batch_norm)
     test = np.unique(split.pooled)
     test_images = images[torch.from_numpy(test)].to(settings.device)
-    halves = halve(split, is_anomaly)
+    unit_images = to_unit(test_images)
+    judged = select_judged(test, split, is_anomaly)
     rows = []
-    for inference, noise_scale in (("draw", plan.chain.noise_scale), ("mode", 0.0)):
-        z, steps_done = draw_start(setting, len(test), test_images.device), 0
-        for steps in TEST_STEPS:  # one chain, looked at several times
-            chain = replace(plan.chain, steps=steps - steps_done, noise_scale=noise_scale)
-            z, steps_done = advance(engine, z, test_images, chain, plan.seed, steps_done), steps
-            for name, score in SCORES.items():
-                values = score(generator, z, to_unit(test_images), plan.sigma).double().cpu().numpy()
-                for (protocol, members), (half, chosen) in itertools.product(
-                    (("pooled", split.pooled), ("tenth", split.tenth)), halves.items()
-                ):
-                    here = np.isin(test, members) & np.isin(test, chosen)
-                    labels = is_anomaly[test[here]]
-                    auprc = compute_auprc(values[here], labels)
-                    place = (plan.alpha, setting.variation, inference, steps, name, protocol, half)
-                    rows.append(StudyRow(*place, auprc, float(labels.mean()), int(here.sum())))
+    for inference, steps, z in infer_in_every_way(engine, setting, test_images):
+        for score, measure in SCORES.items():
+            way = Way(plan.alpha, setting.variation, inference, steps, score)
+            scores = measure(generator, z, unit_images, plan.sigma).double().cpu().numpy()
+            for (protocol, half), selected in judged.items():
+                labels = is_anomaly[test[selected]]
+                auprc = compute_auprc(scores[selected], labels)
+                base_rate, n = float(labels.mean()), int(selected.sum())
+                rows.append(StudyRow(*way, protocol, half, auprc, base_rate, n))
     return rows
 
 
+def select_judged(
+    test: np.ndarray, split: AnomalySplit, is_anomaly: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    """Select the images of ``test`` (n,) that each protocol judges in each half: (n,) bool by both names."""
+    halves = halve(split, is_anomaly)
+    return {
+        (protocol, half): np.isin(test, getattr(split, protocol)) & np.isin(test, halves[half])
+        for protocol, half in itertools.product(PROTOCOLS, HALVES)
+    }
+
+
+def infer_in_every_way(
+    engine: InferenceEngine, setting: Setting, images: Tensor
+) -> Iterator[tuple[str, int, Tensor]]:
+    """Infer test images (n, C, H, W): yield the kind of inference, its steps and z (n, d)."""
+    plan = setting.plan
+    for inference in INFERENCES:
+        noise_scale = plan.chain.noise_scale if inference == "draw" else 0.0
+        z, steps_done = draw_start(setting, len(images), images.device), 0
+        for steps in TEST_STEPS:  # one chain, looked at several times
+            chain = replace(plan.chain, steps=steps - steps_done, noise_scale=noise_scale)
+            z, steps_done = advance(engine, z, images, chain, plan.seed, steps_done), steps
+            yield inference, steps, z
+
+
 def draw_start(setting: Setting, n: int, device: torch.device) -> Tensor:
-    """Where the test chains begin: draws from the prior, (n, d)."""
+    """Draw where the test chains begin from the prior: (n, d)."""
     indices = torch.arange(n, device=device)
     return draw_normal(setting.plan.seed, Stream.TEST_INIT, indices, 0, 1, setting.latent_dim)[0]
 
@@ -154,13 +212,15 @@ def draw_start(setting: Setting, n: int, device: torch.device) -> Tensor:
 def advance(
     engine: InferenceEngine, z: Tensor, images: Tensor, chain: ChainSettings, seed: int, draw: int
 ) -> Tensor:
-    """Go on with the chains of all images for ``chain``; ``draw`` keeps the stretches' noise apart."""
+    """Continue the chains of all images for ``chain``; ``draw`` keeps the stretches' noise apart."""
     indices = torch.arange(len(images), device=images.device)
     return engine.infer(z, images, None, indices, chain, NoiseAddress(seed, Stream.TEST_CHAIN, draw))
 
 
 def choose_best(rows: list[StudyRow], protocol: str) -> tuple[StudyRow, StudyRow]:
-    """The row with the highest AUPRC on the validation half, and the row of the same way on the test half."""
-    here = [row for row in rows if row.protocol == protocol]
-    best = max((row for row in here if row.half == "validation"), key=lambda row: row.auprc)
-    return best, next(row for row in here if row.half == "test" and row.way == best.way)
+    """Choose the row with the highest AUPRC on the validation half, and the test half's of its way."""
+    validation, test = (
+        [row for row in rows if (row.protocol, row.half) == (protocol, half)] for half in HALVES
+    )
+    best = max(validation, key=lambda row: row.auprc)
+    return best, next(row for row in test if row.way == best.way)

@@ -18,6 +18,7 @@ AXES = (
     *("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space"),
     *("rate_factor", "seed"),
 )
+GRID_KEYS = ("line_ups", "datasets", "scales", "studies")
 STUDY_KEYS = ("task", "methods", "axes", "own", "tuned_by", "scale")
 Grid = dict[str, Any]
 
@@ -42,12 +43,12 @@ class Cell:
 
     @property
     def place(self) -> str:
-        """The cell's place in its study, in letters that MLflow allows in a name: `held_out 4 alpha 0.3`."""
+        """The cell's place in its study, in letters that MLflow allows: ``held_out 4 alpha 0.3``."""
         return " ".join(f"{key} {describe(value)}" for key, value in self.axes)
 
 
 def describe(value: Any) -> str:
-    """A mask as `region 15`, a latent space as `mnist 0 1 2`, anything else as it is."""
+    """Write an axis's value in words: a mask as ``region 15``, a latent space as ``mnist 0 1 2``."""
     if isinstance(value, dict):
         return " ".join(describe(part) for part in value.values())
     if isinstance(value, list):
@@ -56,25 +57,23 @@ def describe(value: Any) -> str:
 
 
 def read_grid(path: str | Path = "tables.yaml") -> Grid:
-    """Read tables.yaml; raises ParamError in one line where it is not what `list_cells` can use."""
-    content = read_yaml(path)
-    keys = ("line_ups", "datasets", "scales", "studies")
-    if not isinstance(content, dict) or set(content) != set(keys):
-        raise ParamError(f"{path}: expected the keys {', '.join(keys)}")
-    for study, about in content["studies"].items():
-        _check_names((f"studies.{study}.{key}", key, STUDY_KEYS) for key in about)
-        name = about.get("methods")
-        _check_names([(f"studies.{study}.methods", name, content["line_ups"])])
-        _check_names((f"studies.{study}.axes.{key}", key, AXES) for key in about.get("axes", {}))
-    return content
+    """Read tables.yaml; raises ParamError in one line where it is not what ``list_cells`` can use."""
+    grid = read_yaml(path)
+    if not isinstance(grid, dict) or set(grid) != set(GRID_KEYS):
+        raise ParamError(f"{path}: expected the keys {', '.join(GRID_KEYS)}")
+    for study, entry in grid["studies"].items():
+        _check_names((f"studies.{study}.{key}", key, STUDY_KEYS) for key in entry)
+        _check_names([(f"studies.{study}.methods", entry.get("methods"), grid["line_ups"])])
+        _check_names((f"studies.{study}.axes.{key}", key, AXES) for key in entry.get("axes", {}))
+    return grid
 
 
 def check_grid(grid: Grid, methods: Iterable[str], tasks: Iterable[str]) -> None:
     """Raise ParamError for a method or a task in tables.yaml that is not one of those given."""
     check_methods(grid, methods)
-    for study, about in grid["studies"].items():
-        _check_names([(f"studies.{study}.task", about.get("task", DEFAULT_TASK), tasks)])
-        _check_names([(f"studies.{study}.tuned_by", about.get("tuned_by", study), grid["studies"])])
+    for study, entry in grid["studies"].items():
+        _check_names([(f"studies.{study}.task", entry.get("task", DEFAULT_TASK), tasks)])
+        _check_names([(f"studies.{study}.tuned_by", entry.get("tuned_by", study), grid["studies"])])
 
 
 def check_methods(grid: Grid, methods: Iterable[str]) -> None:
@@ -83,10 +82,11 @@ def check_methods(grid: Grid, methods: Iterable[str]) -> None:
         _check_names((f"line_ups.{name}", method, methods) for method in line_up)
 
 
-def _check_names(asked: Iterable[tuple[str, Any, Iterable[str]]]) -> None:
-    for key, found, known in asked:
-        if found not in known:
-            raise ParamError(f"tables.yaml: {key}: found {found!r}, expected one of {', '.join(known)}")
+def _check_names(entries: Iterable[tuple[str, Any, Iterable[str]]]) -> None:
+    """Refuse an entry, (its place in tables.yaml, its name, the names known there), of an unknown name."""
+    for place, name, known in entries:
+        if name not in known:
+            raise ParamError(f"tables.yaml: {place}: found {name!r}, expected one of {', '.join(known)}")
 
 
 def check_study(grid: Grid, study: str) -> None:
@@ -104,14 +104,15 @@ def list_methods(study: str, grid: Grid) -> list[str]:
 def choose_dataset(
     grid: Grid, profile: str, paper_dataset: str, is_there: Callable[[str], bool] = lambda name: False
 ) -> str:
-    """Name what stands for one of the paper's data sets: of several the first that ``is_there``, or the last.
+    """Name the data set of ours that is measured where the paper has ``paper_dataset``.
 
-    Raises ParamError naming the key where tables.yaml names none.
+    tables.yaml names one, or several, of which the first that ``is_there`` is taken, else the last. Raises
+    ParamError naming the key where tables.yaml names none.
     """
-    found = grid["datasets"].get(profile, {}).get(paper_dataset)
-    if not found:
+    candidates = grid["datasets"].get(profile, {}).get(paper_dataset)
+    if not candidates:
         raise ParamError(f"tables.yaml: datasets.{profile}.{paper_dataset}: missing, expected a data set")
-    names = _as_list(found)
+    names = _as_list(candidates)
     return next((name for name in names[:-1] if is_there(name)), names[-1])
 
 
@@ -128,22 +129,29 @@ def list_cells(
     """
     if method not in list_methods(study, grid):
         return []
-    about = grid["studies"][study]
-    task = about.get("task", DEFAULT_TASK)
-    axes = {**about.get("axes", {}), **about.get("own", {}).get(method, {})}
-    choices = [[(key, value) for value in _as_list(values)] for key, values in axes.items()]
-    varying = {key for key, values in axes.items() if isinstance(values, list)}
+    entry = grid["studies"][study]
+    axes = {**entry.get("axes", {}), **entry.get("own", {}).get(method, {})}
+    varying = {axis for axis, values in axes.items() if isinstance(values, list)}
     cells = []
-    for chosen in itertools.product(*choices):
-        named = dict(chosen)
-        values = {**named, **named.get("space", {})}
-        paper_dataset = values.get("dataset", "mnist")
-        values["dataset"] = choose_dataset(grid, params_content["profile"], paper_dataset, is_there)
-        params = _apply(values, study, params_content, grid)
-        classes = tuple(values["classes"]) if "classes" in values else None
-        placed = tuple((key, values.get(key, value)) for key, value in chosen if key in varying)
-        factor = values.get("rate_factor", 1.0)
-        cells.append(Cell(study, task, method, placed, params, paper_dataset, classes, factor))
+    for combination in itertools.product(*map(_as_list, axes.values())):
+        on_axes = dict(zip(axes, combination, strict=True))
+        settings = {**on_axes, **on_axes.get("space", {})}
+        paper_dataset = settings.get("dataset", "mnist")
+        settings["dataset"] = choose_dataset(grid, params_content["profile"], paper_dataset, is_there)
+        # The axis names the paper's data set; a cell's place names ours, which ``settings`` has by now.
+        place = tuple((axis, settings.get(axis, value)) for axis, value in on_axes.items() if axis in varying)
+        cells.append(
+            Cell(
+                study,
+                entry.get("task", DEFAULT_TASK),
+                method,
+                place,
+                _apply(settings, study, params_content, grid),
+                paper_dataset,
+                tuple(settings["classes"]) if "classes" in settings else None,
+                settings.get("rate_factor", 1.0),
+            )
+        )
     return cells
 
 
@@ -151,20 +159,19 @@ def _as_list(values: Any) -> list[Any]:
     return values if isinstance(values, list) else [values]
 
 
-def _apply(values: dict[str, Any], study: str, content: dict[str, Any], grid: Grid) -> Params:
-    """The parameters of a cell: params.yaml, the scales of its profile, data set and study, its axes."""
-    changed = {**content, **{key: value for key, value in values.items() if key in content}}
-    changed["anomaly"] = {**content["anomaly"], "held_out": values.get("held_out", 0)}
-    changed["mask"] = {**content["mask"], **values.get("mask", {})}
-    changed["transport"] = {
-        **content["transport"],
-        "solver": values.get("solver", content["transport"]["solver"]),
-    }
+def _apply(settings: dict[str, Any], study: str, params_content: dict[str, Any], grid: Grid) -> Params:
+    """The parameters of a cell: params.yaml, the scales of its profile, data set and study, its settings."""
+    base = params_content
+    changed = {**base, **{key: value for key, value in settings.items() if key in base}}
+    changed["anomaly"] = {**base["anomaly"], "held_out": settings.get("held_out", 0)}
+    changed["mask"] = {**base["mask"], **settings.get("mask", {})}
+    solver = settings.get("solver", base["transport"]["solver"])
+    changed["transport"] = {**base["transport"], "solver": solver}
     profile = changed["profile"]
     of_data_set = grid["scales"].get(profile, {}).get(changed["dataset"], {})
     of_study = grid["studies"][study].get("scale", {}).get(profile, {})
-    scaled = _merge(_merge(content["profiles"][profile], of_data_set), of_study)
-    changed["profiles"] = {**content["profiles"], profile: scaled}
+    scaled = _merge(_merge(base["profiles"][profile], of_data_set), of_study)
+    changed["profiles"] = {**base["profiles"], profile: scaled}
     return parse_params(changed)
 
 

@@ -49,8 +49,8 @@ class Stopwatch:
 def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Train on complete, on normal and on occluded images; what a method lacks is left out and said.
 
-    `training_seconds`, `sample_gradients` and `parameters` are those of the training on complete images,
-    `score_seconds` is for 1,000 images.
+    ``training_seconds``, ``sample_gradients`` and ``parameters`` are those of the training on complete
+    images, ``score_seconds`` is for 1,000 images.
     """
     watch = Stopwatch(fit)
     complete = measure_complete(replace(cell, task="complete"), images, extract, watch)
@@ -65,8 +65,8 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
     for task, measure in (("anomaly", measure_anomaly), ("occluded", measure_occluded)):
         watch = Stopwatch(fit)
         try:
-            found = measure(replace(cell, task=task), images, extract, watch)
-            result.numbers.update({key: found.numbers[key] for key in KEPT[task]})
+            part = measure(replace(cell, task=task), images, extract, watch)
+            result.numbers.update({key: part.numbers[key] for key in KEPT[task]})
             if task == "anomaly":
                 steps = cell.params.profile_settings.evaluate.anomaly_steps
                 result.numbers["score_seconds"] = time_scoring(watch.trainings[-1], images, steps)

@@ -93,13 +93,13 @@ def write_cells(folder: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def read_folder(folder: Path) -> list[MeasuredCell]:
-    """Read what `write_cells` wrote; raises OSError or ValueError for a folder that is not whole."""
+    """Read what ``write_cells`` wrote; raises OSError or ValueError for a folder that is not whole."""
     path = folder / FILE
     try:
-        found = json.loads(path.read_text())["cells"]
+        entries = json.loads(path.read_text())["cells"]
         return [
             MeasuredCell(**cell | {"arrays": read_arrays(folder / cell["arrays"]) if cell["arrays"] else {}})
-            for cell in found
+            for cell in entries
         ]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
@@ -108,16 +108,16 @@ def read_folder(folder: Path) -> list[MeasuredCell]:
 def read_cells(profile: str, study: str, methods: Sequence[str]) -> list[MeasuredCell]:
     """Read a study's cells in the order of ``methods``.
 
-    A method whose folder is missing or damaged is one cell with an `error`.
+    A method whose folder is missing or damaged is one cell with an ``error``.
     """
-    found: list[MeasuredCell] = []
+    cells: list[MeasuredCell] = []
     for method in methods:
         folder = places.find_cells(profile, study, method)
         try:
-            found += read_folder(folder)
+            cells += read_folder(folder)
         except (OSError, ValueError) as error:
-            found.append(describe_missing(study, method, f"{type(error).__name__}: {folder / FILE}"))
-    return found
+            cells.append(describe_missing(study, method, f"{type(error).__name__}: {folder / FILE}"))
+    return cells
 
 
 def describe_missing(study: str, method: str, cause: str) -> MeasuredCell:

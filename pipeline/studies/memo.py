@@ -17,19 +17,19 @@ ALWAYS_IGNORED = ("data", "profile_settings.extractor")  # the images and the ex
 
 
 def fingerprint(cell: Cell, ignored_by_method: Iterable[str] = ()) -> dict[str, Any]:
-    """Everything that decides the cell's numbers, apart from code and data: for a memo's key."""
+    """List everything that decides the cell's numbers, apart from code and data: for a memo's key."""
     ignored = (*ALWAYS_IGNORED, *IGNORED_BY_TASK[cell.task], *ignored_by_method)
     settings = {
         key: value
         for key, value in cell.params.flat().items()
         if not any(key == name or key.startswith(f"{name}.") for name in ignored)
     }
-    found = {"task": cell.task, "method": cell.method, "classes": cell.classes, "params": settings}
-    return found if cell.rate_factor == 1 else {**found, "rate_factor": cell.rate_factor}
+    decisive = {"task": cell.task, "method": cell.method, "classes": cell.classes, "params": settings}
+    return decisive if cell.rate_factor == 1 else {**decisive, "rate_factor": cell.rate_factor}
 
 
 def compute_key(**parts: Any) -> str:
-    """A short name for a cell: settings, data digest, code digest, versions."""
+    """Hash what decides a cell: settings, data digest, code digest, versions."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -50,10 +50,10 @@ def save_result(folder: Path, key: str, result: CellResult) -> None:
 
 
 def load_result(folder: Path, key: str) -> CellResult | None:
-    """The result saved under ``key``; None where there is none, or it cannot be read."""
+    """Read the result saved under ``key``; None where there is none, or it cannot be read."""
     try:
-        found = json.loads((folder / f"{key}.json").read_text())
+        kept = json.loads((folder / f"{key}.json").read_text())
         arrays = read_arrays(folder / f"{key}.npz")
-        return CellResult(found["numbers"], found["curves"], arrays, found["error"], found["lacks"])
+        return CellResult(kept["numbers"], kept["curves"], arrays, kept["error"], kept["lacks"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

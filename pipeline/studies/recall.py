@@ -95,11 +95,11 @@ def find_extractor(cell: Cell) -> FeatureExtractor:
 
 def load_images(cell: Cell, seen: Iterable[Cell] = ()) -> ImageSet:
     """The cell's images, as many as its profile prepares, none of them among those that ``seen`` train on."""
-    about = cell.params
-    others = {choose(one) for one in seen if one.params.dataset == about.dataset}
-    n_test = about.profile_settings.prepare.n_test
-    folder = project_root() / about.data.folder
-    return _load(about.dataset, folder, choose(cell), n_test, frozenset(others), about.data.download)
+    params = cell.params
+    others = {choose(one) for one in seen if one.params.dataset == params.dataset}
+    n_test = params.profile_settings.prepare.n_test
+    folder = project_root() / params.data.folder
+    return _load(params.dataset, folder, choose(cell), n_test, frozenset(others), params.data.download)
 
 
 def choose(cell: Cell) -> Choice:

@@ -12,7 +12,7 @@ from models.short_run.method import TrainingRequest, count_sample_gradients
 from pipeline.settings.plan import build_plan, build_scoring
 from pipeline.studies.grid import Cell
 
-# A task trains as the own run's training of that name does; all others as `complete`.
+# A task trains as the own run's training of that name does; all others as ``complete``.
 TRAINING_OF = {"anomaly": "normal", "occluded": "occluded"}
 
 

@@ -23,13 +23,13 @@ QUALITIES = ("frechet_distance", "mse")  # both better when lower
 
 
 def hold_validation_back(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
-    """Training images in two: those to learn from, and the last third to judge by, uint8 (N, C, H, W)."""
+    """Split training images: those to learn from, and the last third to judge by, uint8 (N, C, H, W)."""
     n_validation = int(len(images.train_images) * VALIDATION_SHARE)
     return images.train_images[:-n_validation], images.train_images[-n_validation:]
 
 
 def measure_validation(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
-    """Train on two thirds of the training images; samples and reconstructions against the last third."""
+    """Train on two thirds of the training images; judge samples and reconstructions by the last."""
     learned, judged = (torch.from_numpy(part) for part in hold_validation_back(images))
     request = build_request(cell, learned, None)
     fitted = fit(request)
@@ -52,31 +52,33 @@ def measure_validation(cell: Cell, images: ImageSet, extract: Extract, fit: Fit)
 
 
 def rate_candidates(candidates: Sequence[Mapping[str, float]]) -> list[float]:
-    """How far each candidate is from the best, 1 for one that is best in everything.
+    """Rate how far each candidate is from the best: 1 for one that is best in everything.
 
-    ``candidates``: each one's numbers, empty or not finite for one that failed. The mean over QUALITIES that
-    all measured candidates have of value / lowest value; infinite for a failed one.
+    ``candidates``: each one's qualities by name, empty or not finite for one that failed. The mean over
+    QUALITIES that all measured candidates have of value / lowest value; infinite for a failed one.
     """
-    is_whole = [bool(numbers) and all(map(math.isfinite, numbers.values())) for numbers in candidates]
-    measured = [numbers for numbers, whole in zip(candidates, is_whole, strict=True) if whole]
-    keys = [key for key in QUALITIES if measured and all(key in numbers for numbers in measured)]
-    best = {key: max(min(numbers[key] for numbers in measured), SMALLEST) for key in keys}
+    is_whole = [bool(qualities) and all(map(math.isfinite, qualities.values())) for qualities in candidates]
+    measured = [qualities for qualities, whole in zip(candidates, is_whole, strict=True) if whole]
+    shared = [name for name in QUALITIES if measured and all(name in qualities for qualities in measured)]
+    best = {name: max(min(qualities[name] for qualities in measured), SMALLEST) for name in shared}
     return [
-        float(np.mean([numbers[key] / best[key] for key in keys])) if whole and keys else math.inf
-        for numbers, whole in zip(candidates, is_whole, strict=True)
+        float(np.mean([qualities[name] / best[name] for name in shared])) if whole and shared else math.inf
+        for qualities, whole in zip(candidates, is_whole, strict=True)
     ]
 
 
 def choose_rate_factor(cells: Sequence[MeasuredCell]) -> float:
-    """The learning rate's factor of the best candidate among one method's cells of a tuning study.
+    """Choose the learning rate's factor of the best candidate among one method's cells of a tuning study.
 
     Equal ones leave the source's own rate, 1, as it is; so does a method of which every candidate failed.
     """
-    rates = rate_candidates([cell.numbers for cell in cells])
-    factors = [float(cell.axes["rate_factor"]) for cell in cells]
-    best = min(rates, default=math.inf)
-    if best == math.inf:
+    distances = rate_candidates([cell.numbers for cell in cells])
+    least = min(distances, default=math.inf)
+    if least == math.inf:
         return 1.0
-    return min(
-        (abs(np.log(factor)), factor) for factor, rate in zip(factors, rates, strict=True) if rate == best
-    )[1]
+    best = [
+        float(cell.axes["rate_factor"])
+        for cell, distance in zip(cells, distances, strict=True)
+        if distance == least
+    ]
+    return min(sorted(best), key=lambda factor: abs(np.log(factor)))  # of two equally near 1 the smaller

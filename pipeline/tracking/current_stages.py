@@ -1,17 +1,24 @@
 """Which stages of a DVC experiment belong to its parameters.
 
-An experiment that ran some stages keeps the others' metrics as they were committed: `dvc exp run fid` changes
-alpha and leaves metrics/anomaly.json alone. dvc.lock tells the two apart.
+An experiment that ran some stages keeps the others' metrics as they were committed: ``dvc exp run fid``
+changes alpha and leaves metrics/anomaly.json alone. dvc.lock tells the two apart.
 """
 
 from __future__ import annotations
 
 import subprocess
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 PER_PROFILE = ("profiles", "datasets", "scales")  # sections of the settings with a part for each profile
+
+
+class Out(NamedTuple):
+    """An output that dvc.lock records: the stage that made it, and its digest."""
+
+    maker: str
+    md5: str | None
 
 
 def read_revision(revision: str, path: str) -> dict[str, Any]:
@@ -34,40 +41,51 @@ def find_current_stages(
     """
     stages = lock["stages"]
     settings = {"params.yaml": params} | ({} if grid is None else {"tables.yaml": grid})
-    makers = {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", [])}
-    contents = {out["path"]: out.get("md5") for stage in stages.values() for out in stage.get("outs", [])}
-    known: dict[str, bool] = {}
+    outs = {
+        out["path"]: Out(name, out.get("md5"))
+        for name, stage in stages.items()
+        for out in stage.get("outs", [])
+    }
+    current = {
+        name for name, stage in stages.items() if _has_settings(stage, settings, params.get("profile"))
+    }
+    # Each pass drops the stages that stand on a dropped one, so there are at most as many as the DAG is deep.
+    while stale := {name for name in current if not _has_inputs(stages[name], outs, current)}:
+        current -= stale
+    return current
 
-    def is_current(name: str) -> bool:
-        if name not in known:
-            stage = stages[name]
-            with_present_settings = all(
-                _find(content, key) == value and not _is_of_other_profile(key, params)
-                for file, content in settings.items()
-                for key, value in stage.get("params", {}).get(file, {}).items()
-            )
-            known[name] = with_present_settings and all(
-                is_present(dep) for dep in stage.get("deps", []) if not dep["path"].endswith(".py")
-            )
-        return known[name]
 
-    def is_present(dep: dict[str, Any]) -> bool:
+def _has_settings(stage: dict[str, Any], settings: dict[str, dict[str, Any]], profile: str | None) -> bool:
+    """Whether all that the stage recorded of its settings is in them still, and of this profile."""
+    return all(
+        _look_up(values, key) == recorded and not _is_of_other_profile(key, profile)
+        for file, values in settings.items()
+        for key, recorded in stage.get("params", {}).get(file, {}).items()
+    )
+
+
+def _has_inputs(stage: dict[str, Any], outs: dict[str, Out], current: set[str]) -> bool:
+    """Whether every input that a stage made is as its maker left it, and its maker among ``current``."""
+    for dep in stage.get("deps", []):
         path = dep["path"]
-        if path in makers:
-            return dep.get("md5") == contents[path] and is_current(makers[path])
-        return all(is_current(maker) for out, maker in makers.items() if out.startswith(f"{path}/"))
+        if path.endswith(".py"):
+            continue
+        if path in outs:
+            if dep.get("md5") != outs[path].md5 or outs[path].maker not in current:
+                return False
+        elif any(out.maker not in current for inside, out in outs.items() if inside.startswith(f"{path}/")):
+            return False
+    return True
 
-    return {name for name in stages if is_current(name)}
 
-
-def _is_of_other_profile(dotted: str, params: dict[str, Any]) -> bool:
+def _is_of_other_profile(dotted: str, profile: str | None) -> bool:
     section, *rest = dotted.split(".")
-    return section in PER_PROFILE and bool(rest) and rest[0] != params.get("profile")
+    return section in PER_PROFILE and bool(rest) and rest[0] != profile
 
 
-def _find(content: Any, dotted: str) -> Any:
+def _look_up(values: Any, dotted: str) -> Any:
     for key in dotted.split("."):
-        if not isinstance(content, dict) or key not in content:
+        if not isinstance(values, dict) or key not in values:
             return None
-        content = content[key]
-    return content
+        values = values[key]
+    return values

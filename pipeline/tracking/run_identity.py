@@ -1,4 +1,4 @@
-"""Which experiment a run belongs to, and how it is called: `alpha 0.3, K 5, seed 1`."""
+"""Which experiment a run belongs to, and how it is called: ``alpha 0.3, K 5, seed 1``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def list_params(params: Params) -> dict[str, str]:
 
 
 def name_experiment(params: Params) -> str:
-    """A key of the experiment at hand: DVC's name of it, or `workspace`, with a digest of its parameters."""
+    """A key of the experiment at hand: DVC's name of it, or ``workspace``, and a digest of its parameters."""
     digest = hashlib.sha256(json.dumps(list_params(params), sort_keys=True).encode()).hexdigest()[:8]
     return f"{os.environ.get('DVC_EXP_NAME') or 'workspace'}-{digest}"
 

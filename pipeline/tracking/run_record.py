@@ -19,7 +19,7 @@ from pipeline.storage import places
 from pipeline.storage.files import flatten
 from pipeline.tracking.run_identity import read_git
 
-# The stages of the pipeline's own run, in its order; `report` stands for their summary and tables.
+# The stages of the pipeline's own run, in its order; ``report`` stands for their summary and tables.
 RUN_STAGES = (
     *("prepare", "holdout", "mask", "extractor"),
     *(f"train-{task}" for task in TASKS),
@@ -77,7 +77,7 @@ def read_record(stage: str, root: Path = Path(".")) -> StageRecord:
 
 
 def read_cells_record(profile: str, study: str, method: str, root: Path = Path(".")) -> StageRecord:
-    """Read what the stage `cells` left of one method of a study, each cell's numbers under its place."""
+    """Read what the stage ``cells`` left of one method of a study, each cell's numbers under its place."""
     path = root / places.find_cells(profile, study, method) / "cells.json"
     metrics = {
         f"{cell['place'] or 'all'}.{name}": float(value)

@@ -1,6 +1,6 @@
 """What a stage logs to while it runs. Nothing here raises into a training.
 
-A server that cannot be reached costs one warning line; `make publish` brings the runs up to date later.
+A server that cannot be reached costs one warning line; ``make publish`` brings the runs up to date later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FLUSH_SECONDS = 5.0
 
 
 class StageTracker:
-    """A stage's run in MLflow; without `open`, and after a tracking fault, it does nothing."""
+    """A stage's run in MLflow; without ``open``, and after a tracking fault, it does nothing."""
 
     def __init__(self, stage: str):
         self.stage = stage

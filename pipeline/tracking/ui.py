@@ -1,4 +1,4 @@
-"""`make ui`: serve the tracked runs on the loopback interface, by one process, within seconds."""
+"""``make ui``: serve the tracked runs on the loopback interface, by one process, within seconds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from pipeline.tracking.store import (
 
 HOST = "127.0.0.1"
 PATIENCE = 60.0  # seconds
-# `mlflow server` imports MLflow twice, once to parse its command line, and starts workers for evaluations of
-# language models. This is the server that it would start.
+# ``mlflow server`` imports MLflow twice, once to parse its command line, and starts workers for evaluations
+# of language models. This is the server that it would start.
 APPLICATION = "mlflow.server.fastapi_app:app"
 
 

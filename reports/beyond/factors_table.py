@@ -12,24 +12,41 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from models.short_run.scores import SCORES
-from pipeline.studies.auprc_factors import ALPHAS, TEST_STEPS, VARIATIONS, StudyRow, choose_best
+from pipeline.studies.auprc_factors import (
+    ALPHAS,
+    BASE,
+    INFERENCES,
+    PROTOCOLS,
+    TEST_STEPS,
+    VARIATIONS,
+    StudyRow,
+    Testing,
+    Way,
+    choose_best,
+)
 from reports.drawing import OURS, REFERENCE, THIRD, save_figure
 
-INFERENCES = ("draw", "mode")
-PROTOCOLS = ("pooled", "tenth")
 COLOURS = dict(zip(SCORES, (OURS, REFERENCE, THIRD), strict=True))
 STYLES = {"draw": "-", "mode": "--"}
 
 
 def to_frame(rows: Sequence[StudyRow]) -> pd.DataFrame:
-    """All rows as a table."""
+    """Make a table of all rows."""
     return pd.DataFrame([asdict(row) for row in rows])
 
 
-def render_study(rows: list[StudyRow], about: str) -> str:
-    """The study in Markdown: what was chosen on the validation half, then the test half's AUPRC."""
-    found = {(row.protocol, row.half, *row.way): row for row in rows}
-    lines = ["### What decides the AUPRC", "", f"{about}. All numbers below are of the test half.", ""]
+def render_study(rows: list[StudyRow], setup: str) -> str:
+    """Render the study in Markdown: what was chosen on the validation half, then the test half's AUPRC.
+
+    ``setup``: data, held-out class, profile and seed, in words.
+    """
+    on_test = {(row.protocol, row.way): row.auprc for row in rows if row.half == "test"}
+
+    def render_line(title: str, protocol: str, variation: str, testing: Testing) -> str:
+        auprcs = [on_test[protocol, Way(alpha, variation, *testing)] for alpha in ALPHAS]
+        return f"| {title} | " + " | ".join(f"{auprc:.3f}" for auprc in auprcs) + " |"
+
+    lines = ["### What decides the AUPRC", "", f"{setup}. All numbers below are of the test half.", ""]
     header = [*(f"alpha = {alpha:g}" for alpha in ALPHAS)]
     for protocol in PROTOCOLS:
         best, judged = choose_best(rows, protocol)
@@ -41,30 +58,35 @@ def render_study(rows: list[StudyRow], about: str) -> str:
             f"| training (draw of {TEST_STEPS[0]} steps, joint) | " + " | ".join(header) + " |",
             "|" + "---|" * (len(header) + 1),
         ]
-        for variation in VARIATIONS:
-            cells = [
-                found[protocol, "test", alpha, variation, "draw", TEST_STEPS[0], "joint"] for alpha in ALPHAS
-            ]
-            lines.append(f"| {variation} | " + " | ".join(f"{cell.auprc:.3f}" for cell in cells) + " |")
+        papers = Testing("draw", TEST_STEPS[0], "joint")
+        lines += [render_line(variation, protocol, variation, papers) for variation in VARIATIONS]
         lines += ["", "| inference and score (base) | " + " | ".join(header) + " |"]
         lines.append("|" + "---|" * (len(header) + 1))
-        for inference, steps, score in itertools.product(INFERENCES, TEST_STEPS, SCORES):
-            cells = [found[protocol, "test", alpha, "base", inference, steps, score] for alpha in ALPHAS]
-            texts = " | ".join(f"{cell.auprc:.3f}" for cell in cells)
-            lines.append(f"| {inference} of {steps} steps, {score} | {texts} |")
+        for testing in list_testings():
+            title = f"{testing.inference} of {testing.steps} steps, {testing.score}"
+            lines.append(render_line(title, protocol, BASE, testing))
         lines.append("")
     return "\n".join([*lines, *(f"- {sentence}" for sentence in conclude(rows)), ""])
 
 
+def list_testings() -> list[Testing]:
+    """List every way of testing, in the tables' order."""
+    return [Testing(*parts) for parts in itertools.product(INFERENCES, TEST_STEPS, SCORES)]
+
+
 def conclude(rows: Sequence[StudyRow]) -> list[str]:
-    """What moved the AUPRC of the test half, in sentences: each factor's mean over all crossed with it."""
+    """Say in sentences what moved the AUPRC of the test half: each factor's mean over all crossed with it."""
     sentences = []
     for protocol in PROTOCOLS:
-        here = [row for row in rows if (row.protocol, row.half) == (protocol, "test")]
-        found = {row.way: row.auprc for row in here}
+        tested = [row for row in rows if (row.protocol, row.half) == (protocol, "test")]
+        auprcs = {row.way: row.auprc for row in tested}
         base, *others = ALPHAS
         for alpha in others:
-            gains = [found[alpha, *way[1:]] - value for way, value in found.items() if way[0] == base]
+            gains = [
+                auprcs[way._replace(alpha=alpha)] - auprc
+                for way, auprc in auprcs.items()
+                if way.alpha == base
+            ]
             higher = sum(gain > 0 for gain in gains)
             sentences.append(
                 f"{protocol}: alpha {alpha:g} is above alpha {base:g} in {higher} of {len(gains)} ways, by "
@@ -73,7 +95,7 @@ def conclude(rows: Sequence[StudyRow]) -> list[str]:
         sentences.append(describe_best_test(protocol, rows))
         for factor in ("variation", "inference", "steps", "score"):
             levels: dict[object, list[float]] = {}
-            for row in here:
+            for row in tested:
                 levels.setdefault(getattr(row, factor), []).append(row.auprc)
             means = {level: statistics.fmean(values) for level, values in levels.items()}
             spread = max(means.values()) - min(means.values())
@@ -83,45 +105,45 @@ def conclude(rows: Sequence[StudyRow]) -> list[str]:
 
 
 def describe_best_test(protocol: str, rows: Sequence[StudyRow]) -> str:
-    """The way of testing that is best on the validation half over all trainings, beside the paper's score."""
-    means: dict[tuple[str, int, str], float] = {}
-    for way in itertools.product(INFERENCES, TEST_STEPS, SCORES):
-        found = [
-            row.auprc
-            for row in rows
-            if (row.protocol, row.half) == (protocol, "validation") and row.way[2:] == way
-        ]
-        means[way] = statistics.fmean(found)
-    best = max(means, key=lambda way: means[way])
-    joint = max((way for way in means if way[2] == "joint"), key=lambda way: means[way])
+    """Name the way of testing that is best on the validation half over all trainings, beside the paper's."""
+    validated = [row for row in rows if (row.protocol, row.half) == (protocol, "validation")]
+    means = {
+        testing: statistics.fmean(row.auprc for row in validated if row.way.testing == testing)
+        for testing in list_testings()
+    }
+    best = max(means, key=lambda testing: means[testing])
+    joint = max(
+        (testing for testing in means if testing.score == "joint"), key=lambda testing: means[testing]
+    )
     return (
         f"{protocol}: averaged over all trainings, the best way of testing on the validation half is a "
-        f"{best[0]} of {best[1]} steps scored by {best[2]}, {means[best]:.3f}; of those scored by the joint "
-        f"energy a {joint[0]} of {joint[1]} steps, {means[joint]:.3f}."
+        f"{best.inference} of {best.steps} steps scored by {best.score}, {means[best]:.3f}; of those "
+        f"scored by the joint energy a {joint.inference} of {joint.steps} steps, {means[joint]:.3f}."
     )
 
 
-def draw_study(path: Path, rows: Sequence[StudyRow], about: str) -> None:
-    """Test steps against the AUPRC of the test half: a row for each protocol, a panel for each alpha."""
+def draw_study(path: Path, rows: Sequence[StudyRow], setup: str) -> None:
+    """Draw test steps against the AUPRC of the test half: a row for each protocol, a panel for each alpha."""
     figure = Figure(figsize=(12, 6.4), layout="constrained")
     grid = figure.subplots(len(PROTOCOLS), len(ALPHAS), sharex=True, sharey="row")
     for line, protocol in zip(grid, PROTOCOLS, strict=True):
         for axis, alpha in zip(line, ALPHAS, strict=True):
-            here = [row for row in rows if (row.protocol, row.half, row.alpha) == (protocol, "test", alpha)]
+            tested = [row for row in rows if (row.protocol, row.half, row.alpha) == (protocol, "test", alpha)]
             for score, inference in itertools.product(SCORES, INFERENCES):
-                base = [row for row in here if row.way[1:3] == ("base", inference) and row.score == score]
+                line_of = (BASE, inference, score)
+                shown = [row for row in tested if (row.variation, row.inference, row.score) == line_of]
                 axis.plot(
-                    [row.steps for row in base],
-                    [row.auprc for row in base],
+                    [row.steps for row in shown],
+                    [row.auprc for row in shown],
                     STYLES[inference],
                     marker="o",
                     color=COLOURS[score],
                     label=f"{score}, {inference}",
                 )
-            axis.axhline(here[0].base_rate, color="0.6", linewidth=1)
+            axis.axhline(tested[0].base_rate, color="0.6", linewidth=1)
             axis.set(title=f"{protocol}, alpha {alpha:g}", xlabel="test steps", xscale="log")
             axis.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("AUPRC")
     grid[0, -1].legend(fontsize=8, frameon=False)
-    figure.suptitle(f"AUPRC of the test half, base training: {about}", fontsize=11)
+    figure.suptitle(f"AUPRC of the test half, base training: {setup}", fontsize=11)
     save_figure(figure, path)

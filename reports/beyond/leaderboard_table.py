@@ -35,24 +35,24 @@ QUALITIES = {  # with the better side
 
 
 def tabulate(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
-    """A row a method, in the cells' order: mean and std over seeds of each column, seeds, what failed."""
+    """Tabulate a row a method, in the cells' order: mean and std of each column over seeds, what failed."""
     rows = []
     for method in dict.fromkeys(cell.method for cell in cells):
-        here = [cell for cell in cells if cell.method == method]
-        row: dict[str, object] = {"method": method, "seeds": sum(not cell.error for cell in here)}
+        seeds = [cell for cell in cells if cell.method == method]
+        row: dict[str, object] = {"method": method, "seeds": sum(not cell.error for cell in seeds)}
         for key in COLUMNS:
-            values = [cell.numbers[key] for cell in here if key in cell.numbers]
+            values = [cell.numbers[key] for cell in seeds if key in cell.numbers]
             row[key] = statistics.fmean(values) if values else math.nan
             row[f"{key}_std"] = statistics.stdev(values) if len(values) > 1 else math.nan
-        lacks = dict.fromkeys(reason for cell in here for reason in cell.lacks.values())
+        lacks = dict.fromkeys(reason for cell in seeds for reason in cell.lacks.values())
         row["lacks"] = "; ".join(lacks)
-        row["failed"] = "; ".join(dict.fromkeys(cell.error for cell in here if cell.error))
+        row["failed"] = "; ".join(dict.fromkeys(cell.error for cell in seeds if cell.error))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def render(frame: pd.DataFrame, cells: Sequence[MeasuredCell], profile: str) -> str:
-    """The leaderboard in Markdown; the best value of each quality is bold."""
+    """Render the leaderboard in Markdown; the best value of each quality is bold."""
     measured = [cell for cell in cells if not cell.error]
     factors = {cell.method: cell.rate_factor for cell in measured}
     n = measured[0].numbers["n"] if measured else 0
@@ -86,7 +86,7 @@ def render(frame: pd.DataFrame, cells: Sequence[MeasuredCell], profile: str) -> 
 
 
 def compare_with_ours(frame: pd.DataFrame) -> list[str]:
-    """For each quality, a line with the methods whose mean is better than Ours', apart from it or not."""
+    """List for each quality the methods whose mean is better than Ours', apart from it or not."""
     if "Ours" not in set(frame["method"]):
         return []
     ours = next(row for row in frame.to_dict("records") if row["method"] == "Ours")
@@ -111,7 +111,7 @@ def compare_with_ours(frame: pd.DataFrame) -> list[str]:
 
 
 def render_methods(methods: Mapping[str, Method]) -> str:
-    """Who proposed each method, where it is written and where its hyper-parameters come from, in Markdown."""
+    """Render who proposed each method, where it is written, where its hyper-parameters come from."""
     lines = [
         "### Methods",
         "",
@@ -134,7 +134,7 @@ def _format(mean: float, std: float) -> str:
 
 
 def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
-    """Training seconds against each quality, a point a method, ours in colour."""
+    """Draw training seconds against each quality, a point a method, ours in colour."""
     figure = Figure(figsize=(17, 13), layout="constrained")
     for axis, (key, side) in zip(figure.subplots(2, 2).flat, QUALITIES.items(), strict=True):
         for row in frame.to_dict("records"):

@@ -34,9 +34,9 @@ CITED_TWICE = {"MEG": "EnGAN"}  # one method, two rows of the paper's Table 3
 
 
 def place_cells(study: str, cells: Sequence[MeasuredCell], places: dict[str, Any]) -> list[MeasuredCell]:
-    """The leaderboard's cells as cells of a table; ``places``: the leaderboard's held_out and mask."""
+    """Place the leaderboard's cells in a table of the paper; ``places``: their held_out and mask."""
     keys = {quantity.key for quantity in QUANTITIES[study]}
-    found = []
+    cells_of_table = []
     for cell in cells:
         placed = replace(
             cell,
@@ -44,10 +44,10 @@ def place_cells(study: str, cells: Sequence[MeasuredCell], places: dict[str, Any
             numbers={key: cell.numbers[key] for key in (*keys, "n") if key in cell.numbers},
             lacks={key: reason for key, reason in cell.lacks.items() if key in keys},
         )
-        found.append(placed)
+        cells_of_table.append(placed)
         if study == "table3" and cell.method in CITED_TWICE:
-            found.append(replace(placed, method=CITED_TWICE[cell.method]))
-    return found
+            cells_of_table.append(replace(placed, method=CITED_TWICE[cell.method]))
+    return cells_of_table
 
 
 def write_rival_tables(

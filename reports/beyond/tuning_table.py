@@ -11,12 +11,14 @@ from pipeline.studies.tuning import QUALITIES, choose_rate_factor, rate_candidat
 
 
 def tabulate_tuning(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
-    """A row a candidate: method, factor, validation numbers, its rating, whether it was chosen."""
+    """Tabulate a row a candidate: method, factor, validation numbers, its rating, whether it was chosen."""
     rows = []
     for method in dict.fromkeys(cell.method for cell in cells):
-        here = [cell for cell in cells if cell.method == method and "rate_factor" in cell.axes]
-        chosen = choose_rate_factor(here)
-        for cell, rating in zip(here, rate_candidates([one.numbers for one in here]), strict=True):
+        candidates = [cell for cell in cells if cell.method == method and "rate_factor" in cell.axes]
+        chosen = choose_rate_factor(candidates)
+        for cell, rating in zip(
+            candidates, rate_candidates([one.numbers for one in candidates]), strict=True
+        ):
             factor = cell.axes["rate_factor"]
             rows.append(
                 {
@@ -34,7 +36,7 @@ def tabulate_tuning(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
 
 
 def render_tuning(frame: pd.DataFrame, profile: str) -> str:
-    """The candidates in Markdown, a line a method, `Frechet distance; MSE` each, the chosen one bold."""
+    """Render the candidates in Markdown, a line a method: ``Frechet distance; MSE``, the chosen one bold."""
     factors = list(dict.fromkeys(frame["rate_factor"]))
     lines = [
         "### Tuning on the validation split",
@@ -48,9 +50,9 @@ def render_tuning(frame: pd.DataFrame, profile: str) -> str:
         "| method | " + " | ".join(f"x {factor:g}" for factor in factors) + " |",
         "|" + "---|" * (len(factors) + 1),
     ]
-    for method, here in frame.groupby("method", sort=False):
+    for method, candidates in frame.groupby("method", sort=False):
         texts = []
-        for _, row in here.iterrows():
+        for _, row in candidates.iterrows():
             values = [f"{row[key]:.3g}" for key in QUALITIES if pd.notna(row[key])]
             text = "; ".join(values) or row["error"].partition(":")[0]
             texts.append(f"**{text}**" if row["chosen"] else text)

@@ -18,7 +18,7 @@ PALETTE = (REFERENCE, THIRD, OURS, "#7b5ea7", "#b8860b", "#5a5a5a", "#c04c7a", "
 
 
 def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 10: MSE of visible pixels and transport cost over rounds, one 20 x 20 mask."""
+    """Draw Figure 10: MSE of visible pixels and transport cost over rounds, one 20 x 20 mask."""
     chosen = [
         cell
         for cell in cells
@@ -37,28 +37,30 @@ def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_recovery_errors(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Table 8 as curves: mean absolute error on hidden pixels over the occlusion level."""
+    """Draw Table 8 as curves: mean absolute error on hidden pixels over the occlusion level."""
     figure, axes = start_figure(2)
     for axis, kind, key in zip(axes, ("region", "salt_pepper"), ("side", "share"), strict=True):
         for colour, method in zip(PALETTE, list_methods(cells), strict=False):
-            here = [cell for cell in cells if cell.method == method and cell.axes["mask"]["kind"] == kind]
-            points = [(cell.axes["mask"][key], cell.numbers["absolute_error"]) for cell in here]
+            on_curve = [cell for cell in cells if cell.method == method and cell.axes["mask"]["kind"] == kind]
+            points = [(cell.axes["mask"][key], cell.numbers["absolute_error"]) for cell in on_curve]
             axis.plot(*np.array(points).reshape(-1, 2).T, "o-", color=colour, label=method)
         axis.set(title=f"{kind}: mean absolute error, hidden pixels", xlabel=key)
     finish_figure(figure, axes, path, "Recovery of occluded training images")
 
 
 def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Table 3 as bars: AUPRC by held-out digit and method, one panel for each protocol."""
+    """Draw Table 3 as bars: AUPRC by held-out digit and method, one panel for each protocol."""
     figure, axes = start_figure(2)
     digits = list(dict.fromkeys(cell.axes["held_out"] for cell in cells))
     rows = list(dict.fromkeys(name_row(cell) for cell in cells))
     width = 0.8 / max(1, len(rows))
     for axis, protocol in zip(axes, ("tenth", "pooled"), strict=True):
         for number, (row, colour) in enumerate(zip(rows, PALETTE, strict=False)):
-            here = [cell for cell in cells if name_row(cell) == row]
-            places = [digits.index(cell.axes["held_out"]) + number * width - 0.4 for cell in here]
-            means, stds = ([cell.numbers[f"{protocol}_{part}"] for cell in here] for part in ("mean", "std"))
+            in_row = [cell for cell in cells if name_row(cell) == row]
+            places = [digits.index(cell.axes["held_out"]) + number * width - 0.4 for cell in in_row]
+            means, stds = (
+                [cell.numbers[f"{protocol}_{part}"] for cell in in_row] for part in ("mean", "std")
+            )
             axis.bar(places, means, width, align="edge", yerr=stds, color=colour, label=row)
         for cell in cells:
             place = digits.index(cell.axes["held_out"])
@@ -70,7 +72,7 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> None:
-    """Tables 4 to 7 as curves: MSE and Frechet distance over the parameter."""
+    """Draw Tables 4 to 7 as curves: MSE and Frechet distance over the parameter."""
     figure, axes = start_figure(2)
     values = [cell.axes[axis_name] for cell in cells]
     # Table 5 prints the error of the round's end beside the one before the correction: the same chains' both.
@@ -89,7 +91,7 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
 
 
 def draw_solvers(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """MSE and Frechet distance by alpha, a colour for each transport solver and a point for each seed."""
+    """Draw MSE and Frechet distance by alpha, a colour for each transport solver, a point for each seed."""
     figure, axes = start_figure(2)
     alphas = sorted({read_alpha(cell) for cell in cells})
     solvers = list(dict.fromkeys(cell.axes["solver"] for cell in cells))
@@ -97,16 +99,16 @@ def draw_solvers(path: Path, cells: Sequence[MeasuredCell]) -> None:
         axes, ("frechet_distance", "mse_train"), ("Frechet distance", "MSE of training images"), strict=True
     ):
         for number, (solver, colour) in enumerate(zip(solvers, PALETTE, strict=False)):
-            here = [cell for cell in cells if cell.axes["solver"] == solver]
-            places = [alphas.index(read_alpha(cell)) + 0.12 * (number - len(solvers) / 2) for cell in here]
-            axis.plot(places, [cell.numbers[key] for cell in here], "o", color=colour, label=solver)
+            solved = [cell for cell in cells if cell.axes["solver"] == solver]
+            places = [alphas.index(read_alpha(cell)) + 0.12 * (number - len(solvers) / 2) for cell in solved]
+            axis.plot(places, [cell.numbers[key] for cell in solved], "o", color=colour, label=solver)
         axis.set(title=title, xlabel="alpha")
         axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
     finish_figure(figure, axes, path, "Transport solvers by alpha, a point a seed")
 
 
 def draw_alpha_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 8: transport cost, MSE and Frechet distance over rounds, a curve for each alpha."""
+    """Draw Figure 8: transport cost, MSE and Frechet distance over rounds, a curve for each alpha."""
     figure, axes = start_figure(3)
     for axis, key, title in zip(
         axes,
@@ -124,7 +126,7 @@ def draw_alpha_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def list_methods(cells: Sequence[MeasuredCell]) -> list[str]:
-    """The methods in their order in the cells."""
+    """List the methods in their order in the cells."""
     return list(dict.fromkeys(cell.method for cell in cells))
 
 
@@ -142,13 +144,13 @@ def mark_whole_rounds(axis: Axes) -> None:
 
 
 def start_figure(count: int) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` panels beside each other."""
+    """Start a figure with ``count`` panels beside each other."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     return figure, list(figure.subplots(1, count))
 
 
 def finish_figure(figure: Figure, axes: Sequence[Axes], path: Path, title: str) -> None:
-    """Axes from 0 with room above the highest point, legends, and the file."""
+    """Let axes start at 0 with room above the highest point, add legends, and write the file."""
     for one in axes:
         if one.get_ylim()[1] != 1:  # the AUPRC's own limit
             one.margins(y=0.1)

@@ -65,7 +65,7 @@ def draw_figures(study: str, cells: Sequence[MeasuredCell], folder: Path) -> lis
 
 
 def draw_nothing(path: Path, reason: str) -> None:
-    """A picture that says why there is none."""
+    """Write a picture that says why there is none."""
     figure = Figure(figsize=(12, 2))
     figure.text(0.5, 0.5, reason, ha="center")
     save_figure(figure, path)

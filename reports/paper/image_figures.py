@@ -17,7 +17,7 @@ N_COLUMNS = 16
 
 
 def draw_samples(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 4: training images, reconstructions and samples of the prior, ours on each data set."""
+    """Draw Figure 4: training images, reconstructions and samples of the prior, ours on each data set."""
     for_ours = [cell for cell in cells if cell.method == "Ours"]
     rows = []
     for cell in for_ours:
@@ -32,7 +32,7 @@ def draw_samples(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_rivals(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Training images, then each method's reconstructions of them and its samples, where it has them."""
+    """Draw training images, then each method's reconstructions of them and its samples, where it has them."""
     rows = [(f"{name_dataset(cells[0].dataset)}: training images", to_unit(cells[0].arrays["images"]))]
     for cell in cells:
         for name in ("reconstructions", "samples"):
@@ -42,20 +42,20 @@ def draw_rivals(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_generated(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 5: samples of each method, a data set after the other."""
+    """Draw Figure 5: samples of each method, a data set after the other."""
     rows = []
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
-        here = [cell for cell in cells if cell.dataset == dataset]
-        images = to_unit(here[0].arrays["images"][:N_COLUMNS])
+        shown = [cell for cell in cells if cell.dataset == dataset]
+        images = to_unit(shown[0].arrays["images"][:N_COLUMNS])
         rows.append((f"{name_dataset(dataset)}: training images", images))
-        for cell in here:
+        for cell in shown:
             samples = to_unit(cell.arrays["samples"][: 2 * N_COLUMNS])
             rows.append((f"{name_row(cell)}: samples from the prior", samples))
     save_grid(path, rows, columns=N_COLUMNS)
 
 
 def draw_inpaintings(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 6: test images restored by ours under the six masks of section 7.4."""
+    """Draw Figure 6: test images restored by ours under the six masks of section 7.4."""
     cell = find_last(cells, "Ours")
     originals = cell.arrays["inpainting_originals"]
     rows = [(f"{name_dataset(cell.dataset)}, {name_row(cell)}: test images", to_unit(originals))]
@@ -72,7 +72,7 @@ def draw_inpaintings(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_diversity(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 7: one occluded image restored by several chains."""
+    """Draw Figure 7: one occluded image restored by several chains."""
     cell = find_last(cells, "Ours")
     arrays = cell.arrays
     rows = []
@@ -88,18 +88,18 @@ def draw_diversity(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_recoveries(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 9: originals, occluded training images and what each method recovers, at three masks."""
+    """Draw Figure 9: originals, occluded training images and what each method recovers, at three masks."""
     places = list(dict.fromkeys(describe_place(cell) for cell in cells))
     rows = []
     for place in (places[0], places[len(places) // 2 - 1], places[-1]):
-        here = [cell for cell in cells if describe_place(cell) == place]
-        arrays = here[0].arrays
+        masked = [cell for cell in cells if describe_place(cell) == place]
+        arrays = masked[0].arrays
         rows.append((f"{place}: originals", to_unit(arrays["originals"])))
         rows.append(("occluded training images", to_unit(arrays["originals"] * arrays["visible"])))
-        rows += [(name_row(cell), to_unit(cell.arrays["recovered"])) for cell in here]
+        rows += [(name_row(cell), to_unit(cell.arrays["recovered"])) for cell in masked]
     save_grid(path, rows)
 
 
 def find_last(cells: Sequence[MeasuredCell], method: str) -> MeasuredCell:
-    """The last cell of ``method``: Table 2's data sets end with what stands for the paper's faces."""
+    """Find the last cell of ``method``: Table 2's data sets end with the one measured in place of faces."""
     return next(cell for cell in reversed(cells) if cell.method == method)

@@ -21,7 +21,7 @@ Panels = list[tuple[str, np.ndarray]]
 
 
 def draw_evolution(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 2: samples of q(z^K) before the correction of some rounds, beside a sample of the prior."""
+    """Draw Figure 2: samples of q(z^K) before the correction of some rounds, beside a sample of the prior."""
     spaces = [cell for cell in cells if cell.method == "Ours"]
     draw_latents(
         path,
@@ -41,22 +41,22 @@ def draw_evolution(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_posteriors(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 3: the aggregated posterior of each method, beside a sample of the prior."""
+    """Draw Figure 3: the aggregated posterior of each method, beside a sample of the prior."""
     places = list(dict.fromkeys(describe_place(cell) for cell in cells))
     rows = []
     for place in places:
-        here = [cell for cell in cells if describe_place(cell) == place]
+        placed = [cell for cell in cells if describe_place(cell) == place]
         panels = [
             (f"{name_row(cell)}: {cell.numbers['to_prior']:.2g} to the prior", cell.arrays["latents"])
-            for cell in here
+            for cell in placed
         ]
-        panels.append((f"prior: {here[0].numbers['floor']:.2g}", draw_prior(here[0])))
-        rows.append((describe_space(here[0]), panels, here[0].arrays["labels"]))
+        panels.append((f"prior: {placed[0].numbers['floor']:.2g}", draw_prior(placed[0])))
+        rows.append((describe_space(placed[0]), panels, placed[0].arrays["labels"]))
     draw_latents(path, "Aggregated posteriors and the prior", rows)
 
 
 def draw_rival_posteriors(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Figure 3 for every method: panels in lines, nearest to the prior first, the prior last in each."""
+    """Draw Figure 3 for every method: panels in lines, nearest to the prior first, the prior last in each."""
     ordered = sorted(cells, key=lambda cell: cell.numbers["to_prior"])
     rows = []
     for start in range(0, len(ordered), N_PANELS):
@@ -109,19 +109,19 @@ def draw_latents(path: Path, title: str, rows: Sequence[tuple[str, Panels, np.nd
 
 
 def pick_rounds(cell: MeasuredCell) -> list[tuple[int, np.ndarray]]:
-    """Up to five rounds, first and last among them, with their latents."""
+    """Pick up to five rounds, first and last among them, with their latents."""
     inferred = cell.arrays["inferred"]
-    numbers = np.unique(np.linspace(0, len(inferred) - 1, min(5, len(inferred))).round().astype(int))
-    return [(int(number), inferred[number]) for number in numbers]
+    rounds = np.unique(np.linspace(0, len(inferred) - 1, min(5, len(inferred))).round().astype(int))
+    return [(int(number), inferred[number]) for number in rounds]
 
 
 def draw_prior(cell: MeasuredCell) -> np.ndarray:
-    """As many points of the prior as the cell has latents."""
+    """Draw as many points of the prior as the cell has latents."""
     shape = cell.arrays["latents"].shape
     return np.random.default_rng(cell.seed).standard_normal(shape)
 
 
 def describe_space(cell: MeasuredCell) -> str:
-    """`mnist5k, classes 0 1, d = 2`."""
+    """Name a latent space: ``mnist5k, classes 0 1, d = 2``."""
     space = cell.axes["space"]
     return f"{cell.dataset}, classes {describe(space['classes'])}, d = {space['latent_dim']}"

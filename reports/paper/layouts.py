@@ -25,7 +25,7 @@ class TableLayout:
     files: tuple[str, ...] = ("",)  # a file for each prefix of its quantities' keys
 
     def split(self, study: str) -> dict[str, tuple[Quantity, ...]]:
-        """The quantities of each of the study's files, by the file's name."""
+        """Split the quantities among the study's files, by the file's name."""
         return {
             f"{study}_{prefix}".rstrip("_"): tuple(
                 one for one in self.quantities if one.key.startswith(prefix)

@@ -9,12 +9,12 @@ STAND_IN_FOR = {"colour_digits": "SVHN", "photo_patches": "CelebA"}
 
 
 def name_dataset(dataset: str) -> str:
-    """A data set's name, with what it stands for where it is not the paper's."""
+    """Name a data set, and the paper's that it is measured in place of, where it is another."""
     return f"{dataset} (stand-in for {STAND_IN_FOR[dataset]})" if dataset in STAND_IN_FOR else dataset
 
 
 def describe_place(cell: MeasuredCell) -> str:
-    """The axes that neither the data set nor the method's name tell: `held_out = 4`, `mask = region 15`."""
+    """Say where a cell stands, apart from data set and method's name: ``mask = region 15``."""
     if "space" in cell.axes:
         space = cell.axes["space"]
         return f"{cell.dataset} {describe(space['classes'])}, d = {space['latent_dim']}"
@@ -23,10 +23,10 @@ def describe_place(cell: MeasuredCell) -> str:
 
 
 def name_row(cell: MeasuredCell) -> str:
-    """The method as Table 3 names it: `VAE`, `ABP`, `Ours (alpha=0.3)`."""
+    """Name the method as Table 3 does: ``VAE``, ``ABP``, ``Ours (alpha=0.3)``."""
     return cell.method if cell.alpha is None else name_method(cell.alpha)
 
 
 def name_method(alpha: float) -> str:
-    """`ABP` for alpha = 0, which is what the method then is; `Ours (alpha=...)` otherwise."""
+    """Name our method: ``ABP`` for alpha = 0, which is what it then is; ``Ours (alpha=...)`` otherwise."""
     return "ABP" if alpha == 0 else f"Ours (alpha={alpha:g})"

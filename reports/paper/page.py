@@ -51,7 +51,7 @@ READING = (  # the order of section 7
 
 
 def tabulate_architectures(published: dict[str, Any]) -> ResultTable:
-    """Table 1: the generators as built, with parameters and the cost of a Langevin step."""
+    """Tabulate Table 1: the generators as built, with parameters and the cost of a Langevin step."""
     rows = []
     for name, architecture in ARCHITECTURES.items():
         generator = build_generator(name, None, torch.Generator())
@@ -101,7 +101,7 @@ def render_paper(
 
 
 def render_study(study: str, cells: Sequence[MeasuredCell], published: dict[str, Any]) -> str:
-    """A study's tables, one for each quantity: methods by places; then its figures."""
+    """Render a study's tables, one for each quantity, methods by places; then its figures."""
     layout = LAYOUTS[study]
     parts = [f"### {layout.title}", "", f"{layout.note} {DEVIATIONS[study]}".strip(), ""]
     parts.append(render_tables(study, cells, published))

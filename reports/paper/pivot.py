@@ -21,7 +21,7 @@ def render_tables(
     published: dict[str, Any],
     quantities: tuple[Quantity, ...] | None = None,
 ) -> str:
-    """All quantities that a page shows, then why cells failed."""
+    """Render every quantity that a page shows, then why cells failed and what methods lack, in Markdown."""
     measured = [cell for cell in cells if not cell.error]
     parts = [
         render_pivot(study, quantity, cells, published)
@@ -48,23 +48,23 @@ def write_tables(
 
 
 def _list_lacking(cells: Sequence[MeasuredCell]) -> list[tuple[str, str]]:
-    """What methods do not offer, once each: `DCGAN infers no latent vectors`."""
-    found = [(name_row(cell), reason) for cell in cells for reason in cell.lacks.values()]
-    return list(dict.fromkeys(found))
+    """What methods do not offer, once each: ``DCGAN infers no latent vectors``."""
+    pairs = [(name_row(cell), reason) for cell in cells for reason in cell.lacks.values()]
+    return list(dict.fromkeys(pairs))
 
 
 def render_pivot(
     study: str, quantity: Quantity, cells: Sequence[MeasuredCell], published: dict[str, Any]
 ) -> str:
-    """One line a method, one column a place: value, spread, and the paper's number in brackets."""
+    """Render one line a method, one column a place: value, spread, and the paper's number in brackets."""
     columns = list(dict.fromkeys(describe_column(cell) for cell in cells if cell.dataset))
     rows = list(dict.fromkeys(name_row(cell) for cell in cells))
     lines = [f"| {quantity.title} | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
     for row in rows:
         texts = []
         for column in columns:
-            here = [cell for cell in cells if name_row(cell) == row and describe_column(cell) == column]
-            texts.append(_render_cell(study, here, quantity, published) if here else "")
+            seeds = [cell for cell in cells if name_row(cell) == row and describe_column(cell) == column]
+            texts.append(_render_cell(study, seeds, quantity, published) if seeds else "")
         lines.append(f"| {row} | " + " | ".join(texts) + " |")
     return "\n".join(lines) + "\n"
 
@@ -88,5 +88,5 @@ def _render_cell(
 
 
 def describe_column(cell: MeasuredCell) -> str:
-    """Where a cell stands in a table: its place, or its data set where the place is that."""
+    """Name the column in which a cell stands: its place, or its data set where it has no other place."""
     return describe_place(cell) or name_dataset(cell.dataset)

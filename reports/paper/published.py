@@ -22,7 +22,7 @@ def read_published() -> dict[str, Any]:
 
 
 def find_table2(published: dict[str, Any], dataset: str, measure: str, alpha: float) -> float | None:
-    """Table 2's ``measure`` (mse or fid) for the data set; None where the paper prints none."""
+    """Find Table 2's ``measure`` (mse or fid) for the data set; None where the paper prints none."""
     column = COLUMN_OF.get(dataset)
     if column is None:
         return None
@@ -33,7 +33,7 @@ def find_table2(published: dict[str, Any], dataset: str, measure: str, alpha: fl
 def find_table3(
     published: dict[str, Any], dataset: str, held_out: int, alpha: float, part: str
 ) -> float | None:
-    """Table 3's mean or std for the held-out digit and alpha; None where the paper prints none."""
+    """Find Table 3's mean or std for the held-out digit and alpha; None where the paper prints none."""
     table = published["table3_anomaly_auprc"]
     row = table.get(name_method(alpha))
     if COLUMN_OF.get(dataset) != "mnist" or row is None or held_out not in table["digits"]:
@@ -42,7 +42,7 @@ def find_table3(
 
 
 def find_table8(published: dict[str, Any], mask: dict[str, Any], method: str) -> float | None:
-    """Table 8's CelebA error for the mask's 64 x 64 size or share; None where the paper prints none."""
+    """Find Table 8's CelebA error for the mask's 64 x 64 size or share; None where the paper prints none."""
     part = {
         "region": ("single_region", "mask_size", "side"),
         "salt_pepper": ("salt_and_pepper", "occlusion", "share"),
@@ -66,7 +66,7 @@ Published = dict[str, Any]
 
 
 def find_published(study: str, cell: MeasuredCell, quantity: Quantity, published: Published) -> float | None:
-    """The paper's number for the same quantity on the same data; None where it prints none, or another's.
+    """Find the paper's number for the same quantity on the same data; None where it prints none.
 
     A Frechet distance is the same quantity in Inception's features alone.
     """
@@ -76,24 +76,24 @@ def find_published(study: str, cell: MeasuredCell, quantity: Quantity, published
     name = {MSE: "mse", FRECHET: "fid"}.get(quantity)
     method = PRINTED_AS.get(cell.method, cell.method)
     if study == "table2" and name:
-        found = published["table2_reconstruction_generation"]
-        columns = found["columns"]
-        return found[column][name][columns.index(method)] if method in columns else None
+        table = published["table2_reconstruction_generation"]
+        columns = table["columns"]
+        return table[column][name][columns.index(method)] if method in columns else None
     if study == "table3" and column == "mnist" and quantity.key in ("tenth_mean", "tenth_std"):
-        found = published["table3_anomaly_auprc"]
-        row = found.get(name_row(cell), {}).get(quantity.key.removeprefix("tenth_"))
-        return row[found["digits"].index(axes["held_out"])] if row else None
+        table = published["table3_anomaly_auprc"]
+        row = table.get(name_row(cell), {}).get(quantity.key.removeprefix("tenth_"))
+        return row[table["digits"].index(axes["held_out"])] if row else None
     if study == "table5":
-        found = published["table5_step_size_mnist"]
-        printed_s = [round(10 * s, 6) for s in found["s"]]
+        table = published["table5_step_size_mnist"]
+        printed_s = [round(10 * s, 6) for s in table["s"]]
         keys = {"frechet_before": "fid_before", "frechet_distance": "fid_after"}
         key = keys.get(quantity.key, quantity.key)
-        return found[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
+        return table[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
     if study == "table8" and column == "celeba" and quantity.key == "absolute_error":
         return find_table8(published, axes["mask"], cell.method)
     if study in SWEEPS and name:
         key, axis, data = SWEEPS[study]
-        found = published[key]
-        if column == data and axes[axis] in found[axis]:
-            return found[name][found[axis].index(axes[axis])]
+        table = published[key]
+        if column == data and axes[axis] in table[axis]:
+            return table[name][table[axis].index(axes[axis])]
     return None

@@ -17,7 +17,7 @@ def build_rows(
     published: Published,
     quantities: tuple[Quantity, ...] | None = None,
 ) -> list[ResultRow]:
-    """A row for each place and quantity, mean and std where there are several seeds; why a cell failed."""
+    """Build a row for each place and quantity, mean and std over several seeds; why a cell failed."""
     rows = []
     for group in group_by_seed(cells):
         cell = group[0]

@@ -1,4 +1,4 @@
-"""reports/RUN.md: all tables and pictures of the last `dvc repro` on one page."""
+"""reports/RUN.md: all tables and pictures of the last ``dvc repro`` on one page."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def collect_tables(params: Params, metrics: Metrics, published: dict[str, Any]) 
 
 
 def summarise(metrics: Metrics) -> dict[str, float | None]:
-    """The numbers that `dvc exp show`, `dvc metrics` and MLflow's Compare set side by side."""
+    """Pick the numbers that ``dvc exp show``, ``dvc metrics`` and MLflow's Compare set side by side."""
     return {
         "mse_train": metrics["reconstruct"]["mse_train"],
         "mse_test": metrics["reconstruct"]["mse_test"],
@@ -38,21 +38,21 @@ def summarise(metrics: Metrics) -> dict[str, float | None]:
 
 
 def tabulate_reconstruction(params: Params, metrics: Metrics, published: dict[str, Any]) -> ResultTable:
-    """MSE on both splits and in both units, Table 2's beside the training split's [0, 1] value."""
-    found = metrics["reconstruct"]
+    """Tabulate the MSE on both splits, in both units, Table 2's beside the training split's [0, 1] value."""
+    errors = metrics["reconstruct"]
     printed = find_table2(published, params.dataset, "mse", params.alpha)
     how = {
-        "train": f"training images, persistent chains and {found['steps_train']} steps",
-        "test": f"test images, from the prior, {found['steps_test']} steps",
+        "train": f"training images, persistent chains and {errors['steps_train']} steps",
+        "test": f"test images, from the prior, {errors['steps_test']} steps",
     }
     rows = [
         ResultRow(
             params.dataset,
             name_method(params.alpha),
             f"MSE {unit}, {how[split]}",
-            found[f"mse_{split}{suffix}"],
+            errors[f"mse_{split}{suffix}"],
             printed if (split, suffix) == ("train", "") else None,
-            found[f"n_{split}"],
+            errors[f"n_{split}"],
             params.seed,
         )
         for split in ("train", "test")
@@ -67,30 +67,30 @@ def tabulate_reconstruction(params: Params, metrics: Metrics, published: dict[st
 
 
 def tabulate_generation(params: Params, metrics: Metrics, published: dict[str, Any]) -> ResultTable:
-    """The Frechet distance and its floor; Table 2's FID is Inception's, so comparable only with Inception."""
-    found = metrics["fid"]
-    method, extractor = name_method(params.alpha), found["extractor"]
-    reference = f"{found['n_reference']} {found['reference_split']} images"
-    refused = f": refused, {found['refused']}" if found.get("refused") else ""
+    """Tabulate the Frechet distance and its floor; Table 2's FID compares with Inception's alone."""
+    distance = metrics["fid"]
+    method, extractor = name_method(params.alpha), distance["extractor"]
+    reference = f"{distance['n_reference']} {distance['reference_split']} images"
+    refused = f": refused, {distance['refused']}" if distance.get("refused") else ""
     rows = [
         ResultRow(
             params.dataset,
             method,
             f"Frechet distance of prior samples to {reference}{refused}",
-            found["frechet_distance"],
+            distance["frechet_distance"],
             find_table2(published, params.dataset, "fid", params.alpha) if extractor == "inception" else None,
-            found["n"],
-            found["seed"],
+            distance["n"],
+            distance["seed"],
             extractor,
         ),
         ResultRow(
             params.dataset,
             "test images (floor)",
             f"Frechet distance of test images to {reference}{refused}",
-            found["floor"],
+            distance["floor"],
             None,
-            found["n_floor"],
-            found["seed"],
+            distance["n_floor"],
+            distance["seed"],
             extractor,
         ),
         ResultRow(
@@ -112,19 +112,19 @@ def tabulate_generation(params: Params, metrics: Metrics, published: dict[str, A
 def tabulate_anomaly(
     params: Params, metrics: Metrics, published: dict[str, Any], protocol: str
 ) -> ResultTable:
-    """AUPRC under one protocol with base rate and smallest possible score."""
-    found = metrics["anomaly"]
-    part = found[protocol]
+    """Tabulate the AUPRC under one protocol with base rate and smallest possible score."""
+    measured = metrics["anomaly"]
+    part = measured[protocol]
     context = (params.dataset, name_method(params.alpha))
-    held_out, alpha = found["held_out"], params.alpha
-    # The paper's numbers for VAE and ABP lie below the pooled protocol's minimum: they belong to `tenth`.
+    held_out, alpha = measured["held_out"], params.alpha
+    # The paper's numbers for VAE and ABP lie below the pooled protocol's minimum: they belong to ``tenth``.
     printed = {
         statistic: find_table3(published, params.dataset, held_out, alpha, statistic)
         if protocol == "tenth"
         else None
         for statistic in ("mean", "std")
     }
-    label = f"AUPRC, held-out {held_out}, {found['chains']} chains of {found['steps']} steps"
+    label = f"AUPRC, held-out {held_out}, {measured['chains']} chains of {measured['steps']} steps"
     rows = [
         ResultRow(*context, f"{label}, mean", part["auprc_mean"], printed["mean"], part["n"], params.seed),
         ResultRow(*context, f"{label}, std", part["auprc_std"], printed["std"], part["n"], params.seed),
@@ -148,11 +148,11 @@ def tabulate_anomaly(
 
 
 def tabulate_recovery(params: Params, metrics: Metrics, published: dict[str, Any]) -> ResultTable:
-    """Errors on the hidden pixels; Table 8's CelebA number stands in a row of its own."""
-    found = metrics["recover"]
+    """Tabulate errors on the hidden pixels; Table 8's CelebA number stands in a row of its own."""
+    measured = metrics["recover"]
     method = name_method(params.alpha)
     mask = {"kind": params.mask.kind, "side": params.mask.side, "share": params.mask.share}
-    size = mask["share"] if mask["kind"] == "salt_pepper" else f"{found['mask']['side']} px"
+    size = mask["share"] if mask["kind"] == "salt_pepper" else f"{measured['mask']['side']} px"
     what = f"{mask['kind']} {size}, on hidden pixels"
     printed = find_table8(published, mask, "ABP" if params.alpha == 0 else "Ours")
     is_celeba = params.dataset == "celeba"
@@ -161,9 +161,9 @@ def tabulate_recovery(params: Params, metrics: Metrics, published: dict[str, Any
             params.dataset,
             method,
             f"mean {kind} error, {what}",
-            found[f"{kind}_error"],
+            measured[f"{kind}_error"],
             printed if is_celeba and kind == "absolute" else None,
-            found["n"],
+            measured["n"],
             params.seed,
         )
         for kind in ("absolute", "squared")
@@ -180,7 +180,7 @@ def tabulate_recovery(params: Params, metrics: Metrics, published: dict[str, Any
 
 
 def tabulate_training(params: Params, metrics: Metrics) -> ResultTable:
-    """The last round of each training: transport cost, matched share, latent moments."""
+    """Tabulate the last round of each training: transport cost, matched share, latent moments."""
     names = {
         "mse_before": "MSE before the correction",
         "mse_after": "MSE at the end of the round",
@@ -193,15 +193,15 @@ def tabulate_training(params: Params, metrics: Metrics) -> ResultTable:
     method = name_method(params.alpha)
     rows = []
     for task in ("complete", "normal", "occluded"):
-        found = metrics[f"train-{task}"]
+        last = metrics[f"train-{task}"]
         rows += [
             ResultRow(
                 params.dataset,
                 method,
-                f"{task}, round {found['round']}: {name}",
-                found[key],
+                f"{task}, round {last['round']}: {name}",
+                last[key],
                 None,
-                found["n_train"],
+                last["n_train"],
                 params.seed,
             )
             for key, name in names.items()

@@ -1,4 +1,4 @@
-"""How much arithmetic each study takes: `python -m reports.tools.budget --profile paper --tflops 300`.
+"""How much arithmetic each study takes: ``python -m reports.tools.budget --profile paper --tflops 300``.
 
 Counted from the plans, not measured: a Langevin step costs a forward and a gradient in z, a learning step
 half as much again, and so does each gradient of a rival. Transport, metrics and data are left out.
@@ -33,23 +33,23 @@ LEARNING = 1.5  # in units of a Langevin step
 
 
 def count_cell(cell: Cell) -> float:
-    """Floating-point operations of a cell's training and of its test chains."""
+    """Count the floating-point operations of a cell's training and of its test chains."""
     params = cell.params
-    numbers = params.profile_settings
+    profile = params.profile_settings
     all_images = N_IMAGES.get(params.dataset, (0, 0))
     n_train, n_test = (
         given or every
-        for given, every in zip((numbers.prepare.n_train, numbers.prepare.n_test), all_images, strict=True)
+        for given, every in zip((profile.prepare.n_train, profile.prepare.n_test), all_images, strict=True)
     )
     plan = build_plan(params, TRAINING_OF.get(cell.task, "complete"))
     tests = {
-        "complete": n_train * numbers.train.K + n_test * numbers.evaluate.reconstruct_steps,
+        "complete": n_train * profile.train.K + n_test * profile.evaluate.reconstruct_steps,
         "anomaly": (1 - TRAIN_SHARE)
         * (n_train + n_test)
-        * numbers.evaluate.anomaly_steps
+        * profile.evaluate.anomaly_steps
         * params.anomaly.chains,
-        "occluded": n_train * numbers.evaluate.recover_steps,
-        "latent": n_train * numbers.train.K,
+        "occluded": n_train * profile.evaluate.recover_steps,
+        "latent": n_train * profile.train.K,
     }[cell.task]
     if cell.task == "anomaly":
         n_train = int(TRAIN_SHARE * (n_train + n_test))
@@ -63,22 +63,22 @@ def count_cell(cell: Cell) -> float:
 
 
 def count_studies(profile: str, is_there: Callable[[str], bool] = lambda name: False) -> dict[str, float]:
-    """Floating-point operations of each study at ``profile``."""
-    content = read_yaml("params.yaml") | {"profile": profile}
+    """Count the floating-point operations of each study at ``profile``."""
+    params_content = read_yaml("params.yaml") | {"profile": profile}
     grid = read_grid()
-    found: dict[str, float] = defaultdict(float)
+    flops_of: dict[str, float] = defaultdict(float)
     for study in PAPER_STUDIES:
         for method in list_methods(study, grid):
-            for cell in list_cells(study, method, content, grid, is_there):
-                found[study] += count_cell(cell)
-    return dict(found)
+            for cell in list_cells(study, method, params_content, grid, is_there):
+                flops_of[study] += count_cell(cell)
+    return dict(flops_of)
 
 
 def render_budget(profile: str, tflops: float) -> str:
-    """A line a study: its arithmetic, and the hours that takes at ``tflops`` TFLOP/s."""
+    """Render a line a study: its arithmetic, and the hours that takes at ``tflops`` TFLOP/s."""
     lines = [f"| study | TFLOP | hours at {tflops:g} TFLOP/s |", "|---|---|---|"]
-    found = count_studies(profile)
-    for study, flops in [*found.items(), ("all", sum(found.values()))]:
+    flops_of = count_studies(profile)
+    for study, flops in [*flops_of.items(), ("all", sum(flops_of.values()))]:
         lines.append(f"| {study} | {flops / 1e12:,.0f} | {flops / tflops / 1e12 / 3600:.2f} |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Finished DVC experiments side by side: `python -m reports.tools.compare`.
+"""Finished DVC experiments side by side: ``python -m reports.tools.compare``.
 
 Reads what DVC and Git keep of them, trains nothing. Experiments that differ in their seed alone share a row.
 """
@@ -49,7 +49,10 @@ QUANTITIES = {  # title -> (stage, key)
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment: its settings with `auto` resolved, what its stages measured with them, why it failed."""
+    """An experiment: its settings, what its stages measured with them, and why it failed, if it did.
+
+    ``params`` have ``auto`` resolved; ``numbers`` are keyed by stage and metric.
+    """
 
     name: str
     params: Params
@@ -64,35 +67,35 @@ class Experiment:
 
 
 def read_experiments(count: int, pattern: str = "*") -> list[Experiment]:
-    """The finished and the failed experiments of the last ``count`` commits whose names match."""
+    """Read the finished and the failed experiments of the last ``count`` commits whose names match."""
     import dvc.api
 
-    found = []
+    read: list[Experiment | None] = []
     for row in dvc.api.exp_show(num=count, force=True):
         name, state = row.get("Experiment") or "", row.get("State")
         if not name or not fnmatch.fnmatch(name, pattern):
             continue
         if state == "Failed":
-            found.append(read_failed(name, row))
+            read.append(read_failed(name, row))
         elif state in (None, "", "Success") and not row.get("Error"):
-            found.append(read_finished(name, row["rev"]))
-    return [one for one in found if one is not None]
+            read.append(read_finished(name, row["rev"]))
+    return [one for one in read if one is not None]
 
 
 def read_finished(name: str, revision: str) -> Experiment:
-    """What an experiment's commit holds of the stages that ran with its parameters; others are left out."""
-    content = read_revision(revision, "params.yaml")
-    current = find_current_stages(read_revision(revision, "dvc.lock"), content)
-    numbers = {}
+    """Read what an experiment's commit holds of the stages that ran with its parameters, and no others."""
+    params = read_revision(revision, "params.yaml")
+    current = find_current_stages(read_revision(revision, "dvc.lock"), params)
+    numbers: dict[tuple[str, str], Any] = {}
     for stage in dict.fromkeys(stage for stage, _ in QUANTITIES.values()):
         if stage.replace("train-", "train@") in current:
             metrics = read_revision(revision, places.find_metrics(stage).as_posix())
             numbers.update({(stage, key): value for key, value in flatten(metrics)})
-    return Experiment(name, parse_params(content), numbers)
+    return Experiment(name, parse_params(params), numbers)
 
 
 def read_failed(name: str, row: dict[str, Any]) -> Experiment | None:
-    """A queued experiment that failed, with the reason; None where its parameters are not valid ones."""
+    """Read a queued experiment that failed, with the reason; None where its parameters are not valid ones."""
     try:
         params = parse_params(read_revision(row["rev"], "params.yaml"))
     except (ParamError, ValueError):
@@ -101,14 +104,14 @@ def read_failed(name: str, row: dict[str, Any]) -> Experiment | None:
 
 
 def read_log(task: str) -> str:
-    """What a queued experiment printed; empty where DVC no longer has it."""
+    """Read what a queued experiment printed; empty where DVC no longer has it."""
     command = [sys.executable, "-m", "dvc", "queue", "logs", task]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout if done.returncode == 0 else ""
 
 
 def find_reason(output: str) -> str:
-    """`diverged` where the chains did, else the last thing said before the stage failed."""
+    """Say ``diverged`` where the chains did, else the last thing said before the stage failed."""
     if "chains diverged" in output:
         return "diverged"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
@@ -117,7 +120,7 @@ def find_reason(output: str) -> str:
 
 
 def find_varying(experiments: Sequence[Experiment]) -> list[str]:
-    """The settings in which experiments differ, alpha left out, which names the method."""
+    """Find the settings in which experiments differ, alpha left out, which names the method."""
     return [
         name
         for name in SETTINGS
@@ -126,13 +129,13 @@ def find_varying(experiments: Sequence[Experiment]) -> list[str]:
 
 
 def name_group(experiment: Experiment, varying: Sequence[str]) -> str:
-    """`ABP, K = 5`: the method, and the settings that vary."""
+    """Name a group ``ABP, K = 5``: the method, and the settings that vary."""
     shown = [f"{name.rpartition('.')[2]} = {_show(experiment.settings[name])}" for name in varying]
     return ", ".join([name_method(experiment.params.alpha), *shown])
 
 
 def group_by_settings(experiments: Iterable[Experiment]) -> list[list[Experiment]]:
-    """Experiments that differ in their seed alone, together."""
+    """Group experiments that differ in their seed alone."""
     groups: dict[tuple[str, ...], list[Experiment]] = defaultdict(list)
     for one in experiments:
         groups[tuple(str(value) for value in one.settings.values())].append(one)
@@ -166,7 +169,7 @@ def tabulate(experiments: Sequence[Experiment], published: dict[str, Any]) -> li
 
 
 def find_printed(title: str, params: Params, published: dict[str, Any]) -> float | None:
-    """The paper's number of a quantity, where it prints one for as many Langevin steps as it used."""
+    """Find the paper's number of a quantity, where it prints one for as many Langevin steps as it used."""
     if params.profile != "paper":
         return None  # other data, a fraction of the steps: no number to stand beside
     if title.startswith("MSE of training"):
@@ -198,7 +201,7 @@ def render_pivot(experiments: Sequence[Experiment], published: dict[str, Any], t
 
 
 def draw_experiments(path: Path, experiments: Sequence[Experiment]) -> None:
-    """A panel for each setting that varies: MSE and Frechet distance over it, a point an experiment."""
+    """Draw MSE and Frechet distance over each setting that varies, a point an experiment."""
     varying = [name for name in SETTINGS if len({str(one.settings[name]) for one in experiments}) > 1]
     varying = varying or ["alpha"]
     figure = Figure(figsize=(4 * len(varying), 6), layout="constrained")
@@ -243,17 +246,17 @@ def main() -> None:
     for one in experiments:
         kinds[one.params.dataset, one.params.profile].append(one)
     published, texts = read_published(), []
-    for (dataset, profile), here in kinds.items():
+    for (dataset, profile), alike in kinds.items():
         name = arguments.name if len(kinds) == 1 else f"{arguments.name}_{dataset}_{profile}"
         note = (
-            f"{len(here)} DVC experiments, profile {profile}, {dataset}, seeds "
-            f"{', '.join(map(str, sorted({one.params.seed for one in here})))}: mean ± standard deviation "
+            f"{len(alike)} DVC experiments, profile {profile}, {dataset}, seeds "
+            f"{', '.join(map(str, sorted({one.params.seed for one in alike})))}: mean ± standard deviation "
             "over seeds. ABP is alpha = 0."
         )
-        write_table(ResultTable(name, arguments.title, note, tabulate(here, published)), arguments.folder)
-        texts.append(render_pivot(here, published, arguments.title, note))
+        write_table(ResultTable(name, arguments.title, note, tabulate(alike, published)), arguments.folder)
+        texts.append(render_pivot(alike, published, arguments.title, note))
         write_text(arguments.folder / f"{name}.md", texts[-1])
-        draw_experiments(arguments.folder / f"{name}.png", here)
+        draw_experiments(arguments.folder / f"{name}.png", alike)
     print("\n".join(texts))
     print(f"{len(experiments)} experiments in {arguments.folder}")
 

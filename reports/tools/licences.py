@@ -1,4 +1,4 @@
-"""Licences of what requirements.lock installs, as a page: `python -m reports.tools.licences`."""
+"""Licences of what requirements.lock installs, as a page: ``python -m reports.tools.licences``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pipeline.storage.files import write_text
 LOCK = Path("requirements.lock")
 PAGE = places.RESULTS / "licences.md"
 UNSAID = "not said in its metadata"
-LONGEST = 60  # a longer `License` field is the licence's text
+LONGEST = 60  # a longer ``License`` field is the licence's text
 
 
 def read_locked(lock: str) -> list[str]:
-    """The distributions that a lock file pins, in its order."""
+    """Read which distributions a lock file pins, in its order."""
     return re.findall(r"^([A-Za-z0-9._-]+)==", lock, flags=re.MULTILINE)
 
 
 def find_licence(name: str) -> str:
     """A distribution's licence by its own metadata: expression, short field, or trove classifiers."""
-    found = metadata(name)
+    fields = metadata(name)
     expression, field = (
-        found[key].strip() if key in found else "" for key in ("License-Expression", "License")
+        fields[key].strip() if key in fields else "" for key in ("License-Expression", "License")
     )
     if expression:
         return expression
     classifiers = [
         line.rpartition(" :: ")[2]
-        for line in found.get_all("Classifier") or []
+        for line in fields.get_all("Classifier") or []
         if line.startswith("License ::") and not line.endswith(":: OSI Approved")
     ]
     if classifiers:
@@ -41,7 +41,7 @@ def find_licence(name: str) -> str:
 
 
 def render_licences(names: Iterable[str]) -> str:
-    """A line a distribution that is installed here, and which are for other platforms."""
+    """Render a line a distribution that is installed, and which are for other platforms."""
     lines = ["# Licences of the dependencies", "", "Written by `python -m reports.tools.licences`.", ""]
     lines += ["| distribution | version | licence |", "|---|---|---|"]
     elsewhere = []

@@ -1,4 +1,4 @@
-"""Copy the own run's pictures, tables and page to where they are committed: `make record`.
+"""Copy the own run's pictures, tables and page to where they are committed: ``make record``.
 
 Results of the working folder (artifacts/run) belong to the last experiment; README.md shows recorded ones.
 """
@@ -49,7 +49,7 @@ def record_run(force: bool = False) -> list[Path]:
 
 
 def read_recorded_seconds() -> dict[str, float]:
-    """Seconds of each stage when it was last recorded."""
+    """Read the seconds of each stage when it was last recorded."""
     if not SECONDS.exists():
         return {}
     with open(SECONDS, newline="", encoding="utf-8") as file:
@@ -57,12 +57,12 @@ def read_recorded_seconds() -> dict[str, float]:
 
 
 def merge_seconds(recorded: dict[str, float], folder: Path) -> str:
-    """The recorded seconds as CSV, with those of the stages that ran here in their place."""
-    here = {path.stem: json.loads(path.read_text())["seconds"] for path in folder.glob("*.json")}
+    """Merge the recorded seconds with those of the stages that ran since, as CSV."""
+    measured = {path.stem: json.loads(path.read_text())["seconds"] for path in folder.glob("*.json")}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["stage", "seconds"])
-    writer.writerows(sorted((recorded | here).items()))
+    writer.writerows(sorted((recorded | measured).items()))
     return text.getvalue()
 
 

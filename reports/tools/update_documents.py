@@ -1,6 +1,6 @@
-"""Bring the generated parts of README.md and docs/ up to date with the results: `make docs`.
+"""Bring the generated parts of README.md and docs/ up to date with the results: ``make docs``.
 
-A part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; nothing in it is written by hand.
+A part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; nothing in it is written by hand.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ def update_document(text: str, name: str) -> str:
 
 
 def list_documents(root: Path = Path(".")) -> list[Path]:
-    """README.md and the pages of docs/."""
+    """List README.md and the pages of docs/."""
     return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
 
 
 def render_own_run() -> str:
-    """The tables of the recorded run of the pipeline."""
+    """Render the tables of the recorded run of the pipeline."""
     return "\n".join((places.RECORDED / "tables" / f"{name}.md").read_text() for name in OWN_RUN)
 
 
 def render_table(path: Path) -> str:
-    """A table that was written in Markdown, if it was; without a section's heading."""
+    """Read a table that was written in Markdown, without its section's heading; or say that it was not."""
     if not path.exists():
         return NOT_RUN
     lines = path.read_text().splitlines()
@@ -80,7 +80,7 @@ def render_table(path: Path) -> str:
 
 
 def render_claims() -> str:
-    """Each claim of the paper with its verdict; the numbers are in the table that this one is taken from."""
+    """Render each claim of the paper with its verdict; the numbers are in the table that it is taken from."""
     path = places.find_paper(RECORDED_PROFILE) / "claims.md"
     rows = [line.split(" | ") for line in path.read_text().splitlines() if line.startswith("| ")]
     cells = [(claim.removeprefix("| "), verdict) for claim, verdict, *_ in rows]
@@ -122,7 +122,7 @@ def _name_node(stage: str) -> str:
 
 
 def render_timing() -> str:
-    """Seconds of the recorded `dvc repro`: of its own run, of the extractors, of each table."""
+    """Render the seconds of the recorded ``dvc repro``: of its own run, of the extractors, of each table."""
     seconds: dict[str, float] = defaultdict(float)
     for stage, value in read_recorded_seconds().items():
         kind, *rest = stage.split("-")
@@ -142,14 +142,14 @@ def render_timing() -> str:
 
 
 def render_langevin() -> str:
-    """What `benchmarks.langevin_step` measured last, a line a generator."""
-    found = _read_benchmark("langevin")
-    if found is None:
+    """Render what ``benchmarks.langevin_step`` measured last, a line a generator."""
+    measured = _read_benchmark("langevin")
+    if measured is None:
         return NOT_RUN
-    lines = [_name_machine(found), "", "| generator | eager fp32, us | uncompiled, us | compiled, us |"]
+    lines = [_name_machine(measured), "", "| generator | eager fp32, us | uncompiled, us | compiled, us |"]
     lines[-1] += " times eager | of the matrix-product peak |"
     lines.append("|" + "---|" * 6)
-    for one in found["results"]:
+    for one in measured["results"]:
         times = ("eager_us_per_sample_step", "us_per_sample_step_uncompiled", "us_per_sample_step")
         cells = [one["generator"], *(f"{one[key]:.0f}" for key in times)]
         cells += [f"{one['ratio_vs_eager']:.1f}", f"{one['fraction_of_matmul_peak']:.0%}"]
@@ -158,13 +158,13 @@ def render_langevin() -> str:
 
 
 def render_learning() -> str:
-    """What `benchmarks.learning_step` measured last, a line a generator and minibatch size."""
-    found = _read_benchmark("learning")
-    if found is None:
+    """Render what ``benchmarks.learning_step`` measured last, a line a generator and minibatch size."""
+    measured = _read_benchmark("learning")
+    if measured is None:
         return NOT_RUN
     titles = ("generator", "minibatch", "plain float32, us a sample", "ours, us", "times plain", "chunked")
-    lines = [_name_machine(found), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    for one in found["results"]:
+    lines = [_name_machine(measured), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for one in measured["results"]:
         plain, ours, chunked = (f"{one[f'{key}_us_per_sample']:.0f}" for key in ("plain", "ours", "chunked"))
         ratio = f"{one['ratio_vs_plain']:.2f}"
         cells = [one["generator"], str(one["minibatch"]), plain, ours, ratio, chunked]
@@ -173,14 +173,18 @@ def render_learning() -> str:
 
 
 def render_transport() -> str:
-    """What `benchmarks.assignment` measured last, a line a solver and size."""
-    found = _read_benchmark("transport")
-    if found is None:
+    """Render what ``benchmarks.assignment`` measured last, a line a solver and size."""
+    measured = _read_benchmark("transport")
+    if measured is None:
         return NOT_RUN
-    lines = [_name_machine(found), "", "| d | n | solver | seconds | MB | cost | over the bound | matched |"]
+    lines = [
+        _name_machine(measured),
+        "",
+        "| d | n | solver | seconds | MB | cost | over the bound | matched |",
+    ]
     lines.append("|" + "---|" * 8)
     growth = []
-    for key, part in found.items():
+    for key, part in measured.items():
         if not key.startswith("d="):
             continue
         if part["growth_exponent_sparse"] is not None:
@@ -197,27 +201,33 @@ def render_transport() -> str:
 
 
 def render_pipeline() -> str:
-    """What `benchmarks.whole_training` measured last, a line a part."""
-    found = _read_benchmark("pipeline")
-    if found is None:
+    """Render what ``benchmarks.whole_training`` measured last, a line a part."""
+    measured = _read_benchmark("pipeline")
+    if measured is None:
         return NOT_RUN
-    about = f"{found['dataset']}, {found['profile']}: {found['seconds']:.0f} s for {found['rounds']} rounds"
-    lines = [f"{_name_machine(found)} {about}.", "", "| part | seconds | share |", "|---|---|---|"]
+    training = f"{measured['dataset']}, {measured['profile']}"
+    duration = f"{measured['seconds']:.0f} s for {measured['rounds']} rounds"
+    lines = [f"{_name_machine(measured)} {training}: {duration}."]
+    lines += ["", "| part | seconds | share |", "|---|---|---|"]
     lines += [
-        f"| {part} | {found['seconds_of'][part]:.1f} | {share:.1%} |"
-        for part, share in found["share_of"].items()
+        f"| {part} | {measured['seconds_of'][part]:.1f} | {share:.1%} |"
+        for part, share in measured["share_of"].items()
     ]
     return "\n".join(lines)
 
 
 def render_faults() -> str:
-    """What `make test-faults` injected and survived when it was last recorded, a line a kind."""
-    found = _read_benchmark("faults")
-    if found is None:
+    """Render what ``make test-faults`` injected and survived when it was last recorded, a line a kind."""
+    measured = _read_benchmark("faults")
+    if measured is None:
         return NOT_RUN
-    lines = [f"{_name_machine(found)} {found['seconds']:.0f} s.", "", "| faults | injected | survived |"]
+    lines = [
+        f"{_name_machine(measured)} {measured['seconds']:.0f} s.",
+        "",
+        "| faults | injected | survived |",
+    ]
     lines.append("|---|---|---|")
-    injected, survived = found["injected"], found["survived"]
+    injected, survived = measured["injected"], measured["survived"]
     lines += [f"| {kind} | {number} | {survived[kind]} |" for kind, number in injected.items()]
     return "\n".join([*lines, f"| all | {sum(injected.values())} | {sum(survived.values())} |"])
 
@@ -227,8 +237,8 @@ def _read_benchmark(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def _name_machine(found: dict[str, Any]) -> str:
-    machine = found["machine"]
+def _name_machine(measured: dict[str, Any]) -> str:
+    machine = measured["machine"]
     return ", ".join(filter(None, [machine["cpu"], machine.get("gpu"), f"torch {machine['torch']}"])) + "."
 
 

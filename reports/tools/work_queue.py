@@ -1,7 +1,7 @@
-"""DVC's experiment queue worked off to its end: `python -m reports.tools.work_queue --jobs 2`.
+"""DVC's experiment queue worked off to its end: ``python -m reports.tools.work_queue --jobs 2``.
 
-`dvc queue start -j 2` starts its workers at once and leaves them alone. Here the second starts when the first
-is ready, one that gives up is started again, and an experiment whose worker was killed ends as failed.
+``dvc queue start -j 2`` starts its workers at once and leaves them alone. Here the second starts when the
+first is ready, one that gives up is started again, and an experiment whose worker was killed ends as failed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Ended:
     """An experiment that ended, and how."""
 
     name: str
-    status: str  # as in `dvc queue status`; Removed where somebody took it out of the queue
+    status: str  # as in ``dvc queue status``; Removed where somebody took it out of the queue
     seconds: float
     reason: str = ""
 
@@ -129,19 +129,20 @@ def name_node(queue: LocalCeleryQueue, number: int) -> str:
 
 def list_workers(queue: LocalCeleryQueue) -> dict[str, int]:
     """Process ids of this repository's live workers by their names, whoever started them."""
-    prefix, found = name_node(queue, 0).removesuffix("0@localhost"), {}
+    prefix = name_node(queue, 0).removesuffix("0@localhost")
+    workers: dict[str, int] = {}
     for process in psutil.process_iter(["pid", "cmdline"]):
         words = process.info["cmdline"] or []
         if "queue-worker" in words and (node := next((w for w in words if w.startswith(prefix)), None)):
-            found[node] = process.info["pid"]
-    return found
+            workers[node] = process.info["pid"]
+    return workers
 
 
 def start_worker(queue: LocalCeleryQueue, number: int) -> subprocess.Popen[bytes]:
-    """Start worker ``number`` as `dvc queue start` does, out of reach of this terminal's Ctrl-C."""
+    """Start worker ``number`` as ``dvc queue start`` does, out of reach of this terminal's Ctrl-C."""
     command = [sys.executable, "-m", "dvc", "exp", "queue-worker", name_node(queue, number)]
     command += ["--clean"] * (number == 1)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # it calls `dvc`
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # to ``dvc``
     kept = {"cwd": queue.repo.root_dir, "env": os.environ | {"PATH": path}, "start_new_session": True}
     with get_log(queue, number).open("ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **kept)

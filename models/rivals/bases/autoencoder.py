@@ -51,6 +51,7 @@ class Autoencoder(FittedMethod):
 
     @torch.no_grad()
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
+        """Return the encoder's mean, a function of the image: neither ``steps`` nor ``draw`` is read."""
         parts = [
             self.encoder(images[rows].float() / 255, None if visible is None else visible[rows])[0]
             for rows in split(len(images))

@@ -84,6 +84,7 @@ class ChainInference(FittedMethod):
         return self.generate(self.draw_prior(n))
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
+        """Run chains of ``steps`` steps; each ``draw`` has a start and noise of its own."""
         return self._run(images, visible, steps, draw, None)
 
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:

@@ -99,6 +99,6 @@ def test_the_duality_gap_shrinks_with_training_and_leaves_the_players_alone(
     assert all(torch.equal(a, b) for a, b in zip(before, players.generator.parameters(), strict=True))
     game = Game(players, make_request(), rng())
     for _ in range(60):
-        game.ascend(images)
-        game.descend(images)
+        game.move_critic(images)
+        game.move_autoencoder(images)
     assert measure_duality_gap(players, images, make_request(), rng(), 20) < first

@@ -157,15 +157,15 @@ def test_the_correction_is_equation_12_and_leaves_the_unmatched_alone(alpha):
         assert torch.equal(corrected, source)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 300, 10_000])
-def test_blocks_change_nothing_in_the_search(chunk):
+@pytest.mark.parametrize("block_rows", [1, 7, 300, 10_000])
+def test_blocks_change_nothing_in_the_search(block_rows):
     source, target = populations(300)
     h = torch.randn(300, generator=torch.Generator().manual_seed(1))
     scores = source @ target.T + h
-    best, index = best_targets(source, target, h, chunk)
+    best, index = best_targets(source, target, h, block_rows)
     torch.testing.assert_close(best, scores.max(1).values)
     assert torch.equal(index, scores.argmax(1))
-    top, columns = top_targets(source, target, h, 9, chunk)
+    top, columns = top_targets(source, target, h, 9, block_rows)
     torch.testing.assert_close(top, scores.topk(9).values)
     torch.testing.assert_close(scores.gather(1, columns), top)
 
