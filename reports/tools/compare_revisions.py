@@ -32,6 +32,7 @@ from reports.tools.revision_runs import (
 
 EQUAL, CHANGED, DIFFERS = "equal", "renamed", "DIFFERS"
 BASE, PRESENT = "base", "present"
+ONLY_BASE, ONLY_PRESENT = "only in the base", "only in the present revision"
 SHOWN = 60  # letters of a value in a line
 MISSING = object()
 
@@ -83,6 +84,8 @@ def compare_values(
             differences.append(said)
         else:
             changes.append(f"{said} ({change.cause})")
+    if differences and (base is None or present is None):
+        differences = [f"{name}: {ONLY_PRESENT if base is None else ONLY_BASE}"]
     return Comparison(name, len(keys), tuple(changes), tuple(differences))
 
 
@@ -98,7 +101,7 @@ def is_same(one: Any, other: Any) -> bool:
 def describe_difference(before: Any, after: Any) -> str:
     """Two values that differ, in words: both, or for arrays how many elements differ and by how much."""
     if before is MISSING or after is MISSING:
-        return "only in the present revision" if before is MISSING else "only in the base"
+        return ONLY_PRESENT if before is MISSING else ONLY_BASE
     if isinstance(before, np.ndarray) and isinstance(after, np.ndarray):
         if (before.dtype, before.shape) != (after.dtype, after.shape):
             return f"{before.dtype} {before.shape} -> {after.dtype} {after.shape}"

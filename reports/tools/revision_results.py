@@ -77,7 +77,7 @@ FLAT = Layout(  # up to 84374d7
 ROOMS = Layout(
     "rooms",
     (
-        (r"artifacts/(seconds/.*|valid)", ""),
+        (r"artifacts/((seconds|kept)/.*|valid)", ""),
         (r"metrics/train/(.*)\.json", r"metrics/train-\1"),
         (r"metrics/train/(.*\.csv)", r"metrics/train-\1"),
         (r"metrics/(.*)\.json", r"metrics/\1"),
@@ -115,6 +115,7 @@ class KnownChange:
 NO_SIZE = "DVC compares no key called size"
 RENAMED = {  # in the base -> now, and why
     "metrics/mask/size": ("metrics/mask/side", NO_SIZE),
+    "metrics/recover/mask.size": ("metrics/recover/mask.side", NO_SIZE),
     "data/occluded/meta.json/size": ("data/occluded/meta.json/side", NO_SIZE),
 }
 KNOWN = (

@@ -59,6 +59,10 @@ OWN_RUN = (
 )
 RIVALS = ("VAE", "LEBM")
 FOREIGN = ("DVC_", "MLFLOW_", "GIT_")  # variables of the session that would reach a run
+PACKAGES = (  # imported once; without what starts threads when it is imported, for a fork has none of them
+    *("numpy", "pandas", "scipy.stats", "torch", "torchvision", "torch_fidelity.utils"),
+    "matplotlib.figure",
+)
 TAIL = 15  # lines shown of a stage that failed
 Server = subprocess.Popen[str]
 
@@ -159,10 +163,10 @@ def run_both(checkouts: tuple[Checkout, Checkout], rivals: Sequence[str], at_onc
 
 
 @contextmanager
-def serve_stages(checkout: Checkout) -> Iterator[Server]:
+def serve_stages(checkout: Checkout, packages: Sequence[str] = PACKAGES) -> Iterator[Server]:
     """A process of this Python in a checkout that runs the stages whose names it is sent."""
     server = subprocess.Popen(
-        [sys.executable, stage_server.__file__],
+        [sys.executable, stage_server.__file__, *packages],
         cwd=checkout.folder,
         env=make_environment(os.environ),
         stdin=subprocess.PIPE,

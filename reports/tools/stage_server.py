@@ -1,8 +1,8 @@
 """Runs stages one after the other, each in a fork that has the packages imported already.
 
 A program for `revision_runs`, which starts it in a checkout: it imports nothing of the project itself, so
-that each fork has the checkout's own modules. A line of JSON in, such as ["train", "complete"]; the stage's
-exit status out. What a stage prints goes to stage.log.
+that each fork has the checkout's own modules. Arguments: the packages. A line of JSON in, such as
+["train", "complete"]; the stage's exit status out. What a stage prints goes to stage.log.
 """
 
 from __future__ import annotations
@@ -16,18 +16,13 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-# Without what starts threads when it is imported: a fork has none of them.
-PACKAGES = (
-    *("numpy", "pandas", "scipy.stats", "torch", "torchvision", "torch_fidelity.utils"),
-    "matplotlib.figure",
-)
 LOG = Path("stage.log")
 
 
 def serve() -> None:
     """Run the stages that come in until there are no more."""
     sys.path[0] = os.getcwd()  # as `python -m` has it; this program's own folder is not the checkout's
-    for package in PACKAGES:
+    for package in sys.argv[1:]:
         with suppress(ImportError):
             importlib.import_module(package)
     for line in sys.stdin:

@@ -10,7 +10,14 @@ from pipeline.settings.yaml_files import read_yaml
 from pipeline.storage.checkpoints import save_tensors
 from pipeline.storage.files import write_arrays, write_bytes, write_json, write_text
 from reports.tools.compare_revisions import is_same, main
-from reports.tools.revision_runs import FEWER, make_environment, restrict_grid
+from reports.tools.revision_runs import (
+    FEWER,
+    make_environment,
+    open_checkout,
+    restrict_grid,
+    run_step,
+    serve_stages,
+)
 
 NUMBERS = {"tenth_mean": 0.25, "training_seconds": 1.5}
 SAMPLES = np.arange(6, dtype=np.uint8).reshape(2, 3)
@@ -117,3 +124,19 @@ def test_the_grid_keeps_a_few_cells_of_the_rivals_asked_for():
 def test_runs_see_no_experiment_and_no_tracker():
     kept = make_environment({"DVC_ROOT": "a", "MLFLOW_TRACKING_URI": "b", "PYTHONPATH": "c", "HOME": "d"})
     assert kept == {"HOME": "d", "OMP_NUM_THREADS": "1"}
+
+
+def test_stages_run_in_their_own_checkout_and_a_failure_is_shown(tmp_path):
+    write_text(tmp_path / "stages/__init__.py", "")
+    write_text(tmp_path / "models.py", "SAID = 'of the checkout'")
+    write_text(tmp_path / "stages/good.py", "import sys, models; open(sys.argv[1], 'w').write(models.SAID)")
+    write_text(tmp_path / "stages/bad.py", "import sys; print('before'); sys.exit('n_train: found -1')")
+    checkout = open_checkout("abc", tmp_path)
+    with serve_stages(checkout, packages=()) as server:
+        run_step(checkout, server, ("good", "left.txt"))
+        with pytest.raises(
+            ValueError, match=r"abc: stages\.bad ended with status 1\n(.*\n)*n_train: found -1"
+        ):
+            run_step(checkout, server, ("bad",))
+        run_step(checkout, server, ("good", "again.txt"))
+    assert (tmp_path / "left.txt").read_text() == (tmp_path / "again.txt").read_text() == "of the checkout"
