@@ -42,13 +42,14 @@ class Comparison:
     """How a result of one revision compares with the other's.
 
     ``values``: how many were compared; ``known``: changes made on purpose, a line each; ``differences``:
-    the others.
+    the others; ``failed``: how many of its cells have an error for a result, which may be equal, too.
     """
 
     name: str
     values: int
     known: tuple[str, ...] = field(default=())
     differences: tuple[str, ...] = field(default=())
+    failed: int = 0
 
     @property
     def verdict(self) -> str:
@@ -86,7 +87,8 @@ def compare_values(
             changes.append(f"{said} ({change.cause})")
     if differences and (base is None or present is None):
         differences = [f"{name}: {ONLY_PRESENT if base is None else ONLY_BASE}"]
-    return Comparison(name, len(keys), tuple(changes), tuple(differences))
+    failed = sum(bool(value) for key, value in new.items() if key.endswith("/error"))
+    return Comparison(name, len(keys), tuple(changes), tuple(differences), failed)
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -138,7 +140,8 @@ def render_comparisons(comparisons: Sequence[Comparison]) -> str:
     """A line a result with its verdict, below it what differs; the last line counts them."""
     lines = []
     for one in comparisons:
-        lines.append(f"{one.verdict:8} {one.name} ({one.values} value{'s' * (one.values != 1)})")
+        failed = f", {one.failed} failed cells" if one.failed else ""
+        lines.append(f"{one.verdict:8} {one.name} ({one.values} value{'s' * (one.values != 1)}{failed})")
         lines += [f"           {line}" for line in (*one.differences, *one.known)]
     counts = Counter(one.verdict for one in comparisons)
     lines.append(f"{counts[CHANGED]} results have changes that are known and bit-equal values otherwise")

@@ -102,6 +102,13 @@ def test_a_result_that_one_revision_lacks_is_a_difference(checkouts, monkeypatch
     assert status == 1 and "figures/fid_samples.png: only in the base" in said
 
 
+def test_cells_that_failed_alike_are_counted(checkouts, monkeypatch, capsys):
+    write_cells(checkouts / "base/artifacts/cells/table3/VAE", alpha=0.0, error="no memory")
+    write_cells(checkouts / "present/reports/results/smoke/cells/table3/VAE", alpha=None, error="no memory")
+    status, said = compare(checkouts, monkeypatch, capsys)
+    assert status == 0 and "cells/table3/VAE (9 values, 1 failed cells)" in said
+
+
 def test_the_same_layout_knows_no_changes(checkouts, monkeypatch, capsys):
     write_text(checkouts / "base/pipeline/storage/places.py", "")
     status, said = compare(checkouts, monkeypatch, capsys)
