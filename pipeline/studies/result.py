@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
-from models.interface import FittedMethod
-from models.short_run.method import TrainingRequest
+if TYPE_CHECKING:  # who reads results needs no torch
+    from torch import Tensor
 
-Extract = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> features (N, F) for the Frechet distance
-Fit = Callable[[TrainingRequest], FittedMethod]
+    from models.interface import FittedMethod
+    from models.short_run.method import TrainingRequest
+
+Extract = Callable[["Tensor"], "Tensor"]  # images (N, C, H, W) -> features (N, F) for the Frechet distance
+Fit = Callable[["TrainingRequest"], "FittedMethod"]
 
 
 @dataclass(frozen=True)

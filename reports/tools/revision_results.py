@@ -45,12 +45,14 @@ class Layout:
 
     ``names``: pairs of a regular expression for a file's path and the name of its result, "" for what is not
     compared; the first that fits counts, and a file that none fits is called by its path. ``page_stage``:
-    the stage that writes the paper's page.
+    the stage that writes the paper's page; ``method_option``: what stands before a method that `cells` is to
+    measure alone.
     """
 
     name: str
     names: tuple[tuple[str, str], ...]
     page_stage: str
+    method_option: tuple[str, ...] = ()
 
     def name_result(self, path: str) -> str:
         """The name of the result in the file ``path``, "" where it is not compared."""
@@ -95,6 +97,7 @@ ROOMS = Layout(
         (r"reports/results/smoke/paper/(.*)", r"tables/\1"),
     ),
     page_stage="paper_page",
+    method_option=("--method",),
 )
 
 

@@ -29,7 +29,12 @@ SETTINGS = {  # of profile smoke in both; above chance, so that the extractor's 
     "prepare": {"n_train": 200, "n_test": 200},
     "extractor": {"epochs": 6},
     "train": {
-        **{"K": 5, "L": 2, "L2": 1, "batch_size": 100, "minibatch": 100, "learning_rate": 0.001},
+        "K": 5,
+        "L": 2,
+        "L2": 1,
+        "batch_size": 100,
+        "minibatch": 100,
+        "learning_rate": 0.001,
         "rounds": {"complete": 2, "normal": 1, "occluded": 1},
         "regression_passes": {"complete": 1, "normal": 1, "occluded": 1},
     },
@@ -145,7 +150,7 @@ def list_stages(layout: Layout, rivals: Sequence[str]) -> list[tuple[str, ...]]:
     """The stages to run, each a module below `stages` and its arguments, in order."""
     steps: list[tuple[str, ...]] = [*OWN_RUN, ("extractor", "mnist")]
     for study, methods in STUDIES.items():
-        steps += [("cells", study, method) for method in (methods or rivals)]
+        steps += [("cells", study, *layout.method_option, method) for method in (methods or rivals)]
     steps += [("exhibit", study) for study, methods in STUDIES.items() if methods]
     return [*steps, ("leaderboard",), (layout.page_stage,)]
 
