@@ -151,11 +151,11 @@ def render_comparisons(comparisons: Sequence[Comparison]) -> str:
 
 def compare_checkouts(base: Checkout, present: Checkout) -> list[Comparison]:
     """Compare the results that lie in two checkouts; raises ValueError where there are none."""
-    found = [read_results(one.folder, one.layout) for one in (base, present)]
-    for one, results in zip((base, present), found, strict=True):
+    before, after = (read_results(one.folder, one.layout) for one in (base, present))
+    for checkout, results in ((base, before), (present, after)):
         if not results:
-            raise ValueError(f"{one.revision}: no results in {one.folder}")
-    return compare_results(*found, known=base.layout is not present.layout)
+            raise ValueError(f"{checkout.revision}: no results in {checkout.folder}")
+    return compare_results(before, after, known=base.layout is not present.layout)
 
 
 def run_revisions(arguments: argparse.Namespace, root: Path) -> tuple[Checkout, Checkout]:
