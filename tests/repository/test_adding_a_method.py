@@ -15,7 +15,7 @@ def test_the_method_of_the_example_trains_samples_infers_and_scores():
     (code,) = re.findall(r"<!-- example -->\n```python\n(.*?)```", PAGE, flags=re.DOTALL)
     assert len(code.splitlines()) < 60
     (entry,) = re.findall(r"```python\n(\"plain\": .*?)```", PAGE, flags=re.DOTALL)
-    assert eval(f"{{{entry}}}", {"Method": Method})["plain"].module == "models.plain"
+    assert eval(f"{{{entry}}}", {"Method": Method})["plain"].module == "models.rivals.plain"
     module: dict = {}
     exec(compile(code, "adding_a_method.md", "exec"), module)
     rng = torch.Generator().manual_seed(0)
