@@ -153,9 +153,8 @@ def finish_figure(figure: Figure, axes: Sequence[Axes], path: Path, title: str) 
     """Let axes start at 0 with room above the highest point, add legends, and write the file."""
     for one in axes:
         if one.get_ylim()[1] != 1:  # the AUPRC's own limit
-            one.margins(y=0.1)
             one.autoscale(axis="y")
-            one.set_ylim(bottom=0)
+            one.set_ylim(0, 1.08 * one.dataLim.y1 or None)
         one.spines[["top", "right"]].set_visible(False)
         if one.get_legend_handles_labels()[0]:
             one.legend(fontsize=8, frameon=False)
