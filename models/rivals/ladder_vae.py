@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from models.descent import minimise
+from models.images import to_unit
 from models.interface import FitRequest, apply_split, count_weights, make_rng, split
 from models.langevin.energy import measure_residual
 from models.networks.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
@@ -91,7 +92,7 @@ class LadderVae(Autoencoder):
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         parts = []
         for rows in split(len(images)):
-            up = self.encoder(images[rows].float() / 255, None if visible is None else visible[rows])
+            up = self.encoder(to_unit(images[rows]), None if visible is None else visible[rows])
             top, _ = self._ladder.rise(*up)
             parts.append(unite(*up, *self._ladder.descend(top))[0])
         return torch.cat(parts)
@@ -102,16 +103,14 @@ class LadderVae(Autoencoder):
         rng = make_rng(self.seed)
         networks = self.encoder, self.generator, self._ladder
         return apply_split(
-            lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma, rng=rng)[1], images
+            lambda part: compute_losses(*networks, to_unit(part), None, self.sigma, rng=rng)[1], images
         )
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """The loss at the means."""
         networks = self.encoder, self.generator, self._ladder
-        return apply_split(
-            lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma)[0], images
-        )
+        return apply_split(lambda part: compute_losses(*networks, to_unit(part), None, self.sigma)[0], images)
 
     def count_parameters(self) -> int:
         return super().count_parameters() + count_weights(self._ladder)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from models.images import to_unit
 from models.interface import FitRequest, FittedMethod, apply_split, count_weights, make_rng, split
 from models.langevin.energy import measure_residual
 from models.networks.encoder import Encoder, build_encoder, draw_latents
@@ -52,7 +53,7 @@ class Autoencoder(FittedMethod):
     @torch.no_grad()
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         parts = [
-            self.encoder(images[rows].float() / 255, None if visible is None else visible[rows])[0]
+            self.encoder(to_unit(images[rows]), None if visible is None else visible[rows])[0]
             for rows in split(len(images))
         ]
         return torch.cat(parts)
@@ -63,7 +64,7 @@ class Autoencoder(FittedMethod):
         if not self.has_posterior:
             return self.infer(images, None, steps, 0)
         rng = make_rng(self.seed)
-        return apply_split(lambda part: draw_latents(*self.encoder(part.float() / 255, None), rng), images)
+        return apply_split(lambda part: draw_latents(*self.encoder(to_unit(part), None), rng), images)
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ class Autoencoder(FittedMethod):
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         z = self.infer(images, None, steps, draw)
-        residual = measure_residual(self.generate(z), images.float() / 255, None)
+        residual = measure_residual(self.generate(z), to_unit(images), None)
         return residual / (2 * self.sigma**2) + self._score_latents(z)
 
     def count_parameters(self) -> int:
@@ -92,7 +93,7 @@ class JudgedAutoencoder(Autoencoder):
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         def judge(part: Tensor) -> Tensor:
-            batch = part.float() / 255
+            batch = to_unit(part)
             return self.judge(batch, self.encoder(batch, None)[0])
 
         return apply_split(judge, images)
