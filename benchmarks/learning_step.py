@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import report, time_calls
+from models.langevin.energy import compute_learning_loss
 from models.langevin.engine import EngineSettings, choose_engine
 from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_generator
-from models.short_run.learning import ADAM_BETAS, build_optimiser, learning_loss, learning_step
+from models.short_run.learning import ADAM_BETAS, build_optimiser, learning_step
 
 SIGMA, LEARNING_RATE, CHUNK = 0.3, 1e-3, 100
 SIZES = {"mnist": (100, 500, 2000), "svhn": (100, 500, 2000), "celeba": (50, 200)}
@@ -45,7 +46,7 @@ def accumulate(
     for part, targets in zip(z.split(CHUNK), images.split(CHUNK), strict=True):
         with torch.autocast(z.device.type, settings.precision, settings.precision != torch.float32):
             generated = generator(part)
-        (learning_loss(generated, targets, None, SIGMA) * len(part) / len(z)).backward()
+        (compute_learning_loss(generated, targets, None, SIGMA) * len(part) / len(z)).backward()
     optimiser.step()
 
 

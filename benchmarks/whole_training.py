@@ -76,7 +76,7 @@ def count_parts(clock: Clock) -> Iterator[None]:
         (InferenceEngine, "infer", "inference"),
         (algorithm, "solve_transport", "transport"),
         (algorithm, "learning_step", "learning"),
-        (algorithm, "_measure", "measuring"),
+        (algorithm, "_take_snapshot", "measuring"),
     ]
     originals = [getattr(owner, name) for owner, name, _ in places]
     for (owner, name, part), original in zip(places, originals, strict=True):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.descent import shuffle
+from models.images import to_unit
 
 DEFAULT_BETAS = (0.9, 0.999)  # Adam's, of methods whose source names none
 CHUNK = 500  # samples that an evaluation holds at once
@@ -81,7 +82,7 @@ class FitRequest:
 
     def load(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """Training images (B, C, H, W) in [0, 1], and what is visible of them."""
-        return self.images[rows].float() / 255, None if self.visible is None else self.visible[rows]
+        return to_unit(self.images[rows]), None if self.visible is None else self.visible[rows]
 
     def autocast(self) -> torch.autocast:
         """The request's precision, for networks whose gradients are of first order."""
@@ -109,9 +110,9 @@ class FittedMethod:
         """
         raise Lacking("infers no latent vectors")
 
-    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
+    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int, draw: int = 0) -> Tensor:
         """A latent vector for each training image, from what training left: (N, d)."""
-        return self.infer(images, visible, steps, 0)
+        return self.infer(images, visible, steps, draw)
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         """Draw z for each training image; together they are the aggregated posterior's sample: (N, d)."""

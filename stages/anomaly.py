@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.short_run.scores import score_images
 from pipeline.data.image_folder import read_images
-from pipeline.evaluation.auprc import compute_auprc, compute_minimum_auprc
-from pipeline.evaluation.trained import load_engine
+from pipeline.evaluation.auprc import judge_scores, score_chains
+from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
-from pipeline.settings.plan import build_scoring
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
 from reports.drawing import save_anomaly_scores
@@ -28,31 +26,23 @@ def anomaly(params: Params, tracker: object) -> dict[str, Any]:
     is_anomaly = np.array(stored["test_is_anomaly"])
     is_tenth = np.array(stored["test_is_tenth"])
     steps, chains = params.profile_settings.evaluate.anomaly_steps, params.anomaly.chains
-    model, engine = load_engine(params, "normal", len(images) * steps * chains)
-    scoring = build_scoring(params, steps)
-    latent_dim = model.latents.shape[1]
-    images = images.to(model.latents.device)
-    scores = [
-        score_images(engine, images, latent_dim, scoring, params.seed, draw).double().cpu().numpy()
-        for draw in range(chains)
-    ]
+    fitted = load_trained(params, "normal", len(images) * steps * chains)
+    scores = score_chains(fitted, images.to(fitted.latents.device), steps, chains)
+    protocols = {"pooled": np.ones_like(is_tenth), "tenth": is_tenth}
     metrics: dict[str, Any] = {"held_out": params.anomaly.held_out, "chains": chains, "steps": steps}
-    rows = {"pooled": np.ones_like(is_tenth), "tenth": is_tenth}
-    for protocol, chosen in rows.items():
-        labels = is_anomaly[chosen]
-        auprc = [compute_auprc(chain[chosen], labels) for chain in scores]
+    for protocol, judged in judge_scores(scores, is_anomaly, protocols).items():
         metrics[protocol] = {
-            "auprc_mean": float(np.mean(auprc)),
-            "auprc_std": float(np.std(auprc)),
-            "base_rate": float(labels.mean()),
-            "minimum": compute_minimum_auprc(float(labels.mean())),
-            "n": len(labels),
+            "auprc_mean": judged.mean,
+            "auprc_std": judged.std,
+            "base_rate": judged.base_rate,
+            "minimum": judged.minimum,
+            "n": judged.n,
         }
     title = f"{stored.meta['dataset']}, held-out class {params.anomaly.held_out}, alpha = {params.alpha:g}"
     save_anomaly_scores(
         FIGURE,
-        {protocol: scores[0][chosen] for protocol, chosen in rows.items()},
-        {protocol: is_anomaly[chosen] for protocol, chosen in rows.items()},
+        {protocol: scores[0][chosen] for protocol, chosen in protocols.items()},
+        {protocol: is_anomaly[chosen] for protocol, chosen in protocols.items()},
         title,
     )
     return metrics

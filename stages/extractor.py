@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.images import to_unit
 from pipeline.data.image_folder import read_images
 from pipeline.data.load import load_dataset
 from pipeline.data.published_files import is_there
@@ -67,11 +68,11 @@ def fit(params: Params, arrays: Any, output: Path, figure: Path) -> dict[str, An
     classifier = train_classifier(train_images, train_labels, epochs, rng)
     save_classifier(output, classifier, train_images.shape[1])
     with torch.no_grad():
-        guesses = classifier(test_images[:2000].float() / 255).argmax(1)
+        guesses = classifier(to_unit(test_images[:2000])).argmax(1)
     wrong = (guesses != test_labels[:2000]).nonzero()[:N_SHOWN, 0]
     shown = wrong if len(wrong) else torch.arange(min(N_SHOWN, len(test_images)))
     said = " ".join(str(int(guess)) for guess in guesses[shown])
-    save_grid(figure, [(f"test images the extractor takes for {said}", test_images[shown].float() / 255)])
+    save_grid(figure, [(f"test images the extractor takes for {said}", to_unit(test_images[shown]))])
     return {
         "train_accuracy": measure_accuracy(classifier, train_images, train_labels),
         "test_accuracy": measure_accuracy(classifier, test_images, test_labels),

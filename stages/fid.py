@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from models.langevin.noise import Stream, draw_normal
 from pipeline.data.image_folder import read_images
 from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor, refuse_untrained
-from pipeline.evaluation.frechet import compute_frechet_distance
-from pipeline.evaluation.trained import load_engine
+from pipeline.evaluation.frechet import take_reference
+from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
@@ -32,31 +31,33 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     stored = read_images(INPUT)
     file = params.fid.inception_file
     extractor = open_extractor(places.EXTRACTOR, None if file is None else project_root() / file)
-    extract, name = extractor.extract, "inception" if file else f"{params.dataset} classifier"
-    model, engine = load_engine(params, "complete", planned_steps=0)
+    name = "inception" if file else f"{params.dataset} classifier"
+    fitted = load_trained(params, "complete")
+    train_images, test_images = (
+        torch.from_numpy(stored[split].copy()) for split in ("train_images", "test_images")
+    )
     n_generated = params.profile_settings.evaluate.n_generated
-    indices = torch.arange(n_generated, device=model.latents.device)
-    z = draw_normal(params.seed, Stream.GENERATION, indices, 0, 1, model.latents.shape[1])[0]
-    features = torch.cat([extract(engine.generate(part)) for part in z.split(2000)])
-    reference = extract(torch.from_numpy(stored["train_images"].copy()))
-    test = extract(torch.from_numpy(stored["test_images"].copy()))
-    if name == "inception" and min(len(features), len(reference), len(test)) < INCEPTION_MIN_SAMPLES:
+    if file and min(n_generated, len(train_images), len(test_images)) < INCEPTION_MIN_SAMPLES:
         name = f"inception (singular: fewer than {INCEPTION_MIN_SAMPLES} samples)"
     refused = "" if file else refuse_untrained(json.loads(places.find_metrics("extractor").read_text()))
-    distance = None if refused else compute_frechet_distance(features, reference)
+    distance = floor = None
+    if not refused:
+        reference = take_reference(extractor.extract, train_images)
+        distance = reference.measure_samples(fitted, n_generated)
+        floor = reference.measure_images(test_images)
     said = (
         f"no Frechet distance: {refused}" if distance is None else f"Frechet distance {distance:.1f} ({name})"
     )
     title = f"g(z), z from the prior; {said}"
-    save_grid(FIGURE, [(title, engine.generate(z[:N_SHOWN]))], columns=16)
+    save_grid(FIGURE, [(title, fitted.sample(min(N_SHOWN, n_generated)))], columns=16)
     return {
         "frechet_distance": distance,
-        "floor": None if refused else compute_frechet_distance(test, reference),
+        "floor": floor,
         "refused": refused,
         "extractor": name,
         "n": n_generated,
-        "n_reference": len(reference),
-        "n_floor": len(test),
+        "n_reference": len(train_images),
+        "n_floor": len(test_images),
         "reference_split": "train",
         "seed": params.seed,
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.images import to_unit
 from pipeline.data.image_folder import read_images, write_images
-from pipeline.data.masks import apply_masks, make_masks, scale_mask_size
+from pipeline.data.masks import occlude_images
 from pipeline.settings.params import Params
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
@@ -28,14 +28,12 @@ def mask(params: Params, tracker: object) -> dict[str, Any]:
     """
     stored = read_images(INPUT)
     images = stored["train_images"]
-    n, _, height, width = images.shape
     kind, share = params.mask.kind, params.mask.share
-    size = scale_mask_size(params.mask.side, height)
-    visible = make_masks(kind, range(n), height, width, params.seed, size=size, share=share)
-    occluded = apply_masks(images, visible)
-    amount = {"share": share} if kind == "salt_pepper" else {"side": size}
+    occlusion = occlude_images(images, kind, params.mask.side, share, params.seed)
+    visible = occlusion.visible
+    amount = {"share": share} if kind == "salt_pepper" else {"side": occlusion.size}
     about = {"dataset": stored.meta["dataset"], "seed": params.seed, "kind": kind, **amount}
-    digest = write_images(OUTPUT, {"train_images": occluded, "train_visible": visible}, about)
+    digest = write_images(OUTPUT, {"train_images": occlusion.images, "train_visible": visible}, about)
     grey = np.where(visible[:N_SHOWN], images[:N_SHOWN], np.uint8(GREY))
     rows = [("original", images[:N_SHOWN]), ("occluded (hidden pixels shown in grey)", grey)]
     save_grid(FIGURE, [(title, to_unit(row)) for title, row in rows])
@@ -44,7 +42,7 @@ def mask(params: Params, tracker: object) -> dict[str, Any]:
         "digest": digest,
         "kind": kind,
         **amount,
-        "n": n,
+        "n": len(images),
         "hidden_share": float(1 - visible.mean()),
     }
 

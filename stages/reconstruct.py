@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from models.images import to_unit
-from models.langevin.engine import NoiseAddress
-from models.langevin.noise import Stream, draw_normal
 from pipeline.data.image_folder import read_images
-from pipeline.evaluation.reconstruction import measure_error
-from pipeline.evaluation.trained import load_engine
+from pipeline.evaluation.reconstruction import reconstruct_splits
+from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
-from pipeline.settings.plan import build_chain
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
 from reports.drawing import save_grid
@@ -22,6 +18,7 @@ from reports.drawing import save_grid
 INPUT = places.DATA / "complete"
 FIGURE = places.FIGURES / "reconstruct_images.png"
 N_SHOWN = 16
+TRAIN_DRAW = 1  # of the training images' noise, which the tables' cells number 0
 
 
 def reconstruct(params: Params, tracker: object) -> dict[str, Any]:
@@ -33,47 +30,34 @@ def reconstruct(params: Params, tracker: object) -> dict[str, Any]:
     """
     stored = read_images(INPUT)
     numbers = params.profile_settings
-    test_steps, train_steps = numbers.evaluate.reconstruct_steps, numbers.train.K
+    train_steps, test_steps = numbers.train.K, numbers.evaluate.reconstruct_steps
     n_train, n_test = len(stored["train_images"]), len(stored["test_images"])
-    planned = n_train * train_steps + n_test * test_steps
-    model, engine = load_engine(params, "complete", planned)
-    device = model.latents.device
-    train_images = torch.from_numpy(stored["train_images"].copy()).to(device)
-    test_images = torch.from_numpy(stored["test_images"].copy()).to(device)
-
-    def infer(z: Tensor, images: Tensor, steps: int, draw: int) -> Tensor:
-        indices = torch.arange(len(images), device=device)
-        address = NoiseAddress(params.seed, Stream.TEST_CHAIN, draw)
-        return engine.infer(z, images, None, indices, build_chain(params, steps), address)
-
-    prior = draw_normal(
-        params.seed, Stream.TEST_INIT, torch.arange(n_test, device=device), 0, 1, model.latents.shape[1]
-    )[0]
-    train_latents = infer(model.latents, train_images, train_steps, draw=1)
-    test_latents = infer(prior, test_images, test_steps, draw=0)
-    mse_train = measure_error(engine.generate, train_latents, train_images)
-    mse_test = measure_error(engine.generate, test_latents, test_images)
-
+    fitted = load_trained(params, "complete", n_train * train_steps + n_test * test_steps)
+    train_images, test_images = (
+        torch.from_numpy(stored[split].copy()).to(fitted.latents.device)
+        for split in ("train_images", "test_images")
+    )
+    measured = reconstruct_splits(fitted, train_images, test_images, train_steps, test_steps, TRAIN_DRAW)
     rows = []
     for name, images, latents, mse in (
-        ("training", train_images, train_latents, mse_train),
-        ("test", test_images, test_latents, mse_test),
+        ("training", train_images, measured.train_latents, measured.mse_train),
+        ("test", test_images, measured.test_latents, measured.mse_test),
     ):
         shown = torch.arange(0, len(images), max(1, len(images) // N_SHOWN))[:N_SHOWN]
         rows.append((f"{name} images", to_unit(images[shown])))
-        rows.append((f"reconstructions, MSE of the whole split {mse:.4f}", engine.generate(latents[shown])))
+        rows.append((f"reconstructions, MSE of the whole split {mse:.4f}", fitted.generate(latents[shown])))
     save_grid(FIGURE, rows)
     return {
-        "mse_train": mse_train,
-        "mse_test": mse_test,
-        "mse_train_pm1": 4 * mse_train,
-        "mse_test_pm1": 4 * mse_test,
+        "mse_train": measured.mse_train,
+        "mse_test": measured.mse_test,
+        "mse_train_pm1": 4 * measured.mse_train,
+        "mse_test_pm1": 4 * measured.mse_test,
         "steps_train": train_steps,
         "steps_test": test_steps,
         "n_train": n_train,
         "n_test": n_test,
-        "latent_mean_train": float(train_latents.mean(0).square().mean().sqrt()),
-        "latent_std_train": float(train_latents.std(0, correction=0).mean()),
+        "latent_mean_train": measured.latent_mean,
+        "latent_std_train": measured.latent_std,
     }
 
 

@@ -7,13 +7,10 @@ from typing import Any
 import torch
 
 from models.images import to_unit
-from models.langevin.engine import NoiseAddress
-from models.langevin.noise import Stream
 from pipeline.data.image_folder import read_images
-from pipeline.evaluation.reconstruction import measure_recovery, recover_images
-from pipeline.evaluation.trained import load_engine
+from pipeline.evaluation.reconstruction import measure_recovery, recover_training
+from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
-from pipeline.settings.plan import build_chain
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
 from reports.drawing import save_grid
@@ -31,23 +28,10 @@ def recover(params: Params, tracker: object) -> dict[str, Any]:
     visible = torch.from_numpy(stored["train_visible"].copy())
     originals = torch.from_numpy(read_images(ORIGINALS)["train_images"].copy())
     steps = params.profile_settings.evaluate.recover_steps
-    model, engine = load_engine(params, "occluded", len(images) * steps)
-    device = model.latents.device
+    fitted = load_trained(params, "occluded", len(images) * steps)
+    device = fitted.latents.device
     images, visible, originals = images.to(device), visible.to(device), originals.to(device)
-    latents = engine.infer(
-        model.latents,
-        images,
-        visible,
-        torch.arange(len(images), device=device),
-        build_chain(params, steps),
-        NoiseAddress(params.seed, Stream.TEST_CHAIN, 0),
-    )
-    recovered = torch.cat(
-        [
-            recover_images(engine.generate(latents[rows]), to_unit(images[rows]), visible[rows])
-            for rows in torch.arange(len(images), device=device).split(2000)
-        ]
-    )
+    recovered = recover_training(fitted, images, visible, steps)
     error = measure_recovery(recovered, to_unit(originals), visible)
     shown = torch.arange(0, len(images), max(1, len(images) // N_SHOWN))[:N_SHOWN]
     rows = {

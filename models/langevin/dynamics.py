@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 Network = Callable[[Tensor], Tensor]  # (B, d) -> (B, C, H, W)
+Step = Callable[[Tensor, Tensor], Tensor]  # z and its noise, already scaled, (B, d) each -> the next z
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,13 @@ def langevin_step(
         residual = residual * visible
     (likelihood_gradient,) = pull_back(residual.to(generated.dtype))
     return z - drift * (likelihood_gradient.float() + z) + noise
+
+
+def run_chain(step: Step, z: Tensor, noise: Tensor) -> Tensor:
+    """The short run of Eq. (9): a ``step`` for each of the scaled ``noise`` (K, B, d); returns z^K (B, d).
+
+    The only loop over K: posterior and tilted chains, chains on a prior, compiled and differentiated steps.
+    """
+    for step_noise in noise:
+        z = step(z, step_noise)
+    return z

@@ -1,4 +1,4 @@
-"""p(I|z) = N(g(z), sigma^2) on the visible pixels, and the energy of z given I (Eq. 7 and 16)."""
+"""p(I|z) = N(g(z), sigma^2) on the visible pixels: what learning descends, and the energy of z given I."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ def measure_residual(generated: Tensor, images: Tensor, visible: Tensor | None) 
     if visible is not None:
         residual = residual * visible
     return residual.square().flatten(1).sum(1)
+
+
+def compute_learning_loss(generated: Tensor, images: Tensor, visible: Tensor | None, sigma: float) -> Tensor:
+    """Negative Eq. (5) or (17): |M (I - g(z))|^2 / (2 sigma^2), summed over pixels, mean over samples.
+
+    ``generated``, ``images``: (B, C, H, W); ``visible``: (B, 1, H, W) or None. Returns a scalar.
+    """
+    return measure_residual(generated, images, visible).mean() / (2 * sigma**2)
 
 
 def compute_energy(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.images import to_unit
-from models.langevin.dynamics import ChainSettings, langevin_step
+from models.langevin.dynamics import ChainSettings, langevin_step, run_chain
 from models.langevin.energy import compute_energy
 from models.langevin.noise import Stream, draw_normal
 from models.networks.generator import Generator
@@ -145,18 +145,20 @@ class InferenceEngine:
         noise_std = chain.noise_std(passes_done)
         result = torch.empty_like(z)
         for rows in self._chunks(len(z)):
-            state, chunk_images = z[rows], to_unit(images[rows])
-            chunk_visible = None if visible is None else visible[rows].to(state.dtype)
+            step = functools.partial(
+                self._run_step,
+                images=to_unit(images[rows]),
+                visible=None if visible is None else visible[rows].to(z.dtype),
+                drift=drift,
+            )
             noise = draw_normal(
                 address.seed, address.stream, indices[rows], address.draw, chain.steps, z.shape[1]
             )
-            for step_noise in noise * noise_std:  # (B, d)
-                state = self._run_step(state, chunk_images, chunk_visible, step_noise, drift)
-            result[rows] = state
+            result[rows] = run_chain(step, z[rows], noise * noise_std)
         return result
 
     def _run_step(
-        self, z: Tensor, images: Tensor, visible: Tensor | None, noise: Tensor, drift: Tensor
+        self, z: Tensor, noise: Tensor, images: Tensor, visible: Tensor | None, drift: Tensor
     ) -> Tensor:
         if not self._is_compiled:
             return self._step(self.network, z, images, visible, noise, drift)

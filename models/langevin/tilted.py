@@ -1,7 +1,12 @@
 """Chains on a tilted posterior, as rivals that infer by Langevin dynamics run them.
 
 The prior of the latent vectors is exp(f(z)) N(z; 0, I) up to a constant, f = 0 where there is no tilt. A step
-is Eq. (8) with dU/dz less df/dz. Noise is addressed by the sample's index, as the main method's.
+is Eq. (8) with dU/dz less df/dz.
+
+The loop over K is the main method's, `dynamics.run_chain`. `InferenceEngine.infer` around it, with its chunks
+and its addressed noise, is not: DAMC draws its training noise from a torch.Generator, SRI differentiates
+through its chain, a minibatch is one chunk, and new images come in chunks of `interface.CHUNK`. Another chunk
+is another batch of matrix products, hence other roundings: numbers would change in their last digits.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from typing import overload
 import torch
 from torch import Tensor, nn
 
-from models.langevin.dynamics import Network, langevin_step
+from models.langevin.dynamics import Network, langevin_step, run_chain
 from models.networks.generator import Generator
 from models.networks.lowering import LoweredNetwork
 
@@ -42,18 +47,22 @@ def run_chains(
     ``images``: (B, C, H, W) in [0, 1]; ``visible``: (B, 1, H, W) or None.
     """
     drift = step_size**2 / 2
-    for step_noise in noise:
+
+    def step(z: Tensor, step_noise: Tensor) -> Tensor:
         pull = 0.0 if tilt is None else drift * differentiate(tilt, z)
-        z = langevin_step(network, z, images, visible, step_noise * step_size, drift, sigma, dtype) + pull
-    return z
+        return langevin_step(network, z, images, visible, step_noise, drift, sigma, dtype) + pull
+
+    return run_chain(step, z, noise * step_size)
 
 
 def run_prior_chains(z: Tensor, noise: Tensor, step_size: float, tilt: Tilt) -> Tensor:
     """Langevin steps on exp(f(z)) N(z; 0, I): z (n, d), noise (K, n, d) -> (n, d)."""
     drift = step_size**2 / 2
-    for step_noise in noise:
-        z = z + drift * (differentiate(tilt, z) - z) + step_size * step_noise
-    return z
+
+    def step(z: Tensor, step_noise: Tensor) -> Tensor:
+        return z + drift * (differentiate(tilt, z) - z) + step_noise
+
+    return run_chain(step, z, noise * step_size)
 
 
 @overload

@@ -123,7 +123,12 @@ class AmortisedChains(ChainInference):
     ):
         step_size = STEP_PER_SIGMA * request.sigma
         super().__init__(
-            generator, request.latent_dim, request, step_size, None, POSTERIOR_STEPS, energy.eval()
+            generator,
+            request.latent_dim,
+            request,
+            step_size,
+            fewest_steps=POSTERIOR_STEPS,
+            tilt=energy.eval(),
         )
         self._energy, self._encoder, self._denoiser = energy, encoder.eval(), denoiser.eval()
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.images import to_unit
 from models.interface import FitRequest, FittedMethod, apply_split, count_weights, make_rng, split
 from models.latent_density import LatentMixture
 from models.networks.generator import Generator
@@ -69,7 +70,7 @@ class OptimisedLatents(FittedMethod):
         start = self.latents.mean(0).expand(len(images), -1)
         parts = []
         for rows in split(len(images)):
-            batch, z = images[rows].float() / 255, start[rows].clone()
+            batch, z = to_unit(images[rows]), start[rows].clone()
             for _ in range(steps):
                 z = z.detach().requires_grad_(True)
                 loss = compute_loss(self.generator(z), batch, None if visible is None else visible[rows])
@@ -78,7 +79,7 @@ class OptimisedLatents(FittedMethod):
             parts.append(z.detach())
         return torch.cat(parts)
 
-    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
+    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int, draw: int = 0) -> Tensor:
         return self.latents
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
@@ -91,7 +92,7 @@ class OptimisedLatents(FittedMethod):
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """Return the loss where ``infer`` ends: GLO has no density of images."""
         z = self.infer(images, None, steps, draw)
-        return compute_loss(self.generate(z), images.float() / 255, None)
+        return compute_loss(self.generate(z), to_unit(images), None)
 
     def count_parameters(self) -> int:
         return count_weights(self.generator)

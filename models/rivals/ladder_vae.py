@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from models.descent import minimise
+from models.images import to_unit
 from models.interface import FitRequest, apply_split, count_weights, make_rng, split
 from models.langevin.energy import measure_residual
 from models.networks.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
@@ -93,7 +94,7 @@ class LadderVae(Autoencoder):
         parts = []
         for rows in split(len(images)):
             mean, log_variance = self.encoder(
-                images[rows].float() / 255, None if visible is None else visible[rows]
+                to_unit(images[rows]), None if visible is None else visible[rows]
             )
             top, _ = self._ladder.rise(mean, log_variance)
             parts.append(unite(mean, log_variance, *self._ladder.descend(top))[0])
@@ -104,17 +105,21 @@ class LadderVae(Autoencoder):
         """Draw z_1, given a draw of z_2."""
         rng = make_rng(self.seed)
         networks = self.encoder, self.generator, self._ladder
-        return apply_split(
-            lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma, rng=rng)[1], images
-        )
+
+        def draw(part: Tensor) -> Tensor:
+            return compute_losses(*networks, to_unit(part), None, self.sigma, rng=rng)[1]
+
+        return apply_split(draw, images)
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         """Return the loss at the means; neither ``steps`` nor ``draw`` is read."""
         networks = self.encoder, self.generator, self._ladder
-        return apply_split(
-            lambda part: compute_losses(*networks, part.float() / 255, None, self.sigma)[0], images
-        )
+
+        def compute_loss(part: Tensor) -> Tensor:
+            return compute_losses(*networks, to_unit(part), None, self.sigma)[0]
+
+        return apply_split(compute_loss, images)
 
     def count_parameters(self) -> int:
         return super().count_parameters() + count_weights(self._ladder)

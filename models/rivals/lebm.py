@@ -49,7 +49,12 @@ class LatentEnergyModel(ChainInference):
     def __init__(self, generator: Generator, energy: LatentEnergy, request: FitRequest):
         step_size = STEP_PER_SIGMA * request.sigma
         super().__init__(
-            generator, request.latent_dim, request, step_size, None, POSTERIOR_STEPS, energy.eval()
+            generator,
+            request.latent_dim,
+            request,
+            step_size,
+            fewest_steps=POSTERIOR_STEPS,
+            tilt=energy.eval(),
         )
         self._energy = energy
 

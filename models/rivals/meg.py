@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.descent import descend, take_steps
+from models.images import to_unit
 from models.interface import FitRequest, apply_split, count_weights
 from models.networks.critic import Critic, build_critic, penalise_gradient
 from models.networks.generator import Generator, build_generator
@@ -36,7 +37,7 @@ class EnergyModel(Gan):
 
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        return apply_split(lambda part: self._energy(part.float() / 255), images)
+        return apply_split(lambda part: self._energy(to_unit(part)), images)
 
     def count_parameters(self) -> int:
         return super().count_parameters() + count_weights(self._energy)

@@ -154,4 +154,4 @@ def _fit(request: FitRequest, n_layers: int) -> ChainInference:
         return learn_generator(whole, optimiser, z, images, visible, request, step)
 
     take_steps("SRI", steps, take_step)
-    return ChainInference(whole, d, request, step_size, steps=STEPS)
+    return ChainInference(whole, d, request, step_size, fewest_steps=STEPS)

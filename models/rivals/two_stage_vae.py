@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from models.descent import minimise
+from models.images import to_unit
 from models.interface import FitRequest, apply_split, count_weights
 from models.langevin.energy import measure_residual
 from models.networks.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
@@ -90,7 +91,7 @@ class TwoStageVae(Autoencoder):
         """Return the first stage's loss at the mean of q(z|I); neither ``steps`` nor ``draw`` is read."""
 
         def measure(part: Tensor) -> Tensor:
-            batch = part.float() / 255
+            batch = to_unit(part)
             mean, log_variance = self.encoder(batch, None)
             residual = measure_residual(self.generator(mean), batch, None)
             return residual / (2 * self._gamma**2) + compute_divergence(mean, log_variance)

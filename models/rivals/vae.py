@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.descent import minimise
+from models.images import to_unit
 from models.interface import FitRequest, apply_split, make_rng
 from models.langevin.energy import measure_residual
 from models.networks.encoder import draw_latents
@@ -51,7 +52,7 @@ class Vae(Autoencoder):
         rng = make_rng(self.seed, 1 + draw)
 
         def measure(part: Tensor) -> Tensor:
-            batch = part.float() / 255
+            batch = to_unit(part)
             mean, log_variance = self.encoder(batch, None)
             losses = [
                 compute_loss(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from enum import IntEnum
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +23,22 @@ from models.transport.problem import TransportMap
 from models.transport.solve import solve_transport
 
 DIVERGED = 100.0  # root mean square of z beyond which no chain with a standard normal prior is sane
+
+
+class Purpose(IntEnum):
+    """What a training draws from a torch.Generator for; two purposes never share a seed."""
+
+    INFERENCE_BATCHES = 0
+    TRANSPORT = 1
+    REGRESSION_BATCHES = 2
+
+
+class Snapshot(NamedTuple):
+    """How a training stands: MSE per visible pixel, and moments of the latent vectors as in RoundRecord."""
+
+    mse: float
+    latent_mean: float
+    latent_std: float
 
 
 @dataclass(frozen=True)
@@ -142,10 +159,10 @@ def run_round(
         _check_latents(state, plan, passes_done)
         on_pass()
     engine.refresh()
-    before = _measure(engine, state.latents, images, visible)
+    before = _take_snapshot(engine, state.latents, images, visible)
     on_inferred(state)
 
-    rng = torch.Generator().manual_seed(_mix(plan.seed, 1, state.round))
+    rng = torch.Generator().manual_seed(_mix(plan.seed, Purpose.TRANSPORT, state.round))
     state.transport = solve_transport(
         state.latents,
         state.targets,
@@ -157,28 +174,29 @@ def run_round(
     state.latents = state.transport.correct(state.latents, plan.alpha)
 
     for regression_pass in range(plan.regression_passes):
-        batch_seed = _mix(plan.seed, 2, state.round * plan.regression_passes + regression_pass)
+        passes_done = state.round * plan.regression_passes + regression_pass
+        batch_seed = _mix(plan.seed, Purpose.REGRESSION_BATCHES, passes_done)
         for rows in _shuffled_batches(len(images), plan.minibatch, batch_seed, state.latents.device):
             _learn(state, rows, images, visible, plan, engine)
         on_pass()
     engine.refresh()
-    after = _measure(engine, state.latents, images, visible)
-    if not math.isfinite(after[0]):
+    after = _take_snapshot(engine, state.latents, images, visible)
+    if not math.isfinite(after.mse):
         raise DivergenceError(
-            f"weights diverged in round {state.round + 1}: the error is {after[0]:.3g} with s = "
+            f"weights diverged in round {state.round + 1}: the error is {after.mse:.3g} with s = "
             f"{plan.chain.step_size:g}; lower the learning rate, or raise sigma"
         )
     state.records.append(
         RoundRecord(
             round=state.round + 1,
-            mse_before=before[0],
-            mse_after=after[0],
+            mse_before=before.mse,
+            mse_after=after.mse,
             ot_cost=float(state.transport.cost),
             matched_share=float(state.transport.matched_share),
-            latent_mean_before=before[1],
-            latent_mean_after=after[1],
-            latent_std_before=before[2],
-            latent_std_after=after[2],
+            latent_mean_before=before.latent_mean,
+            latent_mean_after=after.latent_mean,
+            latent_std_before=before.latent_std,
+            latent_std_after=after.latent_std,
         )
     )
 
@@ -192,7 +210,7 @@ def _infer_and_learn(
     passes_done: int,
 ) -> None:
     address = NoiseAddress(plan.seed, Stream.TRAIN_CHAIN, passes_done)
-    batch_seed = _mix(plan.seed, 0, passes_done)
+    batch_seed = _mix(plan.seed, Purpose.INFERENCE_BATCHES, passes_done)
     for rows in _shuffled_batches(len(images), plan.batch_size, batch_seed, state.latents.device):
         if plan.initialisation == "noise":
             z = draw_normal(plan.seed, Stream.TRAIN_INIT, rows, passes_done, 1, state.latents.shape[1])[0]
@@ -234,10 +252,9 @@ def _shuffled_batches(total: int, batch_size: int, seed: int, device: torch.devi
     return list(order.tensor_split(max(1, -(-total // batch_size))))
 
 
-def _measure(
+def _take_snapshot(
     engine: InferenceEngine, latents: Tensor, images: Tensor, visible: Tensor | None
-) -> tuple[float, float, float]:
-    """(MSE over visible pixels, RMS of the latent mean, mean latent standard deviation)."""
+) -> Snapshot:
     errors, weights = 0.0, 0.0
     for rows in torch.arange(len(images), device=latents.device).split(2000):
         error = (engine.generate(latents[rows]) - to_unit(images[rows])).square()  # (B, C, H, W)
@@ -246,7 +263,7 @@ def _measure(
         weights += float(weight.sum(dtype=torch.float64)) * error.shape[1]
     mean, std = latents.mean(0), latents.std(0, correction=0)
     mse = errors / weights if weights else 0.0  # all pixels of all images hidden: nothing to be wrong about
-    return mse, float(mean.square().mean().sqrt()), float(std.mean())
+    return Snapshot(mse, float(mean.square().mean().sqrt()), float(std.mean()))
 
 
 def _check_latents(state: TrainingState, plan: TrainingPlan, passes_done: int) -> None:
@@ -259,6 +276,6 @@ def _check_latents(state: TrainingState, plan: TrainingPlan, passes_done: int) -
         )
 
 
-def _mix(seed: int, purpose: int, number: int) -> int:
+def _mix(seed: int, purpose: Purpose, number: int) -> int:
     """A seed for a torch.Generator from (seed, purpose, number), distinct for each below 2^29 numbers."""
     return (seed << 31) + (number << 2) + purpose

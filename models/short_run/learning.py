@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd import set_multithreading_enabled
 
+from models.descent import descend
+from models.langevin.energy import compute_learning_loss
 from models.networks.generator import Generator
 
 ADAM_BETAS = (0.5, 0.99)  # section 7.1
@@ -14,17 +15,6 @@ ADAM_BETAS = (0.5, 0.99)  # section 7.1
 def build_optimiser(generator: Generator, learning_rate: float) -> torch.optim.Adam:
     """Adam with the paper's betas (.5, .99), fused into one kernel."""
     return torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=ADAM_BETAS, fused=True)
-
-
-def learning_loss(generated: Tensor, images: Tensor, visible: Tensor | None, sigma: float) -> Tensor:
-    """Negative Eq. (5) or (17): |M (I - g(z))|^2 / (2 sigma^2), summed over pixels, mean over samples.
-
-    ``generated``, ``images``: (B, C, H, W); ``visible``: (B, 1, H, W) or None. Returns a scalar.
-    """
-    residual = generated.float() - images
-    if visible is not None:
-        residual = residual * visible
-    return residual.square().flatten(1).sum(1).mean() / (2 * sigma**2)
 
 
 def learning_step(
@@ -44,9 +34,6 @@ def learning_step(
     generator.train()
     with torch.autocast(z.device.type, dtype=precision, enabled=precision != torch.float32):
         generated = generator(z)
-    loss = learning_loss(generated, images, visible, sigma)
-    optimiser.zero_grad(set_to_none=True)
-    with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
-        loss.backward()
-    optimiser.step()
+    loss = compute_learning_loss(generated, images, visible, sigma)
+    descend(optimiser, loss)
     return loss.detach()

@@ -44,49 +44,58 @@ def count_sample_gradients(plan: TrainingPlan, n_images: int) -> int:
 
 
 class ShortRun(FittedMethod):
-    """A generator learned by short-run inference, with the engine that infers for it."""
+    """A generator learned by short-run inference, with the engine that infers for it.
 
-    def __init__(self, request: TrainingRequest, generator: Generator, latents: Tensor):
-        self.generator, self.latents = generator, latents
-        self._plan, self._scoring = request.plan, request.scoring
-        self._engine = InferenceEngine(
-            generator, request.plan.sigma, request.settings, batch_norm=request.plan.batch_norm
-        )
+    ``latents``: the training images' persistent chains (N, d); ``chain`` infers, ``scoring`` scores, each
+    with as many steps as it is asked for; ``seed`` addresses their noise.
+    """
+
+    def __init__(
+        self, engine: InferenceEngine, latents: Tensor, chain: ChainSettings, scoring: Scoring, seed: int
+    ):
+        self.generator, self.latents = engine.generator, latents
+        self.engine, self.chain, self.scoring, self.seed = engine, chain, scoring, seed
 
     def sample(self, n: int) -> Tensor:
         indices = torch.arange(n, device=self.latents.device)
         dim = self.latents.shape[1]
-        return self.generate(draw_normal(self._plan.seed, Stream.GENERATION, indices, 0, 1, dim)[0])
+        return self.generate(draw_normal(self.seed, Stream.GENERATION, indices, 0, 1, dim)[0])
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Run chains of ``steps`` steps from the prior; each ``draw`` has a start and noise of its own."""
         indices = torch.arange(len(images), device=images.device)
         dim = self.latents.shape[1]
-        prior = draw_normal(self._plan.seed, Stream.TEST_INIT, indices, draw, 1, dim)[0]
+        prior = draw_normal(self.seed, Stream.TEST_INIT, indices, draw, 1, dim)[0]
         return self._run(prior, images, visible, steps, draw)
 
-    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
-        return self._run(self.latents, images, visible, steps, 0)
+    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int, draw: int = 0) -> Tensor:
+        return self._run(self.latents, images, visible, steps, draw)
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         return self.infer_training(images, None, steps)
 
     def generate(self, z: Tensor) -> Tensor:
-        return self._engine.generate(z)
+        return self.engine.generate(z)
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
-        chain = replace(self._scoring.chain, steps=steps)
-        scoring = replace(self._scoring, chain=chain)
-        return score_images(self._engine, images, self.latents.shape[1], scoring, self._plan.seed, draw)
+        scoring = replace(self.scoring, chain=replace(self.scoring.chain, steps=steps))
+        return score_images(self.engine, images, self.latents.shape[1], scoring, self.seed, draw)
 
     def count_parameters(self) -> int:
         return count_weights(self.generator)
 
     def _run(self, z: Tensor, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
-        chain: ChainSettings = replace(self._plan.chain, steps=steps)
+        chain = replace(self.chain, steps=steps)
         indices = torch.arange(len(images), device=images.device)
-        address = NoiseAddress(self._plan.seed, Stream.TEST_CHAIN, draw)
-        return self._engine.infer(z, images, visible, indices, chain, address)
+        address = NoiseAddress(self.seed, Stream.TEST_CHAIN, draw)
+        return self.engine.infer(z, images, visible, indices, chain, address)
+
+
+def stop_training(request: TrainingRequest, generator: Generator, latents: Tensor) -> ShortRun:
+    """The method as it stands at the end, or in the middle, of the training that ``request`` asks for."""
+    plan = request.plan
+    engine = InferenceEngine(generator, plan.sigma, request.settings, batch_norm=plan.batch_norm)
+    return ShortRun(engine, latents, plan.chain, request.scoring, plan.seed)
 
 
 def fit_short_run(request: TrainingRequest) -> ShortRun:
@@ -103,7 +112,7 @@ def fit_short_run(request: TrainingRequest) -> ShortRun:
         request.on_round,
         request.on_inferred,
     )
-    return ShortRun(request, state.generator, state.latents)
+    return stop_training(request, state.generator, state.latents)
 
 
 def fit_abp(request: TrainingRequest) -> ShortRun:
@@ -125,11 +134,11 @@ class ShortRunMixture(ShortRun):
     """Samples from ten Gaussians fitted to the training images' corrected latent vectors."""
 
     def __init__(self, request: TrainingRequest, fitted: ShortRun):
-        super().__init__(request, fitted.generator, fitted.latents)
-        self._seed, self._mixture = request.seed, LatentMixture(fitted.latents, N_COMPONENTS, request.seed)
+        super().__init__(fitted.engine, fitted.latents, fitted.chain, fitted.scoring, fitted.seed)
+        self._mixture = LatentMixture(fitted.latents, N_COMPONENTS, request.seed)
 
     def sample(self, n: int) -> Tensor:
-        rng = make_rng(self._seed)
+        rng = make_rng(self.seed)
         return self.generate(self._mixture.draw(n, rng).to(self.latents.device))
 
 

@@ -15,6 +15,8 @@ Salt-and-pepper patches stay 3 x 3: their amount is a share already.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 MASK_KINDS = ("none", "region", "two_regions", "salt_pepper")
@@ -28,6 +30,15 @@ INPAINTING_MASKS = (  # section 7.4: kind, size on 64 x 64 images, share
     ("salt_pepper", 0, 0.7),
     ("salt_pepper", 0, 0.9),
 )
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """Occluded uint8 images (n, C, H, W), what is visible of them (n, 1, H, W), a region's side in pixels."""
+
+    images: np.ndarray
+    visible: np.ndarray
+    size: int
 
 
 def scale_mask_size(size: int, image_size: int) -> int:
@@ -82,6 +93,24 @@ def make_masks(
         else:
             mask[_patched_pixels(rng, height, width, round(share * height * width))] = 0
     return masks
+
+
+def make_scaled_masks(
+    kind: str, indices: range | np.ndarray, height: int, width: int, seed: int, side: int, share: float
+) -> np.ndarray:
+    """Make masks as `make_masks` does, of regions whose ``side`` is in pixels of a 64 x 64 image."""
+    size = scale_mask_size(side, height)
+    return make_masks(kind, indices, height, width, seed, size=size, share=share)
+
+
+def occlude_images(images: np.ndarray, kind: str, side: int, share: float, seed: int) -> Occlusion:
+    """Hide pixels of uint8 images (n, C, H, W), which are numbered 0, 1, ... for their masks.
+
+    ``side`` is in pixels of a 64 x 64 image. Raises ValueError as `check_mask` does.
+    """
+    n, _, height, width = images.shape
+    visible = make_scaled_masks(kind, range(n), height, width, seed, side, share)
+    return Occlusion(apply_masks(images, visible), visible, scale_mask_size(side, height))
 
 
 def apply_masks(images: np.ndarray, visible: np.ndarray) -> np.ndarray:

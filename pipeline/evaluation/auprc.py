@@ -1,10 +1,29 @@
-"""The area under the precision-recall curve, and the smallest that there can be (section 7.5)."""
+"""Anomaly detection: the area under the precision-recall curve over independent chains (section 7.5)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
+
+from models.interface import FittedMethod
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How well scores tell ``n`` images apart: mean and standard deviation (ddof 0) of chains' AUPRCs.
+
+    ``base_rate``: the share of anomalies, ``minimum``: the smallest AUPRC that there can be with it.
+    """
+
+    mean: float
+    std: float
+    base_rate: float
+    minimum: float
+    n: int
 
 
 def compute_auprc(scores: np.ndarray, is_anomaly: np.ndarray) -> float:
@@ -21,3 +40,30 @@ def compute_minimum_auprc(base_rate: float) -> float:
     in precision-recall space", ICML 2012, Theorem 2).
     """
     return 1 + (1 - base_rate) * math.log1p(-base_rate) / base_rate
+
+
+def score_chains(fitted: FittedMethod, images: Tensor, steps: int, chains: int) -> list[np.ndarray]:
+    """Score test images (N, C, H, W) by independent chains of ``steps`` steps: for each chain (N,) float64.
+
+    Raises Lacking where the method scores no images.
+    """
+    return [fitted.score(images, steps, draw).double().cpu().numpy() for draw in range(chains)]
+
+
+def judge_scores(
+    scores: Sequence[np.ndarray], is_anomaly: np.ndarray, protocols: Mapping[str, np.ndarray]
+) -> dict[str, Detection]:
+    """Judge the chains' scores, (N,) each, under each protocol: (N,) bool, True for images that count."""
+    judged = {}
+    for protocol, chosen in protocols.items():
+        labels = is_anomaly[chosen]
+        areas = [compute_auprc(chain[chosen], labels) for chain in scores]
+        base_rate = float(labels.mean())
+        judged[protocol] = Detection(
+            mean=float(np.mean(areas)),
+            std=float(np.std(areas)),
+            base_rate=base_rate,
+            minimum=compute_minimum_auprc(base_rate),
+            n=len(labels),
+        )
+    return judged

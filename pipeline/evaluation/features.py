@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch_fidelity.utils import create_feature_extractor
 from tqdm import tqdm
 
+from models.descent import descend
 from models.images import to_unit
 from models.networks.classifier import Classifier, build_classifier
 from pipeline.storage.checkpoints import load_tensors, save_tensors
@@ -43,9 +44,7 @@ def train_classifier(
         for rows in torch.randperm(len(images), generator=rng).split(BATCH_SIZE):
             scores = classifier(to_unit(images[rows].to(device)))
             loss = functional.cross_entropy(scores, labels[rows].to(device))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            descend(optimiser, loss)
             schedule.step()
     return classifier.eval()
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.images import to_bytes, to_unit
 from models.interface import FittedMethod
-from pipeline.data.masks import INPAINTING_MASKS, make_masks, scale_mask_size
+from pipeline.data.masks import INPAINTING_MASKS, make_scaled_masks
 from pipeline.evaluation.reconstruction import recover_images
 
 DIVERSE_MASK = INPAINTING_MASKS[2]  # Figure 7's
@@ -48,6 +48,5 @@ def _make_visible(mask: tuple[str, int, float], images: Tensor, seed: int) -> Te
     """What is visible of each image under a mask given for 64 x 64 pixels: (B, 1, H, W) uint8."""
     kind, size, share = mask
     height, width = images.shape[2:]
-    scaled = scale_mask_size(size, height) if size else 0
-    masks = make_masks(kind, range(len(images)), height, width, seed, size=scaled, share=share)
+    masks = make_scaled_masks(kind, range(len(images)), height, width, seed, size, share)
     return torch.from_numpy(masks).to(images.device)

@@ -9,8 +9,29 @@ import torch
 from torch import Tensor
 
 from models.images import to_unit
+from models.interface import FittedMethod
 
 BATCH = 2000  # images generated at once
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Latent vectors (N, d) of both splits, and the error of g(z) as `measure_error` has it."""
+
+    train_latents: Tensor
+    test_latents: Tensor
+    mse_train: float
+    mse_test: float
+
+    @property
+    def latent_mean(self) -> float:
+        """Root mean square over coordinates of the mean of the training images' latent vectors."""
+        return float(self.train_latents.mean(0).square().mean().sqrt())
+
+    @property
+    def latent_std(self) -> float:
+        """Mean over coordinates of the standard deviation of the training images' latent vectors."""
+        return float(self.train_latents.std(0, correction=0).mean())
 
 
 @dataclass(frozen=True)
@@ -20,6 +41,43 @@ class RecoveryError:
     absolute: float
     squared: float
     hidden_share: float
+
+
+def reconstruct_splits(
+    fitted: FittedMethod,
+    train_images: Tensor,
+    test_images: Tensor,
+    train_steps: int,
+    test_steps: int,
+    train_draw: int = 0,
+) -> Reconstruction:
+    """Infer and reconstruct images (N, C, H, W) of both splits (section 7.2).
+
+    Training images go on from what training left for ``train_steps``, test images start from the prior and
+    take ``test_steps``. ``train_draw`` numbers the training images' noise. Raises Lacking where the method
+    infers no latent vectors.
+    """
+    train_latents = fitted.infer_training(train_images, None, train_steps, train_draw)
+    test_latents = fitted.infer(test_images, None, test_steps, 0)
+    return Reconstruction(
+        train_latents,
+        test_latents,
+        measure_error(fitted.generate, train_latents, train_images),
+        measure_error(fitted.generate, test_latents, test_images),
+    )
+
+
+def recover_training(fitted: FittedMethod, occluded: Tensor, visible: Tensor, steps: int) -> Tensor:
+    """Recover the occluded training images (N, C, H, W) from what training left (Algorithm 3, section 7.8).
+
+    ``visible``: (N, 1, H, W). Returns images in [0, 1]; raises Lacking where the method infers nothing.
+    """
+    latents = fitted.infer_training(occluded, visible, steps)
+    parts = [
+        recover_images(fitted.generate(latents[rows]), to_unit(occluded[rows]), visible[rows])
+        for rows in torch.arange(len(occluded), device=latents.device).split(BATCH)
+    ]
+    return torch.cat(parts)
 
 
 def recover_images(generated: Tensor, occluded: Tensor, visible: Tensor) -> Tensor:

@@ -1,18 +1,32 @@
-"""The models that the stage train left, ready to infer."""
+"""The models that the stage train left, as fitted methods."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from models.langevin.engine import InferenceEngine, choose_engine
+from models.short_run.method import ShortRun
 from pipeline.settings.params import Params
+from pipeline.settings.plan import build_chain, build_scoring
 from pipeline.storage import places
-from pipeline.storage.checkpoints import TrainedModel, load_model
+from pipeline.storage.checkpoints import load_model
 
 
-def load_engine(params: Params, task: str, planned_steps: int) -> tuple[TrainedModel, InferenceEngine]:
-    """Read the model trained for ``task`` and make it ready to infer ``planned_steps`` sample-steps."""
+def load_trained(params: Params, task: str, planned_steps: int = 0) -> ShortRun:
+    """Read the model trained for ``task``, ready to infer ``planned_steps`` sample-steps.
+
+    How many steps a chain takes is said where it is run: those that the parameters name are not used.
+    Raises ValueError with one line for an absent or damaged model.
+    """
     settings = choose_engine(**dataclasses.asdict(params.engine))
     model = load_model(places.MODELS / task, settings.device)
     batch_norm = params.langevin.batch_norm
-    return model, InferenceEngine(model.generator, params.sigma, settings, planned_steps, batch_norm)
+    engine = InferenceEngine(model.generator, params.sigma, settings, planned_steps, batch_norm)
+    numbers = params.profile_settings
+    return ShortRun(
+        engine,
+        model.latents,
+        build_chain(params, numbers.train.K),
+        build_scoring(params, numbers.evaluate.anomaly_steps),
+        params.seed,
+    )

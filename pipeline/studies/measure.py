@@ -3,84 +3,109 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.images import to_bytes, to_unit
 from models.interface import FittedMethod, Lacking
 from models.short_run.algorithm import TrainingState
-from models.short_run.method import ShortRun, TrainingRequest
+from models.short_run.method import TrainingRequest, stop_training
 from pipeline.data.anomaly_split import split_anomaly
 from pipeline.data.load import ImageSet
-from pipeline.data.masks import apply_masks, make_masks, scale_mask_size
-from pipeline.evaluation.auprc import compute_auprc, compute_minimum_auprc
-from pipeline.evaluation.frechet import compute_frechet_distance
+from pipeline.data.masks import occlude_images
+from pipeline.evaluation.auprc import judge_scores, score_chains
+from pipeline.evaluation.frechet import Reference, take_reference
 from pipeline.evaluation.inpainting import illustrate_inpainting
 from pipeline.evaluation.prior_distance import measure_distance_to_prior
-from pipeline.evaluation.reconstruction import measure_error, measure_recovery, recover_images
+from pipeline.evaluation.reconstruction import measure_recovery, reconstruct_splits, recover_training
 from pipeline.studies.grid import Cell
 from pipeline.studies.request import build_request
-from pipeline.studies.result import CellResult, Extract, Fit
+from pipeline.studies.result import CellResult, Extract, Fit, describe_lack, unite_results
 
 N_SHOWN = 16  # images kept for the figures
-BATCH = 2000  # images generated at once
 SHOWN = slice(0, N_SHOWN)
+ENDS = ("frechet_before", "mse_before", "mse_after", "ot_cost", "matched_share")  # of curves, as numbers
+RECORDED = ("ot_cost", "matched_share", "mse_before", "mse_after", "latent_std_before")  # of each round
+DETECTION = ("mean", "std", "base_rate", "minimum")  # of each protocol
+NUMBERS = {  # by task, what a method that cannot be measured at all is said to lack
+    "complete": ("mse_train", "mse_test", "frechet_distance"),
+    "anomaly": tuple(f"{protocol}_{part}" for protocol in ("pooled", "tenth") for part in DETECTION),
+    "occluded": ("absolute_error", "squared_error"),
+    "latent": ("to_prior", "floor"),
+}
 
 
 def measure_complete(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Tables 2, 4 to 7, Figures 4, 6 to 8: reconstruction of both splits, prior samples, inpainting."""
-    params, train_images = cell.params, torch.from_numpy(images.train_images)
-    numbers = params.profile_settings
-    reference = extract(train_images)
-    n_generated = numbers.evaluate.n_generated
+    train_images = torch.from_numpy(images.train_images)
     request = build_request(cell, train_images, None)
-    curves: dict[str, list[float]] = defaultdict(list)
-
-    def measure_distance(fitted: FittedMethod) -> float:
-        return compute_frechet_distance(extract(fitted.sample(n_generated).cpu()), reference)
-
-    def keep_inferred(state: TrainingState) -> None:
-        if state.round + 1 == request.plan.rounds:
-            curves["frechet_before"].append(measure_distance(_pause(request, state)))
-
-    def keep_round(state: TrainingState) -> None:
-        _keep_record(curves, state)
-        curves["frechet_distance"].append(measure_distance(_pause(request, state)))
-
-    fitted = fit(replace(request, on_round=keep_round, on_inferred=keep_inferred))
-    test_images = torch.from_numpy(images.test_images).to(request.images.device)
-    result = CellResult(
+    reference = take_reference(extract, train_images)
+    n_generated = cell.params.profile_settings.evaluate.n_generated
+    watch = RoundWatch(request, reference, n_generated)
+    fitted = fit(replace(request, on_round=watch.keep_round, on_inferred=watch.keep_inferred))
+    test_images = torch.from_numpy(images.test_images).to(request.device)
+    training = CellResult(
         {
-            "floor": compute_frechet_distance(extract(test_images.cpu()), reference),
+            "floor": reference.measure_images(test_images),
             "n": len(train_images),
             "n_generated": n_generated,
+            **fitted.diagnostics,
+            **{name: watch.curves[name][-1] for name in ENDS if name in watch.curves},
         },
-        dict(curves),
+        dict(watch.curves),
         {"images": images.train_images[SHOWN]},
     )
-    result.numbers.update(fitted.diagnostics)
-    for name in ("frechet_before", "mse_before", "mse_after", "ot_cost", "matched_share"):
-        if name in curves:
-            result.numbers[name] = curves[name][-1]
+    return unite_results(
+        (
+            training,
+            _measure_reconstruction(cell, fitted, request.images, test_images),
+            _show_inpainting(cell, fitted, test_images),
+            _measure_generation(fitted, reference, n_generated),
+        )
+    )
+
+
+def _measure_reconstruction(
+    cell: Cell, fitted: FittedMethod, train_images: Tensor, test_images: Tensor
+) -> CellResult:
+    """The error of both splits, and some training images' reconstructions."""
+    numbers = cell.params.profile_settings
+    train_steps, test_steps = numbers.train.K, numbers.evaluate.reconstruct_steps
     try:
-        latents = fitted.infer_training(request.images, None, numbers.train.K)
-        test_latents = fitted.infer(test_images, None, numbers.evaluate.reconstruct_steps, 0)
-        result.numbers["mse_train"] = measure_error(fitted.generate, latents, request.images)
-        result.numbers["mse_test"] = measure_error(fitted.generate, test_latents, test_images)
-        result.numbers["latent_std"] = float(latents.std(0, correction=0).mean())
-        result.arrays["reconstructions"] = to_bytes(fitted.generate(latents[SHOWN]))
-        shown = illustrate_inpainting(fitted, test_images, params.seed, numbers.evaluate.recover_steps)
-        result.arrays.update({f"inpainting_{name}": array for name, array in shown.items()})
+        measured = reconstruct_splits(fitted, train_images, test_images, train_steps, test_steps)
     except Lacking as cause:
-        result.lacks.update(mse_train=str(cause), mse_test=str(cause))
+        return describe_lack(("mse_train", "mse_test"), cause)
+    return CellResult(
+        {
+            "mse_train": measured.mse_train,
+            "mse_test": measured.mse_test,
+            "latent_std": measured.latent_std,
+        },
+        arrays={"reconstructions": to_bytes(fitted.generate(measured.train_latents[SHOWN]))},
+    )
+
+
+def _show_inpainting(cell: Cell, fitted: FittedMethod, test_images: Tensor) -> CellResult:
+    """What Figures 6 and 7 show, and no number."""
+    steps = cell.params.profile_settings.evaluate.recover_steps
     try:
-        result.numbers["frechet_distance"] = measure_distance(fitted)
-        result.arrays["samples"] = to_bytes(fitted.sample(4 * N_SHOWN))
+        shown = illustrate_inpainting(fitted, test_images, cell.params.seed, steps)
+    except Lacking:  # which the reconstruction's numbers say already
+        return CellResult()
+    return CellResult(arrays={f"inpainting_{name}": array for name, array in shown.items()})
+
+
+def _measure_generation(fitted: FittedMethod, reference: Reference, n_generated: int) -> CellResult:
+    """The Frechet distance of draws from the method, and some of them."""
+    try:
+        distance = reference.measure_samples(fitted, n_generated)
     except Lacking as cause:
-        result.lacks["frechet_distance"] = str(cause)
-    return result
+        return describe_lack(("frechet_distance",), cause)
+    samples = to_bytes(fitted.sample(4 * N_SHOWN))
+    return CellResult({"frechet_distance": distance}, arrays={"samples": samples})
 
 
 def measure_latent(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
@@ -113,66 +138,73 @@ def measure_anomaly(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) ->
     split = split_anomaly(labels, params.anomaly.held_out)
     request = build_request(cell, torch.from_numpy(pooled[split.train]), None)
     fitted = fit(request)
-    test_images = torch.from_numpy(pooled[split.pooled]).to(request.images.device)
-    steps = params.profile_settings.evaluate.anomaly_steps
-    scores = [fitted.score(test_images, steps, draw).double().cpu() for draw in range(params.anomaly.chains)]
+    test_images = torch.from_numpy(pooled[split.pooled]).to(request.device)
+    steps, chains = params.profile_settings.evaluate.anomaly_steps, params.anomaly.chains
+    scores = score_chains(fitted, test_images, steps, chains)
     is_anomaly = labels[split.pooled] == params.anomaly.held_out
-    numbers: dict[str, float] = {"chains": params.anomaly.chains, "n": len(split.train)}
-    for protocol, chosen in (
-        ("pooled", np.ones(len(is_anomaly), dtype=bool)),
-        ("tenth", np.isin(split.pooled, split.tenth)),
-    ):
-        found = [compute_auprc(score.numpy()[chosen], is_anomaly[chosen]) for score in scores]
-        base_rate = float(is_anomaly[chosen].mean())
-        numbers |= {
-            f"{protocol}_mean": float(np.mean(found)),
-            f"{protocol}_std": float(np.std(found)),
-            f"{protocol}_base_rate": base_rate,
-            f"{protocol}_minimum": compute_minimum_auprc(base_rate),
-        }
+    protocols = {
+        "pooled": np.ones(len(is_anomaly), dtype=bool),
+        "tenth": np.isin(split.pooled, split.tenth),
+    }
+    numbers: dict[str, float] = {"chains": chains, "n": len(split.train)}
+    for protocol, judged in judge_scores(scores, is_anomaly, protocols).items():
+        numbers |= {f"{protocol}_{part}": getattr(judged, part) for part in DETECTION}
     return CellResult(numbers)
 
 
 def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:
     """Table 8: error on the hidden pixels after training on the occluded images alone."""
     params, mask = cell.params, cell.params.mask
-    n, _, height, width = images.train_images.shape
-    size = scale_mask_size(mask.side, height)
-    visible = make_masks(mask.kind, range(n), height, width, params.seed, size=size, share=mask.share)
-    occluded = torch.from_numpy(apply_masks(images.train_images, visible))
-    request = build_request(cell, occluded, torch.from_numpy(visible))
+    occlusion = occlude_images(images.train_images, mask.kind, mask.side, mask.share, params.seed)
+    request = build_request(cell, torch.from_numpy(occlusion.images), torch.from_numpy(occlusion.visible))
     curves: dict[str, list[float]] = defaultdict(list)
-    request = replace(request, on_round=lambda state: _keep_record(curves, state))
-    fitted = fit(request)
+    fitted = fit(replace(request, on_round=lambda state: _keep_record(curves, state)))
     steps = params.profile_settings.evaluate.recover_steps
     seen = request.visible
     assert seen is not None  # as built above
-    latents = fitted.infer_training(request.images, seen, steps)
-    recovered = torch.cat(
-        [
-            recover_images(fitted.generate(latents[rows]), to_unit(request.images[rows]), seen[rows])
-            for rows in torch.arange(n, device=latents.device).split(BATCH)
-        ]
-    )
+    recovered = recover_training(fitted, request.images, seen, steps)
     originals = to_unit(torch.from_numpy(images.train_images)).to(recovered.device)
     error = measure_recovery(recovered, originals, seen)
     return CellResult(
-        {"absolute_error": error.absolute, "squared_error": error.squared, "n": n, "mask_size": size},
+        {
+            "absolute_error": error.absolute,
+            "squared_error": error.squared,
+            "n": len(originals),
+            "mask_size": occlusion.size,
+        },
         dict(curves),
         {
             "originals": images.train_images[SHOWN],
-            "visible": visible[SHOWN],
+            "visible": occlusion.visible[SHOWN],
             "recovered": to_bytes(recovered[SHOWN]),
         },
     )
 
 
-def _pause(request: TrainingRequest, state: TrainingState) -> ShortRun:
-    """The method as it stands in the middle of its training."""
-    return ShortRun(request, state.generator, state.latents)
+@dataclass(frozen=True)
+class RoundWatch:
+    """Keeps curves of a training: Algorithm 1's records, and the Frechet distance of the samples so far."""
+
+    request: TrainingRequest
+    reference: Reference
+    n_generated: int
+    curves: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def keep_inferred(self, state: TrainingState) -> None:
+        """Before a round's correction: the distance, before the last one alone."""
+        if state.round + 1 == self.request.plan.rounds:
+            self.curves["frechet_before"].append(self._measure_distance(state))
+
+    def keep_round(self, state: TrainingState) -> None:
+        """After a round: its record and the distance."""
+        _keep_record(self.curves, state)
+        self.curves["frechet_distance"].append(self._measure_distance(state))
+
+    def _measure_distance(self, state: TrainingState) -> float:
+        paused = stop_training(self.request, state.generator, state.latents)
+        return self.reference.measure_samples(paused, self.n_generated)
 
 
 def _keep_record(curves: dict[str, list[float]], state: TrainingState) -> None:
-    record = state.records[-1]
-    for name in ("ot_cost", "matched_share", "mse_before", "mse_after", "latent_std_before"):
-        curves[name].append(getattr(record, name))
+    for name in RECORDED:
+        curves[name].append(getattr(state.records[-1], name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:  # who reads results needs no torch
     from torch import Tensor
 
-    from models.interface import FittedMethod
+    from models.interface import FittedMethod, Lacking
     from models.short_run.method import TrainingRequest
 
 Extract = Callable[["Tensor"], "Tensor"]  # images (N, C, H, W) -> features (N, F) for the Frechet distance
@@ -32,3 +32,19 @@ class CellResult:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     error: str = ""
     lacks: dict[str, str] = field(default_factory=dict)
+
+
+def unite_results(parts: Iterable[CellResult]) -> CellResult:
+    """Bring together what parts of a measurement say of one cell."""
+    whole = CellResult()
+    for part in parts:
+        whole.numbers.update(part.numbers)
+        whole.curves.update(part.curves)
+        whole.arrays.update(part.arrays)
+        whole.lacks.update(part.lacks)
+    return whole
+
+
+def describe_lack(names: Iterable[str], cause: Lacking) -> CellResult:
+    """The result of a measurement that the method lacks something for: none of the numbers ``names``."""
+    return CellResult(lacks=dict.fromkeys(names, str(cause)))

@@ -29,4 +29,10 @@ def name_row(cell: MeasuredCell) -> str:
 
 def name_method(alpha: float) -> str:
     """Name our method: ``ABP`` for alpha = 0, which is what it then is; ``Ours (alpha=...)`` otherwise."""
-    return "ABP" if alpha == 0 else f"Ours (alpha={alpha:g})"
+    column = name_column(alpha)
+    return column if alpha == 0 else f"{column} (alpha={alpha:g})"
+
+
+def name_column(alpha: float) -> str:
+    """Name the column of the paper's Tables 2 and 8 that a training with this alpha reads beside."""
+    return "ABP" if alpha == 0 else "Ours"

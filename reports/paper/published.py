@@ -9,7 +9,7 @@ import yaml
 
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.layouts import FRECHET, MSE, Quantity
-from reports.paper.names import name_method, name_row
+from reports.paper.names import name_column, name_method, name_row
 
 PAPER = Path(__file__).parents[1] / "published.yaml"
 COLUMN_OF = {"mnist5k": "mnist", "mnist": "mnist", "svhn": "svhn", "celeba": "celeba"}
@@ -27,7 +27,7 @@ def find_table2(published: dict[str, Any], dataset: str, measure: str, alpha: fl
     if column is None:
         return None
     table = published["table2_reconstruction_generation"]
-    return table[column][measure][table["columns"].index("ABP" if alpha == 0 else "Ours")]
+    return table[column][measure][table["columns"].index(name_column(alpha))]
 
 
 def find_table3(

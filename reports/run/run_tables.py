@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.settings.params import Params
-from reports.paper.names import name_method
+from reports.paper.names import name_column, name_method
 from reports.paper.published import find_table2, find_table3, find_table8
 from reports.result_table import ResultRow, ResultTable
 
@@ -154,7 +154,7 @@ def tabulate_recovery(params: Params, metrics: Metrics, published: dict[str, Any
     mask = {"kind": params.mask.kind, "side": params.mask.side, "share": params.mask.share}
     size = mask["share"] if mask["kind"] == "salt_pepper" else f"{measured['mask']['side']} px"
     what = f"{mask['kind']} {size}, on hidden pixels"
-    printed = find_table8(published, mask, "ABP" if params.alpha == 0 else "Ours")
+    printed = find_table8(published, mask, name_column(params.alpha))
     is_celeba = params.dataset == "celeba"
     rows = [
         ResultRow(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from models.images import to_unit
 from models.interface import FitRequest, FittedMethod, apply_split, count_weights, make_rng, split
 from models.langevin.energy import measure_residual
 from models.networks.encoder import Encoder, build_encoder, draw_latents
@@ -53,7 +54,7 @@ class Autoencoder(FittedMethod):
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Return the encoder's mean, a function of the image: neither ``steps`` nor ``draw`` is read."""
         parts = [
-            self.encoder(images[rows].float() / 255, None if visible is None else visible[rows])[0]
+            self.encoder(to_unit(images[rows]), None if visible is None else visible[rows])[0]
             for rows in split(len(images))
         ]
         return torch.cat(parts)
@@ -66,7 +67,7 @@ class Autoencoder(FittedMethod):
         rng = make_rng(self.seed)
 
         def draw(part: Tensor) -> Tensor:
-            mean, log_variance = self.encoder(part.float() / 255, None)
+            mean, log_variance = self.encoder(to_unit(part), None)
             return draw_latents(mean, log_variance, rng)
 
         return apply_split(draw, images)
@@ -77,7 +78,7 @@ class Autoencoder(FittedMethod):
 
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         z = self.infer(images, None, steps, draw)
-        residual = measure_residual(self.generate(z), images.float() / 255, None)
+        residual = measure_residual(self.generate(z), to_unit(images), None)
         return residual / (2 * self.sigma**2) + self._score_latents(z)
 
     def count_parameters(self) -> int:
@@ -98,7 +99,7 @@ class JudgedAutoencoder(Autoencoder):
     @torch.no_grad()
     def score(self, images: Tensor, steps: int, draw: int) -> Tensor:
         def judge(part: Tensor) -> Tensor:
-            batch = part.float() / 255
+            batch = to_unit(part)
             return self.judge(batch, self.encoder(batch, None)[0])
 
         return apply_split(judge, images)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from models.descent import descend
+from models.images import to_unit
 from models.interface import CHUNK, FitRequest, FittedMethod, apply_split, count_weights, split
-from models.langevin.energy import compute_energy, measure_residual
+from models.langevin.energy import compute_energy, compute_learning_loss
 from models.langevin.noise import Stream, draw_normal
 from models.langevin.tilted import Tilt, lower, run_chains
 
@@ -38,7 +39,7 @@ def learn_generator(
     hasten_statistics(network, step)
     with request.autocast():
         generated = network(z)
-    loss = measure_residual(generated, images, visible).mean() / (2 * request.sigma**2)
+    loss = compute_learning_loss(generated, images, visible, request.sigma)
     descend(optimiser, loss)
     return loss
 
@@ -46,8 +47,11 @@ def learn_generator(
 class ChainInference(FittedMethod):
     """A generator with posterior chains that start from the prior, or from what training left.
 
-    ``latents``: the training images' persistent chains (N, d), None where each inference starts anew; then
-    ``steps``, the method's own number, brings training images from the prior to their latent vectors.
+    ``network``: (B, d) -> images (B, C, H, W), d the ``latent_dim``; ``step_size``: s of Eq. (8);
+    ``latents``: the training images' persistent chains (N, d), None where each inference starts anew;
+    ``fewest_steps``: that bring a training image to its latent vector. A method without persistent chains
+    names the number that it learned with, for its generator knows no z from elsewhere. ``tilt``: f of the
+    prior exp(f(z)) N(z; 0, I).
     """
 
     def __init__(
@@ -57,19 +61,16 @@ class ChainInference(FittedMethod):
         request: FitRequest,
         step_size: float,
         latents: Tensor | None = None,
-        steps: int = 0,
+        fewest_steps: int = 0,
         tilt: Tilt | None = None,
     ):
-        self.network, self.step_size = network.eval().requires_grad_(False), step_size
-        self.latents, self.tilt, self._steps = latents, tilt, steps
+        self.network = network.eval().requires_grad_(False)
+        self.latents, self.tilt = latents, tilt
+        self.sigma, self.seed, self.step_size = request.sigma, request.seed, step_size
+        self._dim, self._device = latent_dim, request.device
+        self._fewest_steps = fewest_steps
         self._score_noise = float(request.noisy_scores)
-        self._fast, self._dtype = lower(network, request.precision)
-        self.sigma, self.seed, self._dim, self._device = (
-            request.sigma,
-            request.seed,
-            latent_dim,
-            request.device,
-        )
+        self._lowered, self._dtype = lower(network, request.precision)
 
     def draw_start(self, images: Tensor, visible: Tensor | None, indices: Tensor, draw: int) -> Tensor:
         """Where the chains of new images begin: (B, d)."""
@@ -87,8 +88,8 @@ class ChainInference(FittedMethod):
         """Run chains of ``steps`` steps; each ``draw`` has a start and noise of its own."""
         return self._run(images, visible, steps, draw, None)
 
-    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int) -> Tensor:
-        return self._run(images, visible, max(steps, self._steps), 0, self.latents)
+    def infer_training(self, images: Tensor, visible: Tensor | None, steps: int, draw: int = 0) -> Tensor:
+        return self._run(images, visible, max(steps, self._fewest_steps), draw, self.latents)
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         return self.infer_training(images, None, steps)
@@ -102,7 +103,7 @@ class ChainInference(FittedMethod):
         """-log p(I, z) at the end of a chain, as the main method's; the request says whether with noise."""
         z = self._run(images, None, steps, draw, None, self._score_noise)
         parts = [
-            compute_energy(self.network(z[rows]), images[rows].float() / 255, z[rows], self.sigma)
+            compute_energy(self.network(z[rows]), to_unit(images[rows]), z[rows], self.sigma)
             for rows in split(len(z))
         ]
         energy = torch.cat(parts)
@@ -123,13 +124,13 @@ class ChainInference(FittedMethod):
     ) -> Tensor:
         parts = []
         for rows in torch.arange(len(images), device=images.device).split(CHUNK):
-            batch = images[rows].float() / 255
+            batch = to_unit(images[rows])
             batch_visible = None if visible is None else visible[rows]
             z = self.draw_start(batch, batch_visible, rows, draw) if start is None else start[rows]
             noise = noise_scale * draw_normal(self.seed, Stream.TEST_CHAIN, rows, draw, steps, self._dim)
             parts.append(
                 run_chains(
-                    self._fast,
+                    self._lowered,
                     z,
                     batch,
                     batch_visible,

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.autograd import set_multithreading_enabled
 
-from models.descent import take_steps
+from models.descent import descend, take_steps
 from models.interface import FitRequest
 from models.networks.generator import Generator, build_generator
 
@@ -41,13 +40,10 @@ def descend_jointly(
         with request.autocast():
             generated = generator(z)
         loss = compute_losses(generated, images, z, visible).mean()
-        optimiser.zero_grad(set_to_none=True)
-        with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
-            loss.backward()
+        descend(optimiser, loss)  # moves the weights; z keeps its gradient
         assert z.grad is not None  # a leaf that the loss depends on
         with torch.no_grad():
             latents[rows] = move(z, z.grad)
-        optimiser.step()
         return loss
 
     take_steps(name, request.count_steps(COST), take_step)

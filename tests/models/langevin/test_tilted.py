@@ -4,7 +4,11 @@ import functools
 
 import torch
 
-from models.langevin.tilted import run_chains, run_prior_chains
+from models.langevin.dynamics import ChainSettings
+from models.langevin.engine import EngineSettings, InferenceEngine, NoiseAddress
+from models.langevin.noise import Stream, draw_normal
+from models.langevin.tilted import lower, run_chains, run_prior_chains
+from models.networks.generator import build_generator
 
 
 def rng(seed=0):
@@ -60,3 +64,16 @@ def test_prior_chains_sample_the_tilted_prior():
     torch.testing.assert_close(z.mean(0), torch.full((2,), 1.5), atol=0.05, rtol=0)
     h = step_size**2 / 2
     torch.testing.assert_close(z.var(0), torch.full((2,), 2 / (2 - h)), atol=0.06, rtol=0)
+
+
+def test_without_a_tilt_a_chain_is_the_engines_to_the_last_bit():
+    generator = build_generator("mnist", D, rng()).eval()
+    images, z = torch.rand(4, 1, 28, 28, generator=rng(1)), torch.randn(4, D, generator=rng(2))
+    visible = (torch.rand(4, 1, 28, 28, generator=rng(3)) > 0.3).to(torch.uint8)
+    engine = InferenceEngine(generator, SIGMA, EngineSettings(chunk=4, compile="never"))
+    address = NoiseAddress(1, Stream.TEST_CHAIN, 2)
+    of_engine = engine.infer(z, images, visible, torch.arange(4), ChainSettings(0.3, 3), address)
+    network, dtype = lower(generator, torch.float32)
+    noise = draw_normal(1, Stream.TEST_CHAIN, torch.arange(4), 2, 3, D)
+    with torch.no_grad():
+        assert torch.equal(run_chains(network, z, images, visible, noise, 0.3, SIGMA, None, dtype), of_engine)

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from models.langevin.energy import compute_learning_loss
 from models.networks.generator import build_generator
-from models.short_run.learning import build_optimiser, learning_loss, learning_step
+from models.short_run.learning import build_optimiser, learning_step
 
 
 def test_the_loss_gradient_is_equation_17():
@@ -10,7 +11,7 @@ def test_the_loss_gradient_is_equation_17():
     weight = torch.randn(3, 6, generator=rng, requires_grad=True)  # g(z) = z W
     z, images = torch.randn(5, 3, generator=rng), torch.rand(5, 6, generator=rng)
     visible = (torch.rand(5, 6, generator=rng) > 0.3).float()
-    learning_loss(z @ weight, images, visible, sigma=0.3).backward()
+    compute_learning_loss(z @ weight, images, visible, sigma=0.3).backward()
     expected = -(z.T @ (visible * (images - z @ weight))) / 0.3**2 / 5
     torch.testing.assert_close(weight.grad, expected)
 

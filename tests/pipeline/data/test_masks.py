@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from pipeline.data.masks import MASK_KINDS, apply_masks, check_mask, make_masks, scale_mask_size
+from pipeline.data.masks import (
+    MASK_KINDS,
+    apply_masks,
+    check_mask,
+    make_masks,
+    occlude_images,
+    scale_mask_size,
+)
 
 sides = st.integers(1, 24)
 seeds = st.integers(0, 2**32 - 1)
@@ -142,3 +149,11 @@ def test_mask_that_does_not_fit_is_one_line(kind, size, share, message):
     with pytest.raises(ValueError, match=message) as caught:
         check_mask(kind, size, share, 28, 28)
     assert "\n" not in str(caught.value)
+
+
+def test_occluded_images_are_masked_by_their_number_with_a_scaled_region():
+    images = np.full((5, 3, 32, 32), 7, dtype=np.uint8)
+    occlusion = occlude_images(images, "region", side=30, share=0.0, seed=1)
+    assert occlusion.size == 15
+    np.testing.assert_array_equal(occlusion.visible, make_masks("region", range(5), 32, 32, 1, size=15))
+    np.testing.assert_array_equal(occlusion.images, 7 * np.broadcast_to(occlusion.visible, images.shape))

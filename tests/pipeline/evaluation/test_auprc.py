@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
-from pipeline.evaluation.auprc import compute_auprc, compute_minimum_auprc
+from models.interface import FittedMethod
+from pipeline.evaluation.auprc import compute_auprc, compute_minimum_auprc, judge_scores, score_chains
 
 
 def test_auprc_is_the_mean_precision_at_the_anomalies():
@@ -16,3 +18,25 @@ def test_no_ranking_scores_below_the_minimum():
     minimum = compute_minimum_auprc(is_anomaly.mean())
     assert compute_auprc(worst, is_anomaly) == pytest.approx(minimum, abs=1e-3)
     assert minimum == pytest.approx(0.2046, abs=1e-3)
+
+
+class Darkness(FittedMethod):
+    """Scores an image by how dark it is; every second chain gets it the wrong way round."""
+
+    def score(self, images, steps, draw):
+        return -steps * images.float().mean((1, 2, 3)) * (-1) ** draw
+
+
+def test_chains_are_judged_apart_and_each_protocol_by_its_own_images():
+    images = torch.tensor([0, 10, 200, 210, 220], dtype=torch.uint8).view(-1, 1, 1, 1)
+    is_anomaly = np.array([True, True, False, False, False])
+    scores = score_chains(Darkness(), images, steps=3, chains=2)
+    assert [score[1] for score in scores] == [-30, 30]
+    protocols = {"pooled": np.ones(5, dtype=bool), "tenth": np.array([True, False, True, True, True])}
+    judged = judge_scores(scores, is_anomaly, protocols)
+    right, wrong = 1.0, (1 / 4 + 2 / 5) / 2
+    assert judged["pooled"].mean == pytest.approx((right + wrong) / 2)
+    assert judged["pooled"].std == pytest.approx((right - wrong) / 2)  # of these chains, not of a population
+    assert (judged["pooled"].n, judged["tenth"].n) == (5, 4)
+    assert judged["tenth"].base_rate == 0.25
+    assert judged["tenth"].mean == pytest.approx((1 + 1 / 4) / 2)

@@ -3,8 +3,9 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
+from models.interface import FittedMethod
 from pipeline.evaluation.features import extract_features, load_inception, measure_accuracy, train_classifier
-from pipeline.evaluation.frechet import compute_frechet_distance
+from pipeline.evaluation.frechet import compute_frechet_distance, take_reference
 
 
 def features(mean, scale, n=400, dim=6, seed=0):
@@ -47,3 +48,16 @@ def test_the_extractor_learns_the_labels_and_is_reproducible():
     found = extract_features(train[0], images)
     assert found.shape == (200, 64) and found.dtype == torch.float64
     assert torch.equal(found, extract_features(train[1], images))
+
+
+def test_samples_and_the_floor_are_measured_against_the_training_images():
+    train, test = features(0.0, 1.0), features(0.0, 1.0, seed=1)
+
+    class Shifted(FittedMethod):
+        def sample(self, n):
+            return train[:n] + 2
+
+    reference = take_reference(lambda images: images, train)
+    assert reference.measure_images(test) == compute_frechet_distance(test, train)
+    assert reference.measure_samples(Shifted(), len(train)) == pytest.approx(6 * 4, rel=1e-6)
+    assert reference.measure_samples(Shifted(), 100) == compute_frechet_distance(train[:100] + 2, train)

@@ -20,6 +20,7 @@ from pipeline.studies.memo import compute_key, load_result, save_result
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import IGNORED_BY_TASK, TASKS
 from pipeline.studies.tasks import measure_cell as measure_with
+from reports.paper.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[3]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": "smoke"}
@@ -174,9 +175,21 @@ def test_what_a_method_lacks_is_said_beside_what_it_has(images, extract):
     assert not found.error and found.numbers["frechet_distance"] > 0
     assert found.lacks == dict.fromkeys(("mse_train", "mse_test"), "infers no latent vectors")
     assert found.arrays["samples"].shape == (64, 1, 28, 28) and "reconstructions" not in found.arrays
-    assert measure_with(cell("table3"), images, extract, lambda request: Still()).error == (
-        "Lacking: scores no images"
-    )
+
+
+@pytest.mark.parametrize(
+    ("study", "reason"),
+    [
+        ("table3", "scores no images"),
+        ("table8", "infers no latent vectors"),
+        ("figure3", "draws no posterior"),
+    ],
+)
+def test_a_method_that_cannot_be_measured_lacks_every_number_of_the_table(images, extract, study, reason):
+    result = measure_with(cell(study), images, extract, lambda request: Still())
+    assert not result.error and not result.numbers
+    assert set(result.lacks.values()) == {reason}
+    assert {quantity.key for quantity in LAYOUTS[study].quantities} == set(result.lacks)
 
 
 class Blurred(Still):
