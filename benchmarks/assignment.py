@@ -3,7 +3,7 @@
     python -m benchmarks.assignment --json --sizes 1000,5000
 
 Each solver runs in a process of its own, so that its peak memory is its own. The source is an anisotropic
-two-cluster population, the target a Gaussian sample (conventions, section 3). `optimum_gap` is relative to
+two-cluster population, the target a Gaussian sample (conventions, section 3). ``optimum_gap`` is relative to
 the best lower bound proven in the run: the exact solver's cost, or the sparse solver's duals.
 """
 

@@ -3,7 +3,7 @@
     python -m benchmarks.langevin_step --json
 
 The rival is what public codes of this family do: eval-mode generator in float32, batches of 2,000,
-`torch.autograd.grad` of the energy. The peak is a bfloat16 matrix product of 2048 x 2048, same run.
+``torch.autograd.grad`` of the energy. The peak is a bfloat16 matrix product of 2048 x 2048, same run.
 """
 
 from __future__ import annotations

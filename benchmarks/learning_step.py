@@ -1,6 +1,6 @@
-"""The learning step against plain float32 with unfused Adam: `python -m benchmarks.learning_step --json`.
+"""The learning step against plain float32 with unfused Adam: ``python -m benchmarks.learning_step --json``.
 
-Rows by generator and minibatch size. `chunked` accumulates the gradient over chunks of 100 samples, which
+Rows by generator and minibatch size. ``chunked`` accumulates the gradient over chunks of 100 samples, which
 fit the cache; BatchNorm then takes each chunk's statistics instead of the minibatch's, so it is another
 algorithm, and stands here to show what exact chunking could gain at most.
 """
@@ -23,7 +23,7 @@ from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_generator
 from models.short_run.learning import ADAM_BETAS, build_optimiser, learning_step
 
-SIGMA, LEARNING_RATE, CHUNK = 0.3, 1e-3, 100
+SIGMA, LEARNING_RATE, CHUNK_ROWS = 0.3, 1e-3, 100
 SIZES = {"mnist": (100, 500, 2000), "svhn": (100, 500, 2000), "celeba": (50, 200)}
 REPEATS = 3
 
@@ -43,7 +43,7 @@ def accumulate(
     """One Adam step on the gradient summed over chunks, each with batch statistics of its own."""
     generator.train()
     optimiser.zero_grad(set_to_none=True)
-    for part, targets in zip(z.split(CHUNK), images.split(CHUNK), strict=True):
+    for part, targets in zip(z.split(CHUNK_ROWS), images.split(CHUNK_ROWS), strict=True):
         with torch.autocast(z.device.type, settings.precision, settings.precision != torch.float32):
             generated = generator(part)
         (compute_learning_loss(generated, targets, None, SIGMA) * len(part) / len(z)).backward()

@@ -3,7 +3,7 @@
     python -m benchmarks.whole_training --json
     python -m benchmarks.whole_training --profile paper --dataset fashion_mnist --json    # a GPU's work
 
-Trains as the stage `train complete` does, MLflow in a fresh folder included; every part is timed around its
+Trains as the stage ``train complete`` does, MLflow in a fresh folder included; every part is timed around its
 calls. Creating and migrating the database, once per repository, is reported apart.
 """
 

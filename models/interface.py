@@ -13,7 +13,7 @@ from models.descent import shuffle
 from models.images import to_unit
 
 DEFAULT_BETAS = (0.9, 0.999)  # Adam's, of methods whose source names none
-CHUNK = 500  # samples that an evaluation holds at once
+ROWS_AT_ONCE = 500  # samples that an evaluation holds at once
 
 
 class Lacking(ValueError):
@@ -147,10 +147,10 @@ def count_weights(*networks: nn.Module) -> int:
 
 
 def split(n: int) -> list[slice]:
-    """Cut ``n`` rows into slices of at most CHUNK."""
-    return [slice(start, start + CHUNK) for start in range(0, n, CHUNK)]
+    """Cut ``n`` rows into slices of at most ROWS_AT_ONCE."""
+    return [slice(start, start + ROWS_AT_ONCE) for start in range(0, n, ROWS_AT_ONCE)]
 
 
 def apply_split(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Apply ``function`` to tensors with equally many rows, at most CHUNK rows at a time."""
+    """Apply ``function`` to tensors with equally many rows, at most ROWS_AT_ONCE rows at a time."""
     return torch.cat([function(*(tensor[rows] for tensor in tensors)) for rows in split(len(tensors[0]))])

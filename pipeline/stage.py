@@ -1,4 +1,4 @@
-"""The frame of every stage's `main()`: parameters in, metric files out, failures in one line."""
+"""The frame of every stage's ``main()``: parameters in, metric files out, failures in one line."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 def parse_nothing(doc: str | None) -> None:
-    """Let a stage without arguments have `--help`, and refuse what it does not know."""
+    """Let a stage without arguments have ``--help``, and refuse what it does not know."""
     argparse.ArgumentParser(description=doc).parse_args()
 
 
 def run_stage(name: str, function: Stage, live: bool = False) -> None:
     """Run ``function`` as the stage ``name``; the numbers that it returns go to metrics/<name>.json.
 
-    ``live`` stages log to MLflow while they run; the others' numbers reach it when the stage `report` ends.
+    ``live`` stages log to MLflow while they run; the others' numbers reach it when the stage ``report`` ends.
     A ValueError or OSError ends the process with one line and status 1 (the traceback comes with DEBUG=1),
     Ctrl-C and SIGTERM with one line and status 130; whatever ends a stage early, MLflow is told that the run
     FAILED. A killed stage leaves a marker that tells the next one.

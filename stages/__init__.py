@@ -1,4 +1,4 @@
-"""One thin module a DVC stage: `python -m stages.NAME`."""
+"""One thin module a DVC stage: ``python -m stages.NAME``."""
 
 import os
 

@@ -41,7 +41,7 @@ def run_study(params: Params, tracker: object, study: str, only: Sequence[str] =
 
 
 def run_method(params: Params, study: str, method: str, grid: Grid) -> None:
-    """Measure the cells of a study for one method and write them where `read_cells` finds them.
+    """Measure the cells of a study for one method and write them where ``read_cells`` finds them.
 
     A cell that is there already with the same key is not measured again.
     """

@@ -24,7 +24,7 @@ GREY = 128  # black would not show on a black background
 def mask(params: Params, tracker: object) -> dict[str, Any]:
     """Write the occluded training images of INPUT and which pixels are visible to OUTPUT, return the shares.
 
-    `mask.side` is in pixels of a 64 x 64 image and scaled to the images' height.
+    ``mask.side`` is in pixels of a 64 x 64 image and scaled to the images' height.
     """
     stored = read_images(INPUT)
     images = stored["train_images"]

@@ -1,6 +1,6 @@
 """Stage publish: bring MLflow up to date with the files; cheap, and idempotent.
 
-The stage `report` publishes the own run by itself. This one adds what was trained for the tables here, and
+The stage ``report`` publishes the own run by itself. This one adds what was trained for the tables here, and
 makes up for a tracking server that could not be reached.
 """
 

@@ -31,7 +31,7 @@ class ChainSettings:
     noise_every: int = 1
 
     def drift(self, batch_size: int) -> float:
-        """Factor of dU/dz in a step; depends on the batch size only under the `mean` reduction."""
+        """Factor of dU/dz in a step; depends on the batch size only under the ``mean`` reduction."""
         coefficient = self.step_size**2 / 2 if self.drift_coefficient == "half_square" else self.step_size
         return coefficient / batch_size if self.drift_reduction == "mean" else coefficient
 

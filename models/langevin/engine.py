@@ -57,7 +57,7 @@ def choose_engine(
     compile: Compilation,
     chunk: int | Auto,
 ) -> EngineSettings:
-    """Resolve `auto`: CUDA if there is one, bfloat16 where the processor multiplies it natively.
+    """Resolve ``auto``: CUDA if there is one, bfloat16 where the processor multiplies it natively.
 
     Raises ValueError for device cuda on a machine without one.
     """
@@ -84,8 +84,8 @@ class InferenceEngine:
     """Runs chains of one generator over populations of images.
 
     ``batch_norm`` frozen lowers the generator with its running statistics; batch uses the statistics of
-    the chunk it is given. ``planned_steps``: sample-steps that will be run, so that `auto` compiles only
-    where it pays back. Call `refresh` after each change of the generator's weights.
+    the chunk it is given. ``planned_steps``: sample-steps that will be run, so that ``auto`` compiles only
+    where it pays back. Call ``refresh`` after each change of the generator's weights.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Gaussian noise addressed by (seed, stream, sample index, draw, step): Philox4x32-10 and Box-Muller.
 
-A `torch.Generator` hands out numbers in the order they are asked for, so a sample's chain would depend on
+A ``torch.Generator`` hands out numbers in the order they are asked for, so a sample's chain would depend on
 who else is in its batch. A counter-based generator (Salmon et al., "Parallel random numbers: as easy as
 1, 2, 3", SC 2011) computes each number from its address: the same sample gets the same noise in any batch,
 in any order, after any interruption.

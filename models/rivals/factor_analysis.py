@@ -133,7 +133,7 @@ class LinearMethod(FittedMethod):
 
 
 def flatten(images: Tensor) -> Tensor:
-    """uint8 images (N, C, H, W) as vectors (N, P) in [0, 1], in float64: `to_unit` rounds to float32."""
+    """uint8 images (N, C, H, W) as vectors (N, P) in [0, 1], in float64: ``to_unit`` rounds to float32."""
     return images.flatten(1).double() / 255
 
 

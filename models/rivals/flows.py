@@ -127,7 +127,9 @@ class MultiScaleFlow(nn.Module):
     def __init__(self, shape: tuple[int, int, int], kind: str, rng: torch.Generator):
         super().__init__()
         self.shape = shape
-        self._steps: list[list[Layer]] = []  # those of `levels`, which a ModuleList does not know the type of
+        self._steps: list[
+            list[Layer]
+        ] = []  # those of ``levels``, which a ModuleList does not know the type of
         channels = shape[0]
         for _ in range(LEVELS):
             channels *= 4

@@ -62,7 +62,7 @@ SCORES: dict[str, Callable[[Network, Tensor, Tensor, float], Tensor]] = {
     "reconstruction": score_reconstruction,
     "laplace": score_laplace,
 }
-CHUNK = 1000  # images scored at once
+SCORED_AT_ONCE = 1000  # images scored at once
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def score_images(
 ) -> Tensor:
     """Score images (N, C, H, W) at the end of one short run each: (N,), a higher score is more anomalous.
 
-    Chains start from the prior; those of another ``draw`` are independent. Score `joint` is U(z^K), the
+    Chains start from the prior; those of another ``draw`` are independent. Score ``joint`` is U(z^K), the
     negative of log p(I, z) in Eq. (7).
     """
     indices = torch.arange(len(images), device=images.device)
@@ -90,6 +90,6 @@ def score_images(
     score = SCORES[scoring.score]
     parts = [
         score(generator, z[rows], to_unit(images[rows]), engine.sigma)
-        for rows in torch.arange(len(z), device=z.device).split(CHUNK)
+        for rows in torch.arange(len(z), device=z.device).split(SCORED_AT_ONCE)
     ]
     return torch.cat(parts)

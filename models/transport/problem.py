@@ -33,7 +33,7 @@ class TransportProblem:
 
     @property
     def target_sample(self) -> Tensor:
-        """The target (n, d), which every solver but `sliced` is promised."""
+        """The target (n, d), which every solver but ``sliced`` is promised."""
         assert self.target is not None, "solve_transport gives a solver that needs a target one"
         return self.target
 

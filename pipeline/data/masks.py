@@ -98,7 +98,7 @@ def make_masks(
 def make_scaled_masks(
     kind: str, indices: range | np.ndarray, height: int, width: int, seed: int, side: int, share: float
 ) -> np.ndarray:
-    """Make masks as `make_masks` does, of regions whose ``side`` is in pixels of a 64 x 64 image."""
+    """Make masks as ``make_masks`` does, of regions whose ``side`` is in pixels of a 64 x 64 image."""
     size = scale_mask_size(side, height)
     return make_masks(kind, indices, height, width, seed, size=size, share=share)
 
@@ -106,7 +106,7 @@ def make_scaled_masks(
 def occlude_images(images: np.ndarray, kind: str, side: int, share: float, seed: int) -> Occlusion:
     """Hide pixels of uint8 images (n, C, H, W), which are numbered 0, 1, ... for their masks.
 
-    ``side`` is in pixels of a 64 x 64 image. Raises ValueError as `check_mask` does.
+    ``side`` is in pixels of a 64 x 64 image. Raises ValueError as ``check_mask`` does.
     """
     n, _, height, width = images.shape
     visible = make_scaled_masks(kind, range(n), height, width, seed, side, share)

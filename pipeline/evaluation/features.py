@@ -69,7 +69,7 @@ def extract_features(classifier: Classifier, images: Tensor) -> Tensor:
 
 
 def save_classifier(path: Path, classifier: Classifier, channels: int) -> None:
-    """Write a classifier of images with ``channels`` channels so that `open_extractor` finds it."""
+    """Write a classifier of images with ``channels`` channels so that ``open_extractor`` finds it."""
     weights = classifier.state_dict()
     save_tensors(path, {"channels": channels, "n_classes": classifier.head.out_features, "weights": weights})
 
@@ -77,7 +77,7 @@ def save_classifier(path: Path, classifier: Classifier, channels: int) -> None:
 def refuse_untrained(extractor: Mapping[str, Any]) -> str:
     """Why a classifier of this accuracy measures no distance; empty where it does.
 
-    ``extractor``: its `test_accuracy` and number of `classes`. Features of a classifier near chance hardly
+    ``extractor``: its ``test_accuracy`` and number of ``classes``. Features of a classifier near chance hardly
     tell images apart: grey noise then has a small Frechet distance to anything.
     """
     accuracy, chance = extractor["test_accuracy"], 1 / extractor["classes"]

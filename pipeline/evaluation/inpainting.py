@@ -20,9 +20,9 @@ def illustrate_inpainting(
 ) -> dict[str, np.ndarray]:
     """Restore some of the uint8 images (N, C, H, W) under all six masks, and a few several times under one.
 
-    Chains start at the prior and see the visible pixels alone (Eq. 16, section 7.4). Arrays: `originals`
-    (B, C, H, W); `occlusions` (6, B, 1, H, W); `restored` (6, B, C, H, W); `diverse_occlusions`
-    (b, 1, H, W) and `diverse` (b, chains, C, H, W).
+    Chains start at the prior and see the visible pixels alone (Eq. 16, section 7.4). Arrays: ``originals``
+    (B, C, H, W); ``occlusions`` (6, B, 1, H, W); ``restored`` (6, B, C, H, W); ``diverse_occlusions``
+    (b, 1, H, W) and ``diverse`` (b, chains, C, H, W).
     """
     shown = images[:N_INPAINTED]
     repeated = shown[:N_DIVERSE]

@@ -11,12 +11,12 @@ from torch import Tensor
 from models.images import to_unit
 from models.interface import FittedMethod
 
-BATCH = 2000  # images generated at once
+GENERATED_AT_ONCE = 2000  # images generated at once
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Latent vectors (N, d) of both splits, and the error of g(z) as `measure_error` has it."""
+    """Latent vectors (N, d) of both splits, and the error of g(z) as ``measure_error`` has it."""
 
     train_latents: Tensor
     test_latents: Tensor
@@ -75,7 +75,7 @@ def recover_training(fitted: FittedMethod, occluded: Tensor, visible: Tensor, st
     latents = fitted.infer_training(occluded, visible, steps)
     parts = [
         recover_images(fitted.generate(latents[rows]), to_unit(occluded[rows]), visible[rows])
-        for rows in torch.arange(len(occluded), device=latents.device).split(BATCH)
+        for rows in torch.arange(len(occluded), device=latents.device).split(GENERATED_AT_ONCE)
     ]
     return torch.cat(parts)
 
@@ -106,6 +106,6 @@ def measure_error(generate: Callable[[Tensor], Tensor], latents: Tensor, images:
     """Mean squared error per pixel and channel on [0, 1] of g(z), (N, d), against images (N, C, H, W)."""
     total = sum(
         float((generate(latents[rows]) - to_unit(images[rows])).square().sum(dtype=torch.float64))
-        for rows in torch.arange(len(images), device=images.device).split(BATCH)
+        for rows in torch.arange(len(images), device=images.device).split(GENERATED_AT_ONCE)
     )
     return total / images.numel()

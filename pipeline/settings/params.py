@@ -43,7 +43,7 @@ DriftReduction = Literal["sum", "mean"]
 
 
 class ChainPreset(TypedDict):
-    """The Langevin settings that a preset fills in where they are `auto`."""
+    """The Langevin settings that a preset fills in where they are ``auto``."""
 
     drift_coefficient: DriftCoefficient
     drift_reduction: DriftReduction
@@ -81,7 +81,7 @@ class LangevinParams:
 
 @dataclass(frozen=True)
 class ResolvedLangevin:
-    """LangevinParams with the preset's values in the place of `auto`."""
+    """LangevinParams with the preset's values in the place of ``auto``."""
 
     preset: Preset
     drift_coefficient: DriftCoefficient
@@ -200,7 +200,7 @@ class Profiles:
 
 @dataclass(frozen=True)
 class Params:
-    """The whole of params.yaml; the properties resolve `auto`."""
+    """The whole of params.yaml; the properties resolve ``auto``."""
 
     profile: Profile
     dataset: Dataset
@@ -248,7 +248,7 @@ class Params:
         return table1 if self.latent_dim == "auto" else self.latent_dim
 
     def resolve_langevin(self) -> ResolvedLangevin:
-        """Return the Langevin settings with the preset's values in the place of `auto`."""
+        """Return the Langevin settings with the preset's values in the place of ``auto``."""
         given, preset = self.langevin, PRESETS[self.langevin.preset]
         coefficient, reduction = given.drift_coefficient, given.drift_reduction
         scale, decay = given.noise_scale, given.noise_decay
@@ -264,7 +264,7 @@ class Params:
         )
 
     def flat(self) -> dict[str, Any]:
-        """The settings in force as a flat dict with dotted keys, `auto` resolved, other profiles left out."""
+        """The settings in force as a flat dict with dotted keys, ``auto`` resolved, other profiles left out."""
         nested = dataclasses.asdict(self)
         del nested["profiles"]
         settings = dataclasses.asdict(self.profile_settings)

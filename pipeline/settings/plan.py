@@ -47,7 +47,7 @@ def build_chain(params: Params, steps: int) -> ChainSettings:
 
 
 def build_scoring(params: Params, steps: int) -> Scoring:
-    """How anomalies are scored: `draw` is Eq. (8)'s chain, `mode` the same without noise."""
+    """How anomalies are scored: ``draw`` is Eq. (8)'s chain, ``mode`` the same without noise."""
     chain = build_chain(params, steps)
     if params.anomaly.inference == "mode":
         chain = dataclasses.replace(chain, noise_scale=0.0)

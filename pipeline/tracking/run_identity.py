@@ -70,7 +70,7 @@ def describe_run(params: Params) -> str:
 
 def describe_source(stage: str) -> dict[str, str]:
     """Tags that MLflow's table shows as Source, User and Version."""
-    command = stage.replace("-", " ", 2)  # not more: `cells leaderboard SRI-L5`
+    command = stage.replace("-", " ", 2)  # not more: ``cells leaderboard SRI-L5``
     tags = {
         "mlflow.source.name": f"python -m stages.{command}",
         "mlflow.source.type": "LOCAL",

@@ -1,4 +1,4 @@
-"""Which results of a small run are bit-equal to those of another revision: `make compare BASE=<revision>`.
+"""Which results of a small run are bit-equal to those of another revision: ``make compare BASE=<revision>``.
 
 Runs the pipeline's own run and a few cells of every kind at profile smoke in checkouts of both revisions, in
 turn, and compares what they leave: tensors and arrays element by element, JSON key by key without seconds,

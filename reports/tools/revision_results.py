@@ -1,8 +1,8 @@
 """What a run left in a checkout, as named values that two revisions can be compared by.
 
 A revision keeps its results where its own code writes them. A Layout gives each file the name that its
-result has whatever the revision, such as `metrics/fid` or `cells/table3/Ours`; the values in it follow by
-key: `metrics/fid/frechet_distance`, `train-complete/weights/head.bias`. Seconds are left out.
+result has whatever the revision, such as ``metrics/fid`` or ``cells/table3/Ours``; the values in it follow by
+key: ``metrics/fid/frechet_distance``, ``train-complete/weights/head.bias``. Seconds are left out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Layout:
 
     ``names``: pairs of a regular expression for a file's path and the name of its result, "" for what is not
     compared; the first that fits counts, and a file that none fits is called by its path. ``page_stage``:
-    the stage that writes the paper's page; ``method_option``: what stands before a method that `cells` is to
+    the stage that writes the paper's page; ``method_option``: what stands before a method that ``cells`` is to
     measure alone.
     """
 
@@ -103,7 +103,7 @@ ROOMS = Layout(
 
 @dataclass(frozen=True)
 class KnownChange:
-    """What another layout has otherwise on purpose: names of values, `*` for any letters, and why.
+    """What another layout has otherwise on purpose: names of values, ``*`` for any letters, and why.
 
     ``in_base`` and ``in_present``: where the value is; ``values``: the two of it, None for any.
     """
@@ -194,7 +194,7 @@ def read_values(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def name_tensors(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested dicts with tensors, as arrays by names such as `weights/head.bias`."""
+    """The leaves of nested dicts with tensors, as arrays by names such as ``weights/head.bias``."""
     for key, value in content.items():
         if isinstance(value, Mapping):
             yield from name_tensors(value, f"{prefix}{key}/")
@@ -212,7 +212,7 @@ def read_columns(text: str) -> Iterator[tuple[str, Any]]:
 
 
 def read_cell_values(path: Path) -> Iterator[tuple[str, Any]]:
-    """The values of a study's cells of one method, by the cell's place: `held_out 4 alpha 0.3/tenth_mean`."""
+    """The values of a study's cells of one method, by the cell's place: ``held_out 4 alpha 0.3/tenth_mean``."""
     for cell in json.loads(path.read_text())["cells"]:
         place = name_place(cell["axes"])
         for key in DESCRIBED:
@@ -226,7 +226,7 @@ def read_cell_values(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def name_place(axes: Mapping[str, Any]) -> str:
-    """A cell's place in words, whatever the order of its axes in the file; `all` for the only cell."""
+    """A cell's place in words, whatever the order of its axes in the file; ``all`` for the only cell."""
     keys = sorted(axes, key=lambda key: (AXES.index(key) if key in AXES else len(AXES), key))
     return " ".join(f"{key} {describe(axes[key])}" for key in keys) or "all"
 

@@ -142,12 +142,12 @@ def _as_list(values: Any) -> list[Any]:
 
 
 def _name(value: Any) -> str:
-    """A mask as `region 30`, under whatever name its size goes."""
+    """A mask as ``region 30``, under whatever name its size goes."""
     return " ".join(map(str, value.values())) if isinstance(value, dict) else str(value)
 
 
 def list_stages(layout: Layout, rivals: Sequence[str]) -> list[tuple[str, ...]]:
-    """The stages to run, each a module below `stages` and its arguments, in order."""
+    """The stages to run, each a module below ``stages`` and its arguments, in order."""
     steps: list[tuple[str, ...]] = [*OWN_RUN, ("extractor", "mnist")]
     for study, methods in STUDIES.items():
         steps += [("cells", study, *layout.method_option, method) for method in (methods or rivals)]

@@ -1,6 +1,6 @@
 """Runs stages one after the other, each in a fork that has the packages imported already.
 
-A program for `revision_runs`, which starts it in a checkout: it imports nothing of the project itself, so
+A program for ``revision_runs``, which starts it in a checkout: it imports nothing of the project itself, so
 that each fork has the checkout's own modules. Arguments: the packages. A line of JSON in, such as
 ["train", "complete"]; the stage's exit status out. What a stage prints goes to stage.log.
 """
@@ -21,7 +21,7 @@ LOG = Path("stage.log")
 
 def serve() -> None:
     """Run the stages that come in until there are no more."""
-    sys.path[0] = os.getcwd()  # as `python -m` has it; this program's own folder is not the checkout's
+    sys.path[0] = os.getcwd()  # as ``python -m`` has it; this program's own folder is not the checkout's
     for package in sys.argv[1:]:
         with suppress(ImportError):
             importlib.import_module(package)
@@ -35,7 +35,7 @@ def serve() -> None:
 
 
 def run_module(name: str, arguments: list[str]) -> int:
-    """Run a module as `python -m` does, with its output in LOG; returns the exit status."""
+    """Run a module as ``python -m`` does, with its output in LOG; returns the exit status."""
     log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -90,7 +90,7 @@ def render_claims() -> str:
 
 
 def render_dag() -> str:
-    """What `dvc dag report --md` draws, in fewer lines: without the arrows that others imply."""
+    """What ``dvc dag report --md`` draws, in fewer lines: without the arrows that others imply."""
     command = [sys.executable, "-m", "dvc", "dag", "report", "--md"]
     drawn = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     names = dict(re.findall(r'(node\d+)\["(.*?)"\]', drawn))

@@ -86,7 +86,7 @@ class Autoencoder(FittedMethod):
 
 
 class JudgedAutoencoder(Autoencoder):
-    """An auto-encoder with a critic, by which it scores; `judge` says how."""
+    """An auto-encoder with a critic, by which it scores; ``judge`` says how."""
 
     def __init__(self, encoder: Encoder, generator: Generator, critic: nn.Module, request: FitRequest):
         super().__init__(encoder, generator, request)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from models.descent import descend
 from models.images import to_unit
-from models.interface import CHUNK, FitRequest, FittedMethod, apply_split, count_weights, split
+from models.interface import ROWS_AT_ONCE, FitRequest, FittedMethod, apply_split, count_weights, split
 from models.langevin.energy import compute_energy, compute_learning_loss
 from models.langevin.noise import Stream, draw_normal
 from models.langevin.tilted import Tilt, lower, run_chains
@@ -123,7 +123,7 @@ class ChainInference(FittedMethod):
         noise_scale: float = 1.0,
     ) -> Tensor:
         parts = []
-        for rows in torch.arange(len(images), device=images.device).split(CHUNK):
+        for rows in torch.arange(len(images), device=images.device).split(ROWS_AT_ONCE):
             batch = to_unit(images[rows])
             batch_visible = None if visible is None else visible[rows]
             z = self.draw_start(batch, batch_visible, rows, draw) if start is None else start[rows]
