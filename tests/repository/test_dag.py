@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.storage import places
 from pipeline.storage.files import flatten
 from pipeline.studies.grid import PAPER_STUDIES, list_methods, read_grid
 from reports.paper.figures import FIGURES
@@ -269,6 +270,30 @@ def test_no_output_is_a_folder_with_code_and_none_has_two_owners():
     for output in owners:
         assert not list((ROOT / output).glob("**/*.py")), output
         assert not [other for other in owners if other.startswith(f"{output}/")], output
+
+
+def test_stages_write_tables_where_dvc_looks_for_them():
+    """The folders below reports/results that dvc.yaml names are those of pipeline.storage.places."""
+    written, profile = set(), "embedded"
+    for stage in STAGES:
+        module = name_module(stage)
+        if module == "cells":
+            written |= {places.find_cells(profile, *cell) for cell in list_cells_of(stage)}
+        elif module == "exhibit":
+            written |= {places.find_exhibit(profile, study) for study in list_choices(stage, "study")}
+        elif module in ("leaderboard", "anomaly_study"):
+            written.add(places.find_exhibit(profile, module))
+        elif stage.endswith(":extractors"):
+            names = list_choices(stage, "dataset")
+            written |= {places.find_table_extractor(profile, name) for name in names}
+    named = {
+        path
+        for stage in STAGES
+        for output in list_outputs(stage)
+        for path in fill(output, stage, profile)
+        if path.startswith("reports/")
+    }
+    assert named == {str(path) for path in written | {places.find_paper(profile)}}
 
 
 def test_the_second_dag_makes_nothing_that_the_first_waits_for():

@@ -283,6 +283,10 @@ def test_a_second_clone_gets_the_results_and_runs_nothing(committed, tmp_path):
     committed.call("dvc", "push")
     clone = Project(tmp_path / "clone")
     committed.call("git", "clone", "--quiet", ".", str(clone.folder))
+    # What is in no remote yet cannot be checked out; DVC names it, and Git's files stay as they are.
+    done = clone.run("dvc", "checkout")
+    assert done.returncode != 0 and "artifacts/models/complete" in done.stdout
+    assert clone.call("git", "status", "--porcelain") == ""
     clone.call("dvc", "remote", "add", "-d", "--local", "mine", f"{committed.folder}-remote")
     clone.call("dvc", "pull", "report")
     clone.call("dvc", "pull")
@@ -399,3 +403,16 @@ def test_a_killed_training_is_failed_and_the_same_command_goes_on(longer):
     assert children[0].info.status == "FINISHED"
     assert "RUNNING" not in {run.info.status for run in longer.read_runs()}
     assert not list((longer.folder / ".dvc/tmp/checkpoints").glob("*"))
+
+
+def test_a_training_whose_results_are_kept_has_its_curves_in_mlflow_all_the_same(longer):
+    output = longer.call(sys.executable, "-m", "stages.train", "complete")
+    assert "its results are kept" in output
+    from mlflow import MlflowClient
+
+    run = longer.find_training()
+    history = MlflowClient(f"sqlite:///{longer.folder}/mlflow.db").get_metric_history(
+        run.info.run_id, "mse_after"
+    )
+    curve = pd.read_csv(longer.folder / "metrics/train/complete.csv", float_precision="round_trip")
+    assert {point.step: point.value for point in history} == dict(curve.set_index("round")["mse_after"])
