@@ -1,4 +1,4 @@
-"""`dvc repro` of everything at profile smoke: the paper's tables and figures, the pages, what a second one runs."""
+"""`dvc repro` of everything at profile smoke: the tables and figures, the pages, what a second one runs."""
 
 from __future__ import annotations
 
