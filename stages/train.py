@@ -58,9 +58,7 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     )
     if (kept := read_kept(f"train-{task}", key)) is not None:
         log.warning("nothing that decides this training has changed: its results are kept")
-        for row in pd.read_csv(places.find_curves(task), float_precision="round_trip").to_dict(
-            "records"
-        ):  # its run in MLflow is a new one
+        for row in pd.read_csv(places.find_curves(task)).to_dict("records"):  # its run in MLflow is a new one
             tracker.log_metrics(
                 {name: value for name, value in row.items() if name != "round"}, int(row["round"])
             )

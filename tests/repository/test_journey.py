@@ -23,7 +23,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 600  # seconds for a command
+PATIENCE = 1800  # seconds for a command: a busy machine takes twenty times a quiet one
 EXPERIMENT = "short-run-mcmc-ot"
 MEASURED = ("mse_train", "mse_test", "fid", "auprc", "auprc_tenth", "recovery")
 KEPT = ("artifacts/models", "artifacts/run", "metrics")  # what a training that breaks off must not touch
@@ -139,9 +139,9 @@ class Project:
         return next(run for run in self.read_runs() if run.data.tags.get("stage") == "train-complete")
 
     def wait_for_checkpoint(self, process: subprocess.Popen[str]) -> None:
-        """Wait until a training has kept a round."""
+        """Wait until a training has kept two rounds: it says which it kept only after the file is there."""
         deadline = time.monotonic() + PATIENCE
-        while not list(self.folder.glob(".dvc/tmp/checkpoints/complete-*.pt")):
+        while not list(self.folder.glob(".dvc/tmp/checkpoints/complete-*.previous.pt")):
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
             time.sleep(0.02)
 
@@ -337,8 +337,7 @@ def test_a_wrong_value_is_refused_before_anything_is_touched(committed, setting,
 
 def test_a_name_with_shell_code_in_it_is_an_error(committed):
     committed.edit("tables.yaml", "tables: [VAE,", "tables: ['VAE; touch intruder', VAE,")
-    target = "cells@table2-VAE; touch intruder"
-    done = committed.run("dvc", "repro", "--single-item", target)
+    done = committed.run("dvc", "repro", "cells@table2-VAE; touch intruder")
     committed.call("git", "checkout", "tables.yaml")
     assert done.returncode != 0 and "touch intruder', expected one of" in done.stdout, done.stdout
     assert not (committed.folder / "intruder").exists()
@@ -414,5 +413,5 @@ def test_a_training_whose_results_are_kept_has_its_curves_in_mlflow_all_the_same
     history = MlflowClient(f"sqlite:///{longer.folder}/mlflow.db").get_metric_history(
         run.info.run_id, "mse_after"
     )
-    curve = pd.read_csv(longer.folder / "metrics/train/complete.csv", float_precision="round_trip")
+    curve = pd.read_csv(longer.folder / "metrics/train/complete.csv")
     assert {point.step: point.value for point in history} == dict(curve.set_index("round")["mse_after"])
