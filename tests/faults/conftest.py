@@ -61,13 +61,13 @@ class Project:
     def read_result(self) -> tuple[dict[str, torch.Tensor], list[str]]:
         """What a training left: weights and latent vectors, its metrics and its curves."""
         model = torch.load(self.folder / "artifacts/models/complete/model.pt", weights_only=True)
-        names = ("metrics/train-complete.json", "metrics/curves/train-complete.csv")
+        names = ("metrics/train/complete.json", "metrics/train/complete.csv")
         tensors = {**model["weights"], "latents": model["latents"]}
         return tensors, [(self.folder / name).read_text() for name in names]
 
     def has_result(self) -> bool:
-        """Whether a training has ended: its last file is there."""
-        return (self.folder / "metrics/timing/train-complete.json").exists()
+        """Whether a training has ended: it has noted what its results were made from."""
+        return (self.folder / "artifacts/kept/train-complete.json").exists()
 
     def assert_result(self, expected: tuple[dict[str, torch.Tensor], list[str]]) -> None:
         """The result is the expected one to the last bit."""
@@ -78,7 +78,7 @@ class Project:
 
     def forget_result(self) -> None:
         """Remove what a training left."""
-        for name in ("artifacts/models", "metrics"):
+        for name in ("artifacts/models", "artifacts/kept", "metrics"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def find_checkpoints(self) -> list[Path]:

@@ -83,10 +83,11 @@ def test_a_server_that_dies_in_the_middle_stops_nothing_and_is_brought_up_to_dat
     output, _ = training.communicate()
     assert training.returncode == 0, output
     assert output.count("going on without it") == 1 and server.uri in output
-    written = json.loads((project.folder / "metrics/train-complete.json").read_text())
+    written = json.loads((project.folder / "metrics/train/complete.json").read_text())
 
     server.start()
-    project.run("-m", "stages.publish", MLFLOW_TRACKING_URI=server.uri)
+    output = project.train(MLFLOW_TRACKING_URI=server.uri)
+    assert "its results are kept" in output  # it trained nothing again
     client = MlflowClient(server.uri)
     (experiment,) = client.search_experiments(filter_string="name = 'short-run-mcmc-ot'")
     runs = client.search_runs([experiment.experiment_id], "tags.stage = 'train-complete'")
@@ -130,7 +131,7 @@ def test_a_full_disk_stops_a_training_with_its_path_and_it_goes_on_when_there_is
         assert line.startswith("train-complete: ") and ".dvc/tmp/checkpoints/complete-" in line
         assert not list(project.folder.glob(".dvc/tmp/checkpoints/.*"))
         assert not (project.folder / "artifacts/models").exists()
-        assert not (project.folder / "metrics/train-complete.json").exists()
+        assert not (project.folder / "metrics/train/complete.json").exists()
     assert len(project.find_checkpoints()) == 1
     small_disk(2**28)
     project.train()

@@ -1,0 +1,417 @@
+"""A user's journey, by the user's commands: experiments, a second clone, wrong values, Ctrl-C, a kill.
+
+One project at profile smoke, with 200 images and few rounds, is worked in from top to bottom.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 1800  # seconds for a command: a busy machine takes twenty times a quiet one
+EXPERIMENT = "short-run-mcmc-ot"
+MEASURED = ("mse_train", "mse_test", "fid", "auprc", "auprc_tenth", "recovery")
+KEPT = ("artifacts/models", "artifacts/run", "metrics")  # what a training that breaks off must not touch
+SHORTER = (  # params.yaml's profile smoke, as text: DVC keeps its comments, and so must we
+    *(
+        ("n_train: 400", "n_train: 200"),
+        ("n_test: 400", "n_test: 100"),
+        ("n_generated: 400", "n_generated: 200"),
+    ),
+    *(("L: 2\n", "L: 1\n"), ("complete: 2", "complete: 1"), ("normal: 2", "normal: 1")),
+    ("occluded: 2", "occluded: 1"),
+)
+HELP = """
+import contextlib, io, pathlib, runpy, sys
+for path in sorted(pathlib.Path(sys.argv[1], "stages").glob("[!_]*.py")):
+    sys.argv, text = [path.stem, "--help"], io.StringIO()
+    try:
+        with contextlib.redirect_stdout(text):
+            runpy.run_module(f"stages.{path.stem}", run_name="__main__", alter_sys=True)
+        code = "none"
+    except SystemExit as error:
+        code = error.code
+    print(path.stem, code, len(text.getvalue()))
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's folder, and this environment's programs run in it."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        foreign = ("DVC_", "MLFLOW_", "GIT_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        user = {f"GIT_{who}_{what}": "t@t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        return kept | user | {"PATH": path, "OMP_NUM_THREADS": "1"}
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever that is."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+    def call(self, *command: str, **environment: str) -> str:
+        """Run a command to its end, which must be a good one; returns what it printed."""
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own, as a terminal does."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a passage of a file that is there once."""
+        text = (self.folder / file).read_text()
+        assert text.count(old) == 1, f"{file}: {old}"
+        (self.folder / file).write_text(text.replace(old, new))
+
+    def commit(self) -> None:
+        """Commit all that Git sees."""
+        self.call("git", "add", "--all")
+        self.call("git", "commit", "--quiet", "--allow-empty", "-m", "state")
+
+    def read_files(self, *places: str) -> dict[str, str]:
+        """A digest of each file below the places, or of all that are neither DVC's nor Git's own."""
+        own = {".git", ".dvc", "mlruns", "__pycache__"}
+        files = [
+            path
+            for place in places or (".",)
+            for path in (self.folder / place).rglob("*")
+            if path.is_file() and not own & set(path.relative_to(self.folder).parts)
+        ]
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+            if not path.name.startswith("mlflow.db")
+        }
+
+    def read_runs(self) -> list:
+        """All runs in MLflow, the newest first."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        return list(client.search_runs([experiment.experiment_id], max_results=1000))
+
+    def find_parents(self) -> dict[str, object]:
+        """The runs of experiments by alpha."""
+        parents = [run for run in self.read_runs() if "mlflow.parentRunId" not in run.data.tags]
+        assert len({run.data.params["alpha"] for run in parents}) == len(parents)
+        return {run.data.params["alpha"]: run for run in parents}
+
+    def find_training(self):
+        """The newest run of the training on complete images."""
+        return next(run for run in self.read_runs() if run.data.tags.get("stage") == "train-complete")
+
+    def wait_for_checkpoint(self, process: subprocess.Popen[str]) -> None:
+        """Wait until a training has kept two rounds: it says which it kept only after the file is there."""
+        deadline = time.monotonic() + PATIENCE
+        while not list(self.folder.glob(".dvc/tmp/checkpoints/complete-*.previous.pt")):
+            assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+            time.sleep(0.02)
+
+
+def list_run(output: str) -> list[str]:
+    """The stages that DVC ran."""
+    return re.findall(r"Running stage '(.*?)'", output)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, migrated):
+    """The tracked files, with a shorter profile smoke, committed in a fresh repository."""
+    made = Project(tmp_path_factory.mktemp("project"))
+    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+        if (ROOT / name).is_file():
+            (made.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, made.folder / name)
+    shutil.copy(migrated, made.folder / "mlflow.db")
+    smoke, embedded = (made.folder / "params.yaml").read_text().split("  embedded:\n")
+    for old, new in SHORTER:
+        assert smoke.count(old) == 1, old
+        smoke = smoke.replace(old, new)
+    (made.folder / "params.yaml").write_text(f"{smoke}  embedded:\n{embedded}")
+    made.call("git", "init", "--quiet")
+    made.commit()
+    return made
+
+
+@pytest.fixture(scope="module")
+def experiment(project):
+    """The project after one experiment; also what DVC printed."""
+    command = ("dvc", "exp", "run", "--name", "first", "-S", "alpha=0.3", "-S", "profile=smoke", "report")
+    return project, project.call(*command)
+
+
+@pytest.fixture(scope="module")
+def committed(experiment):
+    """The project whose first experiment is committed, with a folder as its remote."""
+    project, _ = experiment
+    project.call("dvc", "remote", "add", "-d", "--local", "mine", f"{project.folder}-remote")
+    project.commit()
+    return project
+
+
+def assert_arrived(run, alpha: str) -> None:
+    """An experiment's run in MLflow has ended, and has what a user compares."""
+    assert run.info.status == "FINISHED" and "error" not in run.data.tags
+    assert set(MEASURED) <= set(run.data.metrics)
+    assert run.info.run_name.startswith(f"alpha {alpha}, K 5, seed 1")
+
+
+def test_help_runs_nothing(tmp_path):
+    """One process for all: each would import torch anew."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, ROOT],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    said = {name: (code, int(length)) for name, code, length in map(str.split, done.stdout.splitlines())}
+    assert set(said) == {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}, done.stderr
+    assert {code for code, _ in said.values()} == {"0"}
+    assert min(length for _, length in said.values()) > 60
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_a_project_without_git_is_told_what_to_do(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("requirements.lock", "requirements-installer.lock", ".venv/bin/activate"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".venv/.installed-from-lock").touch()  # else make would install everything
+    project = Project(tmp_path)
+    done = project.run("make", "main", GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
+    assert done.returncode != 0
+    (line,) = [line for line in done.stdout.splitlines() if "No Git here" in line]
+    assert "git init" in line and "core.no_scm true" in line
+    assert "Error" in done.stdout and "dvc repro" not in done.stdout  # it stopped there
+
+
+def test_an_experiment_ends_in_mlflow_with_its_numbers(experiment):
+    project, output = experiment
+    assert list_run(output)[0] == "validate" and list_run(output)[-1] == "report"
+    (alpha,) = project.find_parents()
+    assert alpha == "0.3"
+    assert_arrived(project.find_parents()[alpha], alpha)
+    children = [run for run in project.read_runs() if "mlflow.parentRunId" in run.data.tags]
+    assert {run.data.tags["stage"] for run in children} == {
+        *("prepare", "holdout", "mask", "extractor", "train-complete", "train-normal", "train-occluded"),
+        *("reconstruct", "fid", "anomaly", "recover", "report"),
+    }
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert "report: " in output and "artifacts/run/RUN.md" in output  # where to look, and the numbers
+    assert not list((project.folder / ".dvc/tmp/checkpoints").glob("*"))
+
+
+def test_an_experiment_leaves_tables_pages_and_pictures_in_its_own_places(experiment):
+    project, _ = experiment
+    assert project.call("git", "status", "--porcelain", "README.md", "docs", "reports") == ""
+    run = project.folder / "artifacts/run"
+    for name in ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training"):
+        assert pd.read_csv(run / f"tables/{name}.csv")["value"].notna().any()
+        assert (run / f"tables/{name}.md").stat().st_size > 100
+    text = (run / "RUN.md").read_text()
+    pictures = re.findall(r"\((figures/.*?\.png)\)", text)
+    assert len(pictures) > 10 and "profile = smoke" in text
+    assert all((run / picture).stat().st_size > 1000 for picture in pictures)
+
+
+def test_metrics_are_finite_and_say_how_they_were_measured(experiment):
+    metrics = experiment[0].folder / "metrics"
+    fid = json.loads((metrics / "fid.json").read_text())
+    assert fid["extractor"] == "mnist5k classifier" and fid["reference_split"] == "train"
+    anomaly = json.loads((metrics / "anomaly.json").read_text())
+    for protocol in ("pooled", "tenth"):
+        part = anomaly[protocol]
+        assert part["minimum"] < part["auprc_mean"] <= 1
+    assert anomaly["pooled"]["base_rate"] > 3 * anomaly["tenth"]["base_rate"]
+
+
+def test_what_has_run_is_up_to_date(experiment):
+    project, _ = experiment
+    assert "up to date" in project.call("dvc", "status", "report")
+    assert list_run(project.call("dvc", "repro", "report")) == []
+
+
+def test_an_experiment_can_be_applied_and_checked_out(experiment):
+    project, _ = experiment
+    before = project.read_files(*KEPT)
+    project.call("dvc", "exp", "apply", "first")
+    shutil.rmtree(project.folder / "artifacts/models")
+    project.call("dvc", "checkout")
+    assert project.read_files(*KEPT) == before
+
+
+def test_a_second_clone_gets_the_results_and_runs_nothing(committed, tmp_path):
+    committed.call("dvc", "push")
+    clone = Project(tmp_path / "clone")
+    committed.call("git", "clone", "--quiet", ".", str(clone.folder))
+    # What is in no remote yet cannot be checked out; DVC names it, and Git's files stay as they are.
+    done = clone.run("dvc", "checkout")
+    assert done.returncode != 0 and "artifacts/models/complete" in done.stdout
+    assert clone.call("git", "status", "--porcelain") == ""
+    clone.call("dvc", "remote", "add", "-d", "--local", "mine", f"{committed.folder}-remote")
+    clone.call("dvc", "pull", "report")
+    clone.call("dvc", "pull")
+    assert clone.read_files(*KEPT) == committed.read_files(*KEPT)
+    assert list_run(clone.call("dvc", "repro", "report")) == []
+
+
+def test_queued_experiments_end_in_mlflow_as_direct_ones_do(committed):
+    before = committed.read_files(*KEPT)
+    committed.call("dvc", "exp", "run", "--queue", "-S", "alpha=0,0.5", "report")
+    output = committed.call(sys.executable, "-m", "reports.tools.work_queue", "--jobs", "2", "--no-compare")
+    assert output.count("Success") >= 2, output
+    parents = committed.find_parents()
+    assert set(parents) == {"0.3", "0.0", "0.5"}
+    assert_arrived(parents["0.0"], "0")
+    assert_arrived(parents["0.5"], "0.5")
+    assert committed.read_files(*KEPT) == before
+
+
+def test_what_dvc_shows_fits_a_terminal(committed):
+    """After experiments over alpha: what they changed, and what came out."""
+    shown = committed.call("dvc", "exp", "show", "--only-changed", COLUMNS="120")
+    head = next(line for line in shown.splitlines() if "Experiment" in line)[:120]
+    assert re.search(r"\balpha\b", head), head
+    assert sum(bool(re.search(rf"\b{name}\b", head)) for name in MEASURED) >= 6, head
+    assert len(committed.call("dvc", "metrics", "show").splitlines()) < 60
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("alpha=-1", r"alpha: found -1, expected a number >= 0 and <= 1"),
+        ("mask.side=100", r"mask\.side: found 100, expected 1 to 64 .*"),
+        ("profile=foo", r"profile: found 'foo', expected smoke \| embedded \| paper"),
+        ("dataset=cifar", r"dataset: found 'cifar', expected mnist5k \| mnist \| .*"),
+        ("transport.solver=foo", r"transport\.solver: found 'foo', expected auto \| exact \| .*"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_is_touched(committed, setting, line):
+    before = committed.read_files()
+    done = committed.run("dvc", "exp", "run", "-S", setting, "report")
+    after = committed.read_files()
+    committed.call("git", "checkout", "params.yaml")
+    assert done.returncode != 0
+    assert len(re.findall(rf"^{line}$", done.stdout, flags=re.MULTILINE)) == 1, done.stdout
+    assert {name for name in before | after if before.get(name) != after.get(name)} == {"params.yaml"}
+
+
+def test_a_name_with_shell_code_in_it_is_an_error(committed):
+    committed.edit("tables.yaml", "tables: [VAE,", "tables: ['VAE; touch intruder', VAE,")
+    done = committed.run("dvc", "repro", "cells@table2-VAE; touch intruder")
+    committed.call("git", "checkout", "tables.yaml")
+    assert done.returncode != 0 and "touch intruder', expected one of" in done.stdout, done.stdout
+    assert not (committed.folder / "intruder").exists()
+
+
+def test_a_stage_that_fails_leaves_the_last_good_outputs(committed):
+    before = committed.read_files(*KEPT)
+    committed.edit("params.yaml", "s: 0.3 ", "s: 300 ")
+    done = committed.run("dvc", "repro", "train@complete")
+    committed.call("git", "checkout", "params.yaml", "dvc.lock")
+    assert done.returncode != 0
+    (line,) = [
+        line for line in done.stdout.splitlines() if line.startswith("train-complete: chains diverged")
+    ]
+    assert committed.read_files(*KEPT) == before
+    assert committed.find_training().info.status == "FAILED"
+    assert committed.find_training().data.tags["error"] == line.removeprefix("train-complete: ")
+
+
+@pytest.fixture(scope="module")
+def longer(committed):
+    """The project whose next training has rounds enough to be interrupted in."""
+    committed.edit(
+        "params.yaml",
+        "        complete: 1\n        normal: 1\n        occluded: 1\n      regr",
+        "        complete: 12\n        normal: 1\n        occluded: 1\n      regr",
+    )
+    return committed
+
+
+def test_ctrl_c_keeps_the_checkpoint_and_the_last_good_outputs(longer):
+    before = longer.read_files(*KEPT)
+    process = longer.start("dvc", "repro", "train@complete")
+    longer.wait_for_checkpoint(process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: all processes of the group
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    (line,) = [line for line in output.splitlines() if line.startswith("train-complete: interrupted")]
+    assert re.search(r"round \d+ is kept, and the same command goes on from there", line)
+    assert "Traceback" not in output
+    assert longer.read_files(*KEPT) == before
+    failed = longer.find_training()
+    assert failed.info.status == "FAILED" and failed.data.tags["error"] in line
+
+
+def test_a_killed_training_is_failed_and_the_same_command_goes_on(longer):
+    process = longer.start("dvc", "repro", "train@complete")
+    deadline = time.monotonic() + PATIENCE
+    markers = longer.folder / ".dvc/tmp/running"
+    while not (found := list(markers.glob("train-complete-*.json"))):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    while longer.find_training().info.status != "RUNNING":
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(json.loads(found[0].read_text())["pid"], signal.SIGKILL)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0 and longer.find_training().info.status == "RUNNING"
+    output = longer.call("dvc", "repro", "train@complete")  # its training opens the store
+    assert "train-complete: goes on with round" in output
+    children = [run for run in longer.read_runs() if run.data.tags.get("stage") == "train-complete"]
+    assert children[0].info.status == "FINISHED"
+    assert "RUNNING" not in {run.info.status for run in longer.read_runs()}
+    assert not list((longer.folder / ".dvc/tmp/checkpoints").glob("*"))
+
+
+def test_a_training_whose_results_are_kept_has_its_curves_in_mlflow_all_the_same(longer):
+    output = longer.call(sys.executable, "-m", "stages.train", "complete")
+    assert "its results are kept" in output
+    from mlflow import MlflowClient
+
+    run = longer.find_training()
+    history = MlflowClient(f"sqlite:///{longer.folder}/mlflow.db").get_metric_history(
+        run.info.run_id, "mse_after"
+    )
+    curve = pd.read_csv(longer.folder / "metrics/train/complete.csv")
+    assert {point.step: point.value for point in history} == dict(curve.set_index("round")["mse_after"])
