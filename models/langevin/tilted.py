@@ -3,10 +3,11 @@
 The prior of the latent vectors is exp(f(z)) N(z; 0, I) up to a constant, f = 0 where there is no tilt. A step
 is Eq. (8) with dU/dz less df/dz.
 
-The loop over K is the main method's, ``dynamics.run_chain``. ``InferenceEngine.infer`` around it, with its chunks
-and its addressed noise, is not: DAMC draws its training noise from a torch.Generator, SRI differentiates
-through its chain, a minibatch is one chunk, and new images come in chunks of ``interface.ROWS_AT_ONCE``. Another chunk
-is another batch of matrix products, hence other roundings: numbers would change in their last digits.
+The loop over K is the main method's, ``dynamics.run_chain``. ``InferenceEngine.infer`` around it, with its
+chunks and its addressed noise, is not: DAMC draws its training noise from a torch.Generator, SRI
+differentiates through its chain, a minibatch is one chunk, and new images come in chunks of
+``interface.ROWS_AT_ONCE``. Another chunk is another batch of matrix products, hence other roundings: numbers
+would change in their last digits.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def save_classifier(path: Path, classifier: Classifier, channels: int) -> None:
 def refuse_untrained(extractor: Mapping[str, Any]) -> str:
     """Why a classifier of this accuracy measures no distance; empty where it does.
 
-    ``extractor``: its ``test_accuracy`` and number of ``classes``. Features of a classifier near chance hardly
-    tell images apart: grey noise then has a small Frechet distance to anything.
+    ``extractor``: its ``test_accuracy`` and number of ``classes``. Features of a classifier near chance
+    hardly tell images apart: grey noise then has a small Frechet distance to anything.
     """
     accuracy, chance = extractor["test_accuracy"], 1 / extractor["classes"]
     needed = chance + ABOVE_CHANCE * (1 - chance)

@@ -264,7 +264,7 @@ class Params:
         )
 
     def flat(self) -> dict[str, Any]:
-        """The settings in force as a flat dict with dotted keys, ``auto`` resolved, other profiles left out."""
+        """The settings in force by dotted name, ``auto`` resolved, other profiles left out."""
         nested = dataclasses.asdict(self)
         del nested["profiles"]
         settings = dataclasses.asdict(self.profile_settings)

@@ -1,7 +1,7 @@
 """Leave out of dvc.lock what only this machine has: ``make portable``, before it is committed.
 
 A lock entry whose outputs are in DVC's cache can be checked out where the cache or a remote holds them, and
-makes ``dvc checkout``, ``dvc exp apply`` and ``dvc pull`` fail for all others. Those whose outputs are in Git stay.
+makes ``dvc checkout``, ``dvc exp apply`` and ``dvc pull`` fail for all others. Those in Git stay.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ class Layout:
 
     ``names``: pairs of a regular expression for a file's path and the name of its result, "" for what is not
     compared; the first that fits counts, and a file that none fits is called by its path. ``page_stage``:
-    the stage that writes the paper's page; ``method_option``: what stands before a method that ``cells`` is to
-    measure alone.
+    the stage that writes the paper's page; ``method_option``: what stands before a method that ``cells``
+    is to measure alone.
     """
 
     name: str
@@ -212,7 +212,7 @@ def read_columns(text: str) -> Iterator[tuple[str, Any]]:
 
 
 def read_cell_values(path: Path) -> Iterator[tuple[str, Any]]:
-    """The values of a study's cells of one method, by the cell's place: ``held_out 4 alpha 0.3/tenth_mean``."""
+    """The values of a method's cells of a study, by their places: ``held_out 4 alpha 0.3/tenth_mean``."""
     for cell in json.loads(path.read_text())["cells"]:
         place = name_place(cell["axes"])
         for key in DESCRIBED:
