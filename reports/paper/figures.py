@@ -51,7 +51,7 @@ def draw_figures(study: str, cells: Sequence[MeasuredCell], folder: Path) -> lis
 
     Where ours, which most figures are about, has none, the figure says so.
     """
-    measured = [cell for cell in cells if cell.numbers]  # not those that failed or lack them all
+    measured = [cell for cell in cells if cell.numbers and not cell.error]  # some lack all numbers
     paths = [folder / f"{name}.png" for name in FIGURES[study]]
     for path, draw in zip(paths, FIGURES[study].values(), strict=True):
         if not any(study in WITHOUT_OURS or cell.method == "Ours" for cell in measured):

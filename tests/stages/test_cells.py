@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
 
 def run(study="table6", method="Ours"):
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
-    cells.run_cells(params, None, study, method)
+    cells.run_study(params, None, study, [method])
 
 
 def read(study="table6", method="Ours"):
@@ -129,3 +129,16 @@ def test_a_tuned_study_has_the_chosen_rate_and_none_of_the_tunings_images(projec
     assert len(tuned_on) == 100
     for _, train in seen["leaderboard"]:
         assert len(train) == 100 and not train & tuned_on
+
+
+def test_a_further_method_trains_itself_alone(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": 1.0, "n": 1}))
+    params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
+    cells.run_study(params, None, "table6")
+    assert len(measured) == 3
+    tables = Path("tables.yaml")
+    tables.write_text(tables.read_text().replace("ours: [Ours]", "ours: [Ours, ABP]"))
+    shutil.rmtree(recall.MEMO)  # a fresh clone: what is kept is what Git has
+    cells.run_study(params, None, "table6")
+    assert len(measured) == 6
+    assert len(read("table6", "ABP")) == len(read("table6", "Ours")) == 3

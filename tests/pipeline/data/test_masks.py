@@ -137,9 +137,9 @@ def test_paper_sizes_scale_as_documented(image_size, expected):
 @pytest.mark.parametrize(
     ("kind", "size", "share", "message"),
     [
-        ("region", 29, 0, r"mask\.size: 29 pixels on a 28 x 28 image found; should be 1 to 28"),
-        ("region", 0, 0, r"mask\.size: 0 pixels .* should be 1 to 28"),
-        ("two_regions", 15, 0, r"mask\.size: 15 .* should be 1 to 14 for two_regions"),
+        ("region", 29, 0, r"mask\.side: 29 pixels on a 28 x 28 image found; should be 1 to 28"),
+        ("region", 0, 0, r"mask\.side: 0 pixels .* should be 1 to 28"),
+        ("two_regions", 15, 0, r"mask\.side: 15 .* should be 1 to 14 for two_regions"),
         ("salt_pepper", 0, 1.01, r"mask\.share: 1\.01 found; should be in \[0, 1\]"),
         ("salt_pepper", 0, float("nan"), r"mask\.share: nan found"),
         ("x; rm -rf", 1, 0, r"mask\.kind: 'x; rm -rf' found; should be one of none, region"),

@@ -88,8 +88,8 @@ def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
         make_cell("leaderboard", "SRI-L5", seed=seed, place=f"seed {seed}", mse_test=0.1) for seed in (1, 2)
     ]
     write_cells(places.find_cells("embedded", "leaderboard", "SRI-L5"), cells)
-    write_cells(places.find_cells("embedded", "leaderboard", "ABP"), cells)  # came with Git
-    write_text(places.SECONDS / "cells-leaderboard-SRI-L5.json", '{"seconds": 4.5}')
+    write_cells(places.find_cells("embedded", "tuning", "ABP"), cells)  # came with Git
+    write_text(places.SECONDS / "cells-leaderboard.json", '{"seconds": 4.5}')
     assert publish() == 1  # the own run has not run
     project.leave_stage("recover", 0.25)
     project.publish("recover")
@@ -98,7 +98,7 @@ def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
     run = runs.find("cells-leaderboard-SRI-L5")
     assert run.data.tags["study"] == "leaderboard"
     assert run.data.tags["method"] == "SRI-L5"
-    assert run.data.metrics["seed 2.mse_test"] == 0.1 and run.data.metrics["seconds"] == 4.5
+    assert run.data.metrics["seed 2.mse_test"] == 0.1
     assert "method" not in runs.find("recover").data.tags
 
 
