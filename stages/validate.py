@@ -12,7 +12,8 @@ from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.grid import check_methods, list_cells, list_methods, read_grid
 
-UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout params.yaml`"
+# With HEAD: DVC puts what it changed into Git's index, which `git checkout params.yaml` would bring back.
+UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout HEAD params.yaml`"
 
 
 def validate() -> None:
