@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 
 from models.catalogue import METHODS
@@ -12,8 +14,7 @@ from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.grid import check_methods, list_cells, list_methods, read_grid
 
-# With HEAD: DVC puts what it changed into Git's index, which `git checkout params.yaml` would bring back.
-UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout HEAD params.yaml`"
+UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout params.yaml`"
 
 
 def validate() -> None:
@@ -38,6 +39,10 @@ def main() -> None:
     try:
         validate()
     except ParamError as error:
+        # `-S alpha=-1` keeps the file's size, and DVC has just noted its time in Git's index: without a later
+        # time Git takes the file for unchanged, and `git checkout params.yaml` would leave the wrong value.
+        with contextlib.suppress(OSError):
+            os.utime("params.yaml")
         sys.exit(f"{error}\n({UNDO})" if "tables.yaml" not in str(error) else str(error))
 
 

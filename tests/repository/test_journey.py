@@ -329,7 +329,8 @@ def test_a_wrong_value_is_refused_before_anything_is_touched(committed, setting,
     before = committed.read_files()
     done = committed.run("dvc", "exp", "run", "-S", setting, "report")
     after = committed.read_files()
-    committed.call("git", "checkout", "HEAD", "params.yaml")
+    committed.call("git", "checkout", "params.yaml")  # as the message says
+    assert committed.read_files()["params.yaml"] == before["params.yaml"]
     assert done.returncode != 0
     assert len(re.findall(rf"^{line}$", done.stdout, flags=re.MULTILINE)) == 1, done.stdout
     assert {name for name in before | after if before.get(name) != after.get(name)} == {"params.yaml"}
