@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 
 from models.catalogue import METHODS
@@ -37,6 +39,10 @@ def main() -> None:
     try:
         validate()
     except ParamError as error:
+        # `-S alpha=-1` keeps the file's size, and DVC has just noted its time in Git's index: without a later
+        # time Git takes the file for unchanged, and `git checkout params.yaml` would leave the wrong value.
+        with contextlib.suppress(OSError):
+            os.utime("params.yaml")
         sys.exit(f"{error}\n({UNDO})" if "tables.yaml" not in str(error) else str(error))
 
 

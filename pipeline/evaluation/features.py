@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch_fidelity.utils import create_feature_extractor
 from tqdm import tqdm
 
 from models.descent import descend
@@ -132,6 +131,8 @@ def load_inception(path: str | Path) -> Callable[[Tensor], Tensor]:
             f"fid.inception_file: {path} has SHA-256 {digest[:8]}..., expected {INCEPTION_SHA256_PREFIX}... "
             f"({INCEPTION_NAME})"
         )
+    from torch_fidelity.utils import create_feature_extractor  # brings torchvision along: seconds
+
     # torch-fidelity unpickles without restriction: what passes the restricted reading first cannot run code.
     torch.load(path, weights_only=True)
     extractor = create_feature_extractor(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
 from models.interface import FittedMethod
 
@@ -16,6 +15,13 @@ def compute_frechet_distance(features: Tensor, reference: Tensor) -> float:
 
     ``features``: (N, F), ``reference``: (M, F), float64. Not negative: rounding below 0 is cut off.
     """
+    # It takes seconds to import, for it brings torchvision along.
+    from torch_fidelity.metric_fid import (
+        KEY_METRIC_FID,
+        fid_features_to_statistics,
+        fid_statistics_to_metric,
+    )
+
     statistics = [fid_features_to_statistics(part) for part in (features, reference)]
     return max(0.0, fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])
 

@@ -129,9 +129,8 @@ def test_the_summary_has_a_number_of_each_stage_that_measures():
         "mse_test": 0.012,
         "fid": 40.0,
         "auprc": 0.7,
-        "auprc_tenth": 0.7,
+        "auprc10": 0.7,
         "recovery": 0.1,
-        "ot_cost": 30.0,
     }
     assert summarise(METRICS | {"fid": METRICS["fid"] | {"frechet_distance": None}})["fid"] is None
 
