@@ -28,11 +28,7 @@ EXPERIMENT = "short-run-mcmc-ot"
 MEASURED = ("mse_train", "mse_test", "fid", "auprc", "auprc10", "recovery")
 KEPT = ("artifacts/models", "artifacts/run", "metrics")  # what a training that breaks off must not touch
 SHORTER = (  # params.yaml's profile smoke, as text: DVC keeps its comments, and so must we
-    *(
-        ("n_train: 400", "n_train: 200"),
-        ("n_test: 400", "n_test: 100"),
-        ("n_generated: 400", "n_generated: 200"),
-    ),
+    ("n_test: 200", "n_test: 100"),
     *(("L: 2\n", "L: 1\n"), ("complete: 2", "complete: 1"), ("normal: 2", "normal: 1")),
     ("occluded: 2", "occluded: 1"),
 )
