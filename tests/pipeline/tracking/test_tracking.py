@@ -52,9 +52,9 @@ def test_publishing_makes_a_parent_with_a_child_for_each_stage(project):
     assert (project.folder / "mlruns").is_dir()
 
     # The parent has every stage's numbers, the summary's under their own names, and nothing but numbers.
-    assert parent.data.metrics["train-normal.error.mean"] == 0.5
-    assert set(parent.data.metrics) == {"fid", "report.seconds"} | {
-        f"{stage}.{name}" for stage in RUN_STAGES[:-1] for name in ("error.mean", "seconds")
+    assert parent.data.metrics["train-normal/error.mean"] == 0.5
+    assert set(parent.data.metrics) == {"fid", "report/seconds"} | {
+        f"{stage}/{name}" for stage in RUN_STAGES[:-1] for name in ("error.mean", "seconds")
     }
     pictures = {file.path for file in runs.client.list_artifacts(parent.info.run_id, "pictures")}
     assert pictures == {f"pictures/{stage}_picture.png" for stage in RUN_STAGES[:-1]}
@@ -80,7 +80,7 @@ def test_publishing_makes_a_parent_with_a_child_for_each_stage(project):
     again = project.read_runs()
     assert {run.info.run_id for run in again.every} == before
     assert again.parents[0].data.metrics == parent.data.metrics
-    assert len(again.client.get_metric_history(parent.info.run_id, "recover.error.mean")) == 1
+    assert len(again.client.get_metric_history(parent.info.run_id, "recover/error.mean")) == 1
 
 
 def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
@@ -126,7 +126,7 @@ def test_publishing_again_changes_nothing_and_new_numbers_replace_one_child(proj
     runs = project.read_runs()
     (parent,) = runs.parents
     assert sorted(run.data.tags["stage"] for run in runs.children) == ["fid", "recover"]
-    assert parent.data.metrics["recover.error.mean"] == 0.2
+    assert parent.data.metrics["recover/error.mean"] == 0.2
     assert len(runs.client.get_metric_history(runs.find("recover").info.run_id, "error.mean")) == 1
 
 
