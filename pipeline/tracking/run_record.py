@@ -43,8 +43,8 @@ class StageRecord:
     def points(self) -> list[tuple[str, float]]:
         """Its numbers as the experiment's parent run has them: the summary's under their own names."""
         return [
-            # MLflow's charts have a section for what stands before a slash, and the summary one of its own. The
-            # seconds of ``report`` are not those of the run.
+            # MLflow's charts have a section for what stands before a slash, and the summary one of its own.
+            # The seconds of ``report`` are not those of the run.
             (key if self.stage == "report" and key != "seconds" else f"{self.stage}/{key}", value)
             for key, value in self.metrics.items()
         ]
