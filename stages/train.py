@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import functools
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from models.images import to_unit
 from models.langevin.engine import EngineSettings, InferenceEngine, choose_engine
 from models.networks.generator import build_generator
 from models.short_run import algorithm
-from models.short_run.algorithm import RoundRecord, TrainingPlan, TrainingState, start_training, train
+from models.short_run.algorithm import TrainingPlan, TrainingState, start_training, train
 from pipeline.data.image_folder import read_images
 from pipeline.settings.params import TASKS, Params
 from pipeline.settings.plan import build_plan
@@ -59,9 +60,7 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     if (kept := read_kept(f"train-{task}", key)) is not None:
         log.warning("nothing that decides this training has changed: its results are kept")
         for row in pd.read_csv(places.find_curves(task)).to_dict("records"):  # its run in MLflow is a new one
-            tracker.log_metrics(
-                {name: value for name, value in row.items() if name != "round"}, int(row["round"])
-            )
+            log_numbers(tracker, row)
         return kept
     arrays = {name: torch.from_numpy(stored[name].copy()).to(settings.device) for name in stored.arrays}
     images = arrays["train_images"]
@@ -84,6 +83,12 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     keep_outputs(f"train-{task}", key, metrics, outputs)
     forget_training(checkpoint)
     return metrics
+
+
+def log_numbers(tracker: Any, numbers: Mapping[Any, Any]) -> None:
+    """Log a round's numbers, each a curve over rounds."""
+    values = {name: value for name, value in numbers.items() if name != "round"}
+    tracker.log_metrics(values, int(numbers["round"]))
 
 
 def run_training(
@@ -109,18 +114,14 @@ def run_training(
         state = start_training(generator, len(images), plan)
     finished = len(state.records)
 
-    def log_round(record: RoundRecord) -> None:
-        numbers = dataclasses.asdict(record)
-        tracker.log_metrics({name: value for name, value in numbers.items() if name != "round"}, record.round)
-
     def keep_round(state: TrainingState) -> None:
         nonlocal finished
         save_training(checkpoint, state, key)
         finished = len(state.records)
-        log_round(state.records[-1])
+        log_numbers(tracker, dataclasses.asdict(state.records[-1]))
 
     for record in state.records:  # of a resumed training: its run in MLflow is a new one
-        log_round(record)
+        log_numbers(tracker, dataclasses.asdict(record))
     try:
         return train(state, images, visible, plan, settings, keep_round)
     except KeyboardInterrupt as error:
