@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.descent import shuffle
 from models.images import to_unit
+from models.seeds import derive_rng
 
 DEFAULT_BETAS = (0.9, 0.999)  # Adam's, of methods whose source names none
 ROWS_AT_ONCE = 500  # samples that an evaluation holds at once
@@ -138,7 +139,7 @@ class FittedMethod:
 
 def make_rng(seed: int, purpose: int = 0) -> torch.Generator:
     """Make the generator for one of a fitted method's purposes, 0 for samples; training has its own."""
-    return torch.Generator().manual_seed((seed << 8) + purpose)
+    return derive_rng(seed, purpose)
 
 
 def count_weights(*networks: nn.Module) -> int:

@@ -18,6 +18,7 @@ from models.langevin.dynamics import ChainSettings
 from models.langevin.engine import EngineSettings, InferenceEngine, NoiseAddress
 from models.langevin.noise import Stream, draw_normal
 from models.networks.generator import Generator
+from models.seeds import derive_rng, derive_seed
 from models.short_run.learning import build_optimiser, learning_step
 from models.transport.problem import TransportMap
 from models.transport.solve import solve_transport
@@ -162,7 +163,7 @@ def run_round(
     before = _take_snapshot(engine, state.latents, images, visible)
     on_inferred(state)
 
-    rng = torch.Generator().manual_seed(_mix(plan.seed, Purpose.TRANSPORT, state.round))
+    rng = derive_rng(plan.seed, Purpose.TRANSPORT, state.round)
     state.transport = solve_transport(
         state.latents,
         state.targets,
@@ -175,7 +176,7 @@ def run_round(
 
     for regression_pass in range(plan.regression_passes):
         passes_done = state.round * plan.regression_passes + regression_pass
-        batch_seed = _mix(plan.seed, Purpose.REGRESSION_BATCHES, passes_done)
+        batch_seed = derive_seed(plan.seed, Purpose.REGRESSION_BATCHES, passes_done)
         for rows in _shuffled_batches(len(images), plan.minibatch, batch_seed, state.latents.device):
             _learn(state, rows, images, visible, plan, engine)
         on_pass()
@@ -210,7 +211,7 @@ def _infer_and_learn(
     passes_done: int,
 ) -> None:
     address = NoiseAddress(plan.seed, Stream.TRAIN_CHAIN, passes_done)
-    batch_seed = _mix(plan.seed, Purpose.INFERENCE_BATCHES, passes_done)
+    batch_seed = derive_seed(plan.seed, Purpose.INFERENCE_BATCHES, passes_done)
     for rows in _shuffled_batches(len(images), plan.batch_size, batch_seed, state.latents.device):
         if plan.initialisation == "noise":
             z = draw_normal(plan.seed, Stream.TRAIN_INIT, rows, passes_done, 1, state.latents.shape[1])[0]
@@ -274,8 +275,3 @@ def _check_latents(state: TrainingState, plan: TrainingPlan, passes_done: int) -
             f"{size:.3g} with s = {plan.chain.step_size:g}, K = {plan.chain.steps}; expected about 1: "
             "lower s, or raise sigma"
         )
-
-
-def _mix(seed: int, purpose: Purpose, number: int) -> int:
-    """A seed for a torch.Generator from (seed, purpose, number), distinct for each below 2^29 numbers."""
-    return (seed << 31) + (number << 2) + purpose
