@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 N_COMPONENTS = 10  # of the mixtures that RAE and the main method's variant sample from
@@ -15,6 +14,8 @@ class LatentMixture:
     """A mixture of full Gaussians fitted by EM (scikit-learn) to latent vectors (N, d)."""
 
     def __init__(self, latents: Tensor, n_components: int, seed: int):
+        from sklearn.mixture import GaussianMixture  # slow to load
+
         values = latents.double().cpu().numpy()
         self._mixture = GaussianMixture(min(n_components, len(values)), random_state=seed).fit(values)
 

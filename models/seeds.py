@@ -16,5 +16,5 @@ def derive_seed(*address: int) -> int:
 
 
 def derive_rng(*address: int) -> torch.Generator:
-    """A generator on the CPU for an address; two addresses never share their numbers but by a hash's chance."""
+    """A generator on the CPU for an address; two addresses share their numbers by a hash's chance alone."""
     return torch.Generator().manual_seed(derive_seed(*address))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from pipeline.storage.files import write_bytes
 
-if TYPE_CHECKING:  # each takes a second to load
-    import pandas as pd
+if TYPE_CHECKING:  # takes a second to load
     from torch import Tensor
 
 OURS, REFERENCE, THIRD = "#1f5a96", "#d1662a", "#4a9c6d"
@@ -60,7 +59,7 @@ def _tile(images: Tensor | np.ndarray, columns: int) -> np.ndarray:
     return np.clip(tiled[..., 0] if channels == 1 else tiled, 0, 1)
 
 
-def save_training_curves(path: str | Path, curves: pd.DataFrame, title: str) -> None:
+def save_training_curves(path: str | Path, curves: Mapping[str, Sequence[float]], title: str) -> None:
     """Draw a training's curves over rounds: MSE, transport cost and matched share, latent mean and std."""
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)

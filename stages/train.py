@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import functools
+import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -59,8 +60,8 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     )
     if (kept := read_kept(f"train-{task}", key)) is not None:
         log.warning("nothing that decides this training has changed: its results are kept")
-        for row in pd.read_csv(places.find_curves(task)).to_dict("records"):  # its run in MLflow is a new one
-            log_numbers(tracker, row)
+        for row in csv.DictReader(places.find_curves(task).read_text().splitlines()):
+            log_numbers(tracker, row)  # its run in MLflow is a new one
         return kept
     arrays = {name: torch.from_numpy(stored[name].copy()).to(settings.device) for name in stored.arrays}
     images = arrays["train_images"]
@@ -68,8 +69,9 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     state = run_training(
         params, tracker, images, arrays.get("train_visible"), plan, settings, checkpoint, key
     )
-    curves = pd.DataFrame([dataclasses.asdict(record) for record in state.records])
-    write_text(places.find_curves(task), curves.to_csv(index=False))
+    rounds = [dataclasses.asdict(record) for record in state.records]
+    curves = {name: [row[name] for row in rounds] for name in rounds[0]}
+    write_text(places.find_curves(task), write_curves(rounds))
     save_model(places.MODELS / task, params.architecture, state.generator, state.latents)
     about = f"{stored.meta['dataset']}, {task}, alpha = {plan.alpha:g}, s = {plan.chain.step_size:g}"
     pictures = draw_training(task, curves, state, images, plan, settings, about)
@@ -83,6 +85,15 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     keep_outputs(f"train-{task}", key, metrics, outputs)
     forget_training(checkpoint)
     return metrics
+
+
+def write_curves(rounds: Sequence[Mapping[str, float]]) -> str:
+    """The numbers of all rounds as CSV, a row each, every digit of them."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rounds[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rounds)
+    return text.getvalue()
 
 
 def log_numbers(tracker: Any, numbers: Mapping[Any, Any]) -> None:
@@ -135,7 +146,7 @@ def run_training(
 
 def draw_training(
     task: str,
-    curves: pd.DataFrame,
+    curves: Mapping[str, Sequence[float]],
     state: TrainingState,
     images: Tensor,
     plan: TrainingPlan,

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
 from pipeline.data.image_folder import DataError
@@ -99,6 +98,8 @@ def open_svhn(path: Path) -> Split:
     out of range, fewer than two images.
     """
     try:
+        import scipy.io  # slow to load
+
         variables = scipy.io.loadmat(path, variable_names=["X", "y"])
     except Exception as error:  # scipy raises a dozen types for damaged files
         raise DataError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from pipeline.settings.params import Params
@@ -20,7 +21,11 @@ FLUSH_SECONDS = 5.0
 
 
 class StageTracker:
-    """A stage's run in MLflow; without ``open``, and after a tracking fault, it does nothing."""
+    """A stage's run in MLflow; without ``open``, and after a tracking fault, it does nothing.
+
+    All that reaches MLflow is done in order by one thread of its own: the stage neither waits for MLflow's
+    import, which takes seconds, nor for a slow server, but at its end.
+    """
 
     def __init__(self, stage: str):
         self.stage = stage
@@ -28,47 +33,64 @@ class StageTracker:
         self.run_id: str | None = None
         self._points: list[tuple[str, float, int]] = []
         self._flushed = 0.0
+        self._is_open = False
+        self._thread = ThreadPoolExecutor(1, "mlflow")  # starts with the first thing to do
 
     def open(self, params: Params) -> None:
-        """Begin this stage's run in MLflow."""
-        with self._guard():
-            self.store = Store(params)
-            self.run_id = self.store.start_child(self.stage)
-
-    def reopen(self, params: Params) -> None:
-        """Begin the run if there is none, or go on with the one that a tracking fault cut off."""
-        if self.run_id is None:
-            self.open(params)
-        elif self.store is None:
-            with self._guard():
-                self.store = Store(params)
+        """Begin this stage's run in MLflow; returns at once."""
+        self._is_open = True
+        self._thread.submit(self._begin, params)
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Log numbers of one step; buffered, sent every few seconds."""
-        if self.store is None:
+        if not self._is_open:
             return
         self._points += [(name, float(value), step) for name, value in metrics.items()]
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
+    def flush(self) -> None:
+        """Send what is buffered; returns at once."""
+        points, self._points, self._flushed = self._points, [], time.monotonic()
+        self._thread.submit(self._send, points)
+
     def close(self) -> None:
         """Send what is left, the final numbers and the pictures, and end the run FINISHED."""
         self.flush()
+        self._thread.submit(self._finish)
+        self._thread.shutdown()
+
+    def fail(self, params: Params, line: str) -> None:
+        """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
+        self._thread.submit(self._begin_again, params)
+        self.flush()  # the curve up to the failure is what explains it
+        self._thread.submit(self._end_failed, line)
+        self._thread.shutdown()
+
+    def _begin(self, params: Params) -> None:
+        with self._guard():
+            self.store = Store(params)
+            self.run_id = self.store.start_child(self.stage)
+
+    def _begin_again(self, params: Params) -> None:
+        """Begin the run if there is none, or go on with the one that a tracking fault cut off."""
+        if self.run_id is None:
+            self._begin(params)
+        elif self.store is None:
+            with self._guard():
+                self.store = Store(params)
+
+    def _send(self, points: list[tuple[str, float, int]]) -> None:
+        if self.store is not None and self.run_id is not None:
+            with self._guard():
+                self.store.log_points(self.run_id, points)
+
+    def _finish(self) -> None:
         if self.store is not None and self.run_id is not None:
             with self._guard():
                 self.store.fill_child(self.run_id, read_record(self.stage), curves_logged=True)
 
-    def flush(self) -> None:
-        """Send what is buffered."""
-        if self.store is not None and self.run_id is not None:
-            with self._guard():
-                self.store.log_points(self.run_id, self._points)
-                self._points, self._flushed = [], time.monotonic()
-
-    def fail(self, params: Params, line: str) -> None:
-        """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
-        self.reopen(params)
-        self.flush()  # the curve up to the failure is what explains it
+    def _end_failed(self, line: str) -> None:
         if self.store is not None and self.run_id is not None:
             with self._guard():
                 self.store.fail(self.run_id, line)

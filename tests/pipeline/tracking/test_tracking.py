@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -251,6 +252,27 @@ def test_a_live_curve_ends_once(project):
     assert [point.step for point in runs.client.get_metric_history(child.info.run_id, "mse")] == [1, 2]
 
 
+def test_a_training_does_not_wait_for_a_slow_store(project, monkeypatch):
+    has_trained, open_store = threading.Event(), Store.__init__
+
+    def wait(store, params):
+        assert has_trained.wait(60), "the stage waits for its store"
+        open_store(store, params)
+
+    def train(params, tracker):
+        tracker.log_metrics({"mse": 0.5}, 1)
+        has_trained.set()
+        return {"mse": 0.5}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "__init__", wait)
+        run_stage("train-complete", train, live=True)
+    runs = project.read_runs()
+    (child,) = runs.children
+    assert child.info.status == "FINISHED"
+    assert [point.step for point in runs.client.get_metric_history(child.info.run_id, "mse")] == [1]
+
+
 def test_a_run_says_where_it_comes_from(project):
     project.leave_stage("fid", 3.0)
     project.publish("fid")
@@ -412,12 +434,16 @@ def test_the_parent_is_found_again(project):
 @pytest.mark.injects("tracking and disk", 1)
 def test_a_failure_after_a_tracking_fault_is_told_to_the_run_that_was_begun(project, monkeypatch):
     def train(params, tracker):
+        refused = threading.Event()
+
         def refuse(*_):
+            refused.set()
             raise ConnectionError("gone for a moment")
 
         with monkeypatch.context() as patch:
             patch.setattr(Store, "log_points", refuse)
             tracker.log_metrics({"mse": 1.0}, 1)
+            assert refused.wait(60)
         raise ValueError("chains diverged in round 2")
 
     with pytest.raises(SystemExit):
