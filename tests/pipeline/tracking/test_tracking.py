@@ -270,7 +270,7 @@ def test_a_training_does_not_wait_for_a_slow_store(project, monkeypatch):
     runs = project.read_runs()
     (child,) = runs.children
     assert child.info.status == "FINISHED"
-    assert [point.step for point in runs.client.get_metric_history(child.info.run_id, "mse")] == [1]
+    assert 1 in {point.step for point in runs.client.get_metric_history(child.info.run_id, "mse")}
 
 
 def test_a_run_says_where_it_comes_from(project):
