@@ -21,7 +21,6 @@ from pipeline.storage.files import project_root
 from pipeline.studies.grid import Cell, Grid, check_grid, check_study, list_cells, list_methods, read_grid
 from pipeline.studies.measured import place_result, write_cells
 from pipeline.studies.recall import digest_measuring, read_rate_factor, recall_kept, run_or_recall
-from pipeline.studies.tasks import TASKS
 
 
 def run_study(params: Params, tracker: object, study: str, only: Sequence[str] = ()) -> None:
@@ -30,7 +29,7 @@ def run_study(params: Params, tracker: object, study: str, only: Sequence[str] =
     A method that left the line-up loses its folder. Raises ParamError for a study or method that is unknown.
     """
     grid = read_grid()
-    check_grid(grid, METHODS, TASKS)
+    check_grid(grid, METHODS, read_yaml("params.yaml"))
     check_study(grid, study)
     line_up = list_methods(study, grid)
     for method in tqdm(only or line_up, unit="method", disable=None):

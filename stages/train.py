@@ -27,6 +27,7 @@ from pipeline.stage import Interrupted, run_stage
 from pipeline.storage import places
 from pipeline.storage.checkpoints import (
     compute_training_key,
+    count_kept_rounds,
     forget_training,
     resume_training,
     save_model,
@@ -123,12 +124,9 @@ def run_training(
         log.warning("goes on with round %d of %d", len(state.records) + 1, plan.rounds)
     else:
         state = start_training(generator, len(images), plan)
-    finished = len(state.records)
 
     def keep_round(state: TrainingState) -> None:
-        nonlocal finished
         save_training(checkpoint, state, key)
-        finished = len(state.records)
         log_numbers(tracker, dataclasses.asdict(state.records[-1]))
 
     for record in state.records:  # of a resumed training: its run in MLflow is a new one
@@ -136,6 +134,7 @@ def run_training(
     try:
         return train(state, images, visible, plan, settings, keep_round)
     except KeyboardInterrupt as error:
+        finished = count_kept_rounds(checkpoint, key)
         kept = (
             f"round {finished} is kept, and the same command goes on from there"
             if finished

@@ -12,7 +12,7 @@ from pipeline.settings.params import load_params
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage import places
 from pipeline.storage.files import write_text
-from pipeline.studies.grid import check_methods, list_cells, list_methods, read_grid
+from pipeline.studies.grid import check_grid, read_grid
 
 UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout params.yaml`"
 
@@ -23,12 +23,7 @@ def validate() -> None:
     It imports neither torch nor MLflow, for it runs before everything else.
     """
     load_params()
-    grid = read_grid()
-    check_methods(grid, METHODS)
-    content = read_yaml("params.yaml")
-    for study in grid["studies"]:
-        for method in list_methods(study, grid):
-            list_cells(study, method, content, grid)
+    check_grid(read_grid(), METHODS, read_yaml("params.yaml"))
     # Always the same content, so that nothing runs again because the settings were looked at.
     write_text(places.VALID, "params.yaml and tables.yaml are valid\n")
 

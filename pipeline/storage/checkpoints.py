@@ -138,6 +138,12 @@ def resume_training(path: Path, generator: Generator, plan: TrainingPlan, key: s
     return None
 
 
+def count_kept_rounds(path: Path, key: str) -> int:
+    """How many rounds of the training ``key`` the checkpoint at ``path`` holds."""
+    saved = _read_training(path, key)
+    return 0 if saved is None else len(saved["records"])
+
+
 def _read_training(path: Path, key: str) -> dict[str, Any] | None:
     if not path.exists():
         return None

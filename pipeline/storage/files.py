@@ -89,9 +89,20 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def write_json(path: str | Path, values: dict[str, Any]) -> None:
     """Write ``values`` as JSON with sorted keys; raises ValueError that names a value that is not finite."""
     for key, value in flatten(values):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{path}: {key} is {value}, expected a finite number")
+        for number in _list_leaves(value):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"{path}: {key} is {number}, expected a finite number")
     write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
+
+
+def _list_leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _list_leaves(one)
+    elif isinstance(value, dict):
+        yield from _list_leaves(list(value.values()))
+    else:
+        yield value
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

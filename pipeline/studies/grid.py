@@ -13,6 +13,14 @@ from pipeline.settings.yaml_files import ParamError, read_yaml
 
 TABLES = ("table2", "table3", "table4", "table5", "table6", "table7", "table8")
 PAPER_STUDIES = (*TABLES, "figure3", "figure8")
+TASK_NAMES = (
+    "complete",
+    "anomaly",
+    "occluded",
+    "latent",
+    "all",
+    "validation",
+)  # of pipeline/studies/tasks.py
 DEFAULT_TASK = "complete"
 AXES = (
     *("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space"),
@@ -68,18 +76,23 @@ def read_grid(path: str | Path = "tables.yaml") -> Grid:
     return grid
 
 
-def check_grid(grid: Grid, methods: Iterable[str], tasks: Iterable[str]) -> None:
-    """Raise ParamError for a method or a task in tables.yaml that is not one of those given."""
-    check_methods(grid, methods)
-    for study, entry in grid["studies"].items():
-        _check_names([(f"studies.{study}.task", entry.get("task", DEFAULT_TASK), tasks)])
-        _check_names([(f"studies.{study}.tuned_by", entry.get("tuned_by", study), grid["studies"])])
+def check_grid(grid: Grid, methods: Iterable[str], params_content: dict[str, Any]) -> None:
+    """Raise ParamError for anything in tables.yaml that is not right: names, and every cell's settings.
 
-
-def check_methods(grid: Grid, methods: Iterable[str]) -> None:
-    """Raise ParamError for a method in tables.yaml that is not one of ``methods``."""
+    ``methods``: those that exist; ``params_content``: params.yaml, parsed, which is right itself.
+    """
     for name, line_up in grid["line_ups"].items():
         _check_names((f"line_ups.{name}", method, methods) for method in line_up)
+    for study, entry in grid["studies"].items():
+        _check_names([(f"studies.{study}.task", entry.get("task", DEFAULT_TASK), TASK_NAMES)])
+        _check_names([(f"studies.{study}.tuned_by", entry.get("tuned_by", study), grid["studies"])])
+        for method in list_methods(study, grid):
+            try:
+                list_cells(study, method, params_content, grid)
+            except ParamError as error:
+                if str(error).startswith("tables.yaml"):
+                    raise
+                raise ParamError(f"tables.yaml: study {study}, {method}: {error}") from error
 
 
 def _check_names(entries: Iterable[tuple[str, Any, Iterable[str]]]) -> None:

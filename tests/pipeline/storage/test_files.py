@@ -1,8 +1,8 @@
-"""A folder is replaced as a whole or not at all."""
+"""A folder is replaced as a whole or not at all; what is not a finite number is never written."""
 
 import pytest
 
-from pipeline.storage.files import write_folder
+from pipeline.storage.files import write_folder, write_json
 
 
 def list_files(folder):
@@ -48,3 +48,10 @@ def test_what_a_killed_writing_left_is_not_mixed_into_the_next(folder):
     with write_folder(folder) as partial:
         (partial / "a.txt").write_text("new a")
     assert list_files(folder.parent) == {"results/a.txt": "new a"}
+
+
+@pytest.mark.parametrize("values", [{"a": {"b": float("nan")}}, {"a": {"b": [1.0, [float("nan")]]}}])
+def test_a_number_that_is_not_finite_is_named_at_any_depth(tmp_path, values):
+    with pytest.raises(ValueError, match=r"a\.b is nan, expected a finite number"):
+        write_json(tmp_path / "x.json", values)
+    assert not (tmp_path / "x.json").exists()

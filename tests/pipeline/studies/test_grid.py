@@ -8,6 +8,7 @@ from models.catalogue import METHODS
 from pipeline.settings.yaml_files import ParamError
 from pipeline.studies.grid import (
     PAPER_STUDIES,
+    TASK_NAMES,
     check_grid,
     check_study,
     choose_dataset,
@@ -160,14 +161,22 @@ def test_a_wrong_file_is_one_line(tmp_path, change, message):
         (lambda grid: grid["studies"]["latents"].update(tuned_by="x"), r"latents\.tuned_by: found 'x'"),
         (lambda grid: grid["studies"]["table4"].update(task="x"), r"studies\.table4\.task: found 'x'"),
         (lambda grid: grid["studies"]["table3"].update(task="normal"), "expected one of complete, anomaly, "),
+        (
+            lambda grid: grid["scales"]["embedded"]["mnist5k"].update(train={"minibatch": 0}),
+            r"^tables\.yaml: study table2, VAE: .*minibatch: found 0, expected an integer >= 2",
+        ),
     ],
 )
-def test_methods_and_tasks_that_nobody_wrote_are_refused(change, message):
-    check_grid(GRID, METHODS, TASKS)
+def test_what_tables_yaml_cannot_mean_is_refused_by_name(change, message):
+    check_grid(GRID, METHODS, CONTENT)
     grid = copy.deepcopy(GRID)
     change(grid)
     with pytest.raises(ParamError, match=message):
-        check_grid(grid, METHODS, TASKS)
+        check_grid(grid, METHODS, CONTENT)
+
+
+def test_every_task_is_known_by_name_before_torch_is_imported():
+    assert tuple(TASKS) == TASK_NAMES
 
 
 def test_a_study_has_the_methods_of_its_line_up():
