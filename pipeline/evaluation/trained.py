@@ -20,7 +20,7 @@ def load_trained(params: Params, task: str, planned_steps: int = 0) -> ShortRun:
     """
     settings = choose_engine(**dataclasses.asdict(params.engine))
     model = load_model(places.MODELS / task, settings.device)
-    batch_norm = params.langevin.batch_norm
+    batch_norm = params.resolve_langevin().batch_norm
     engine = InferenceEngine(model.generator, params.sigma, settings, planned_steps, batch_norm)
     numbers = params.profile_settings
     return ShortRun(

@@ -35,7 +35,7 @@ Auto = Literal["auto"]
 Profile = Literal["smoke", "embedded", "paper"]
 Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches"]
 Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
-Preset = Literal["eq8", "authors"]
+Preset = Literal["eq8", "authors-svhn", "authors-mnist"]
 Initialisation = Literal["persistent", "noise"]
 BatchNormStatistics = Literal["frozen", "batch"]
 DriftCoefficient = Literal["half_square", "linear"]
@@ -49,6 +49,7 @@ class ChainPreset(TypedDict):
     drift_reduction: DriftReduction
     noise_scale: float
     noise_decay: float
+    batch_norm: BatchNormStatistics
 
 
 PRESETS: dict[Preset, ChainPreset] = {  # conventions, section 1
@@ -57,14 +58,24 @@ PRESETS: dict[Preset, ChainPreset] = {  # conventions, section 1
         "drift_reduction": "sum",
         "noise_scale": 1.0,
         "noise_decay": 0.0,
+        "batch_norm": "frozen",
     },
-    "authors": {
+    "authors-svhn": {
         "drift_coefficient": "linear",
         "drift_reduction": "mean",
         "noise_scale": 0.1,
         "noise_decay": 0.01,
+        "batch_norm": "batch",
+    },
+    "authors-mnist": {
+        "drift_coefficient": "half_square",
+        "drift_reduction": "mean",
+        "noise_scale": 1.0,
+        "noise_decay": 0.0,
+        "batch_norm": "batch",
     },
 }
+ROUNDS_BETWEEN_DECAYS = 5  # of the noise in the authors' SVHN script, whose epoch is a round of L passes
 
 
 @dataclass(frozen=True)
@@ -74,9 +85,9 @@ class LangevinParams:
     drift_reduction: DriftReduction | Auto
     noise_scale: Annotated[float | Auto, Bounds(0)]
     noise_decay: Annotated[float | Auto, Bounds(0)]
-    noise_every: Annotated[int, Bounds(1)]
+    noise_every: Annotated[int | Auto, Bounds(1)]
     initialisation: Initialisation
-    batch_norm: BatchNormStatistics
+    batch_norm: BatchNormStatistics | Auto
 
 
 @dataclass(frozen=True)
@@ -251,16 +262,17 @@ class Params:
         """Return the Langevin settings with the preset's values in the place of ``auto``."""
         given, preset = self.langevin, PRESETS[self.langevin.preset]
         coefficient, reduction = given.drift_coefficient, given.drift_reduction
-        scale, decay = given.noise_scale, given.noise_decay
+        scale, decay, every = given.noise_scale, given.noise_decay, given.noise_every
+        passes = ROUNDS_BETWEEN_DECAYS * self.profile_settings.train.L
         return ResolvedLangevin(
             preset=given.preset,
             drift_coefficient=preset["drift_coefficient"] if coefficient == "auto" else coefficient,
             drift_reduction=preset["drift_reduction"] if reduction == "auto" else reduction,
             noise_scale=preset["noise_scale"] if scale == "auto" else scale,
             noise_decay=preset["noise_decay"] if decay == "auto" else decay,
-            noise_every=given.noise_every,
+            noise_every=passes if every == "auto" else every,
             initialisation=given.initialisation,
-            batch_norm=given.batch_norm,
+            batch_norm=preset["batch_norm"] if given.batch_norm == "auto" else given.batch_norm,
         )
 
     def flat(self) -> dict[str, Any]:

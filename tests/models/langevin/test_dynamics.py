@@ -80,8 +80,8 @@ def test_presets_give_the_two_published_updates():
     eq8 = ChainSettings(0.3, 50)
     assert eq8.drift(10) == eq8.drift(2000) == pytest.approx(0.045)
     assert eq8.noise_std(0) == eq8.noise_std(1000) == pytest.approx(0.3)
-    authors = ChainSettings(3.0, 50, "linear", "mean", 0.1, 0.01, 5)
+    authors = ChainSettings(3.0, 50, "linear", "mean", 0.1, 0.01, 250)
     assert authors.drift(5000) == pytest.approx(3.0 / 5000)
-    assert [authors.noise_std(done) for done in (0, 4, 5, 49, 50, 500)] == pytest.approx(
+    assert [authors.noise_std(50 * rounds) for rounds in (0, 4, 5, 49, 50, 500)] == pytest.approx(
         [0.3, 0.3, 0.27, 0.03, 0, 0]
     )

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.settings.params import load_params, parse_params
+from pipeline.settings.plan import build_chain
 from pipeline.settings.yaml_files import ParamError
 
 with open("params.yaml", encoding="utf-8") as file:
@@ -48,9 +49,27 @@ def test_top_level_symbols_win_over_the_profile():
 
 
 def test_presets_fill_what_is_left_open():
-    authors = parse_params(changed(langevin__preset="authors", langevin__noise_scale=0.2)).resolve_langevin()
-    assert (authors.drift_coefficient, authors.drift_reduction) == ("linear", "mean")
-    assert (authors.noise_scale, authors.noise_decay) == (0.2, 0.01)
+    svhn = parse_params(changed(langevin__preset="authors-svhn", langevin__noise_scale=0.2, L=50))
+    resolved = svhn.resolve_langevin()
+    assert (resolved.drift_coefficient, resolved.drift_reduction) == ("linear", "mean")
+    assert (resolved.noise_scale, resolved.noise_decay, resolved.batch_norm) == (0.2, 0.01, "batch")
+    eq8 = parse_params(COMMITTED).resolve_langevin()
+    assert (eq8.drift_coefficient, eq8.drift_reduction, eq8.batch_norm) == ("half_square", "sum", "frozen")
+
+
+def test_the_svhn_scripts_noise_falls_every_five_rounds_of_fifty_passes():
+    params = parse_params(changed(langevin__preset="authors-svhn", s=3.0, profile="paper"))
+    chain = build_chain(params, 50)
+    assert [chain.noise_std(round_ * 50) / 3.0 for round_ in (0, 4, 5, 9, 10, 49, 50)] == pytest.approx(
+        [0.1, 0.1, 0.09, 0.09, 0.08, 0.01, 0.0]
+    )
+
+
+def test_the_mnist_scripts_chain_is_two_thousand_times_too_warm():
+    """Drift s^2/2 on the mean of 2,000 energies and noise s: the prior alone would keep variance 2,000."""
+    chain = build_chain(parse_params(changed(langevin__preset="authors-mnist")), 50)
+    drift, noise = chain.drift(2000), chain.noise_std(499)
+    assert noise**2 / (1 - (1 - drift) ** 2) == pytest.approx(2000, rel=1e-4)
 
 
 @pytest.mark.parametrize(
