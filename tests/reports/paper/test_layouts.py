@@ -37,6 +37,14 @@ def test_table_3_compares_the_papers_protocol_alone(make_cell):
     ]
 
 
+def test_a_number_that_table_3_cites_stands_beside_its_own_papers_protocol(make_cell):
+    cells = make_cell("table3", "MEG", axes={"held_out": 4}, tenth_mean=0.3, pooled_mean=0.7)
+    assert [(row.quantity, row.published) for row in rows("table3", cells)] == [
+        ("held_out = 4: AUPRC, tenth, mean", None),
+        ("held_out = 4: AUPRC, pooled, mean", 0.401),
+    ]
+
+
 def test_sweeps_find_their_published_values(make_cell):
     (row,) = rows("table6", make_cell("table6", axes={"K": 50}, mse_train=0.01))
     assert row.published == 0.011
