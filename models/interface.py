@@ -103,6 +103,10 @@ class FittedMethod:
         """Draw ``n`` images from the model: (n, C, H, W)."""
         raise Lacking("draws no images")
 
+    def draw_prior(self, n: int, draw: int) -> Tensor:
+        """Draw z from what the method draws its images from, ``draw`` 0 for ``sample``: (n, d)."""
+        raise Lacking("has no prior of latent vectors")
+
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Infer a latent vector for each new image: (B, d).
 

@@ -138,11 +138,11 @@ class AmortisedChains(ChainInference):
         return denoise(self._denoiser, noise, torch.cat(self._encoder(images, visible), 1))
 
     @torch.no_grad()
-    def draw_prior(self, n: int) -> Tensor:
+    def draw_prior(self, n: int, draw: int) -> Tensor:
         indices = torch.arange(n, device=self._device)
         noise, chain_noise = (
-            draw_normal(self.seed, Stream.GENERATION, indices, draw, steps, self._dim)
-            for draw, steps in ((0, DIFFUSION_STEPS + 1), (1, PRIOR_STEPS))
+            draw_normal(self.seed, Stream.GENERATION, indices, 2 * draw + part, steps, self._dim)
+            for part, steps in enumerate((DIFFUSION_STEPS + 1, PRIOR_STEPS))
         )
         start = denoise(self._denoiser, noise, noise.new_zeros(n, 2 * self._dim))
         return run_prior_chains(start, chain_noise, PRIOR_STEP_SIZE, self._energy)

@@ -101,9 +101,11 @@ class LinearMethod(FittedMethod):
         self._channels = request.images.shape[1]
 
     def sample(self, n: int) -> Tensor:
-        rng = make_rng(self.seed)
-        z = torch.randn(n, self.model.loadings.shape[1], generator=rng)
-        return self.generate(z.to(self.model.loadings.device))
+        return self.generate(self.draw_prior(n, 0))
+
+    def draw_prior(self, n: int, draw: int) -> Tensor:
+        rng = make_rng(self.seed, draw)
+        return torch.randn(n, self.model.loadings.shape[1], generator=rng).to(self.model.loadings.device)
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Return the mean of p(z|I) in closed form; neither ``steps`` nor ``draw`` is read."""

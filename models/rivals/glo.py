@@ -62,8 +62,10 @@ class OptimisedLatents(FittedMethod):
         self._density = LatentMixture(latents, 1, request.seed)
 
     def sample(self, n: int) -> Tensor:
-        rng = make_rng(self.seed)
-        return self.generate(self._density.draw(n, rng).to(self._device))
+        return self.generate(self.draw_prior(n, 0))
+
+    def draw_prior(self, n: int, draw: int) -> Tensor:
+        return self._density.draw(n, make_rng(self.seed, draw)).to(self._device)
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Descend for ``steps`` gradient steps from the training latents' mean; ``draw`` is not read."""

@@ -58,10 +58,10 @@ class LatentEnergyModel(ChainInference):
         )
         self._energy = energy
 
-    def draw_prior(self, n: int) -> Tensor:
-        start = super().draw_prior(n)
+    def draw_prior(self, n: int, draw: int) -> Tensor:
+        start = super().draw_prior(n, draw)
         indices = torch.arange(n, device=start.device)
-        noise = draw_normal(self.seed, Stream.GENERATION, indices, 1, PRIOR_STEPS, start.shape[1])
+        noise = draw_normal(self.seed, Stream.GENERATION, indices, 2 * draw + 1, PRIOR_STEPS, start.shape[1])
         return run_prior_chains(start, noise, PRIOR_STEP_SIZE, self._energy)
 
     def count_parameters(self) -> int:

@@ -57,9 +57,12 @@ class ShortRun(FittedMethod):
         self.engine, self.chain, self.scoring, self.seed = engine, chain, scoring, seed
 
     def sample(self, n: int) -> Tensor:
+        return self.generate(self.draw_prior(n, 0))
+
+    def draw_prior(self, n: int, draw: int) -> Tensor:
         indices = torch.arange(n, device=self.latents.device)
         dim = self.latents.shape[1]
-        return self.generate(draw_normal(self.seed, Stream.GENERATION, indices, 0, 1, dim)[0])
+        return draw_normal(self.seed, Stream.GENERATION, indices, draw, 1, dim)[0]
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Run chains of ``steps`` steps from the prior; each ``draw`` has a start and noise of its own."""
@@ -137,9 +140,8 @@ class ShortRunMixture(ShortRun):
         super().__init__(fitted.engine, fitted.latents, fitted.chain, fitted.scoring, fitted.seed)
         self._mixture = LatentMixture(fitted.latents, N_COMPONENTS, request.seed)
 
-    def sample(self, n: int) -> Tensor:
-        rng = make_rng(self.seed)
-        return self.generate(self._mixture.draw(n, rng).to(self.latents.device))
+    def draw_prior(self, n: int, draw: int) -> Tensor:
+        return self._mixture.draw(n, make_rng(self.seed, draw)).to(self.latents.device)
 
 
 def fit_mixture(request: TrainingRequest) -> ShortRunMixture:

@@ -19,7 +19,7 @@ from pipeline.data.masks import occlude_images
 from pipeline.evaluation.auprc import judge_scores, score_chains
 from pipeline.evaluation.frechet import Reference, take_reference
 from pipeline.evaluation.inpainting import illustrate_inpainting
-from pipeline.evaluation.prior_distance import measure_distance_to_prior
+from pipeline.evaluation.prior_distance import measure_distance_to_normal, measure_distance_to_prior
 from pipeline.evaluation.reconstruction import measure_recovery, reconstruct_splits, recover_training
 from pipeline.studies.grid import Cell
 from pipeline.studies.request import build_request
@@ -117,13 +117,13 @@ def measure_latent(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> 
 
     def keep_inferred(state: TrainingState) -> None:
         inferred.append(state.latents.cpu().numpy().copy())
-        curves["to_prior"].append(measure_distance_to_prior(state.latents, params.seed)[0])
+        curves["to_prior"].append(measure_distance_to_normal(state.latents, params.seed))
 
     fitted = fit(
         replace(request, on_inferred=keep_inferred, on_round=lambda state: _keep_record(curves, state))
     )
     latents = fitted.draw_posterior(request.images, params.profile_settings.train.K)
-    cost, floor = measure_distance_to_prior(latents, params.seed)
+    cost, floor = measure_distance_to_prior(fitted, latents, params.seed)
     arrays = {"latents": latents.cpu().numpy(), "labels": images.train_labels}
     if inferred:
         arrays["inferred"] = np.stack(inferred)  # (rounds, N, d)

@@ -43,12 +43,15 @@ class Autoencoder(FittedMethod):
         self._draw_prior, self._score_latents = draw_prior, score_latents
 
     def sample(self, n: int) -> Tensor:
-        rng = make_rng(self.seed)
+        return self.generate(self.draw_prior(n, 0))
+
+    def draw_prior(self, n: int, draw: int) -> Tensor:
+        rng = make_rng(self.seed, draw)
         if self._draw_prior is None:
             z = torch.randn(n, self.generator.latent_dim, generator=rng)
         else:
             z = self._draw_prior(n, rng)
-        return self.generate(z.to(self._device))
+        return z.to(self._device)
 
     @torch.no_grad()
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:

@@ -76,13 +76,12 @@ class ChainInference(FittedMethod):
         """Where the chains of new images begin: (B, d)."""
         return draw_normal(self.seed, Stream.TEST_INIT, indices, draw, 1, self._dim)[0]
 
-    def draw_prior(self, n: int) -> Tensor:
-        """Latent vectors to sample images from: (n, d)."""
+    def draw_prior(self, n: int, draw: int) -> Tensor:
         indices = torch.arange(n, device=self._device)
-        return draw_normal(self.seed, Stream.GENERATION, indices, 0, 1, self._dim)[0]
+        return draw_normal(self.seed, Stream.GENERATION, indices, 2 * draw, 1, self._dim)[0]
 
     def sample(self, n: int) -> Tensor:
-        return self.generate(self.draw_prior(n))
+        return self.generate(self.draw_prior(n, 0))
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Run chains of ``steps`` steps; each ``draw`` has a start and noise of its own."""

@@ -33,6 +33,9 @@ def test_a_rival_trains_and_does_what_it_does_not_lack(name, make_request, smoot
         assert fitted.generate(latents).shape == (6, 1, 28, 28)
         assert fitted.infer_training(smooth_images, None, 3).shape == (40, latents.shape[1])
         assert fitted.draw_posterior(smooth_images, 3).shape == (40, latents.shape[1])
+        prior = fitted.draw_prior(7, 0)
+        assert torch.equal(fitted.generate(prior), samples)
+        assert not torch.equal(fitted.draw_prior(7, 2), prior)
     if name in WITHOUT_SCORE:
         with pytest.raises(Lacking, match="scores no images"):
             fitted.score(smooth_images[:6], 3, 0)

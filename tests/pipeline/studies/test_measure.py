@@ -12,7 +12,7 @@ from models.networks.classifier import build_classifier
 from models.short_run.method import count_sample_gradients
 from pipeline.data.load import ImageSet
 from pipeline.evaluation.features import extract_features
-from pipeline.evaluation.prior_distance import measure_distance_to_prior
+from pipeline.evaluation.prior_distance import measure_distance_to_normal, measure_distance_to_prior
 from pipeline.settings.plan import build_plan
 from pipeline.studies.grid import list_cells, read_grid
 from pipeline.studies.measure_all import KEPT
@@ -98,12 +98,22 @@ def test_curves_have_a_value_for_each_round_and_end_in_the_numbers(images, extra
     assert len(found.curves["frechet_before"]) == 1  # measured once, before the last correction
 
 
-def test_the_distance_to_the_prior_is_its_floor_for_a_sample_of_it_and_grows_with_a_shift():
-    prior = torch.randn(500, 2, generator=torch.Generator().manual_seed(3))
-    cost, floor = measure_distance_to_prior(prior, seed=1)
+class ShiftedPrior(FittedMethod):
+    """A method whose prior is N((3, 4), I)."""
+
+    def draw_prior(self, n, draw):
+        rng = torch.Generator().manual_seed(draw)
+        return torch.randn(n, 2, generator=rng) + torch.tensor([3.0, 4.0])
+
+
+def test_latents_are_measured_against_their_methods_own_prior():
+    fitted = ShiftedPrior()
+    latents = fitted.draw_prior(500, draw=9)
+    cost, floor = measure_distance_to_prior(fitted, latents, seed=1)
     assert cost < 3 * floor
-    shifted, _ = measure_distance_to_prior(prior + torch.tensor([3.0, 4.0]), seed=1)
-    assert abs(shifted - 25) < 2  # the squared shift
+    away, _ = measure_distance_to_prior(fitted, latents - torch.tensor([3.0, 4.0]), seed=1)
+    assert abs(away - 25) < 2  # the squared shift
+    assert abs(measure_distance_to_normal(latents, seed=1) - 25) < 2
 
 
 def test_a_cell_repeats_itself(images, extract):
