@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pipeline.settings.params import Params
+from pipeline.settings.yaml_files import read_yaml
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
-from pipeline.storage.files import write_folder, write_json, write_text
+from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import PAPER_STUDIES, list_methods, read_grid
 from pipeline.studies.measured import read_cells
-from reports.paper.claims import judge_claims, render_claims
+from reports.paper.claims import read_claims
+from reports.paper.claims_table import write_claims
 from reports.paper.page import render_paper, tabulate_architectures
 from reports.paper.published import read_published
+from reports.paper.scale import prepare_scales
+from reports.paper.verdicts import judge_claims
 from reports.result_table import render_markdown, write_table
 
 # Tables of beyond/dvc.yaml by study, with their figures; as dependencies they would be trained too.
@@ -30,26 +34,19 @@ BEYOND = {
 
 
 def paper_page(params: Params, tracker: object) -> None:
-    """Write the page, Table 1, the claims, and how many of them hold."""
+    """Write the page, Table 1, and the claims with their figure."""
     grid, published = read_grid(), read_published()
     cells = {study: read_cells(params.profile, study, list_methods(study, grid)) for study in PAPER_STUDIES}
     table1 = tabulate_architectures(published)
-    verdicts = judge_claims(cells)
-    outcomes = [verdict.holds for verdict in verdicts]
-    page = render_paper(
-        params, cells, published, render_markdown(table1), verdicts, read_beyond(params.profile)
-    )
+    verdicts = judge_claims(read_claims(), cells)
+    content = read_yaml("params.yaml") | {"profile": params.profile}
+    find_scale = prepare_scales(content, grid, published["settings"]["train_size"])
     with write_folder(places.find_paper(params.profile)) as folder:
         write_table(table1, folder)
-        write_text(folder / "claims.md", render_claims(verdicts))
+        claims = write_claims(verdicts, find_scale, folder)
+        beyond = read_beyond(params.profile)
+        page = render_paper(params, cells, published, render_markdown(table1), claims, beyond)
         write_text(folder / "README.md", page)
-        counts = {
-            "claims": len(outcomes),
-            "hold": outcomes.count(True),
-            "do_not_hold": outcomes.count(False),
-            "cannot_be_told": outcomes.count(None),
-        }
-        write_json(folder / "claims.json", counts)
 
 
 def read_beyond(profile: str) -> list[tuple[str, str]]:

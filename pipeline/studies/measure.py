@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from pipeline.data.load import ImageSet
 from pipeline.data.masks import occlude_images
 from pipeline.evaluation.auprc import judge_scores, score_chains
 from pipeline.evaluation.frechet import Reference, take_reference
+from pipeline.evaluation.image_bootstrap import rank_scores
 from pipeline.evaluation.inpainting import illustrate_inpainting
 from pipeline.evaluation.prior_distance import measure_distance_to_normal, measure_distance_to_prior
 from pipeline.evaluation.reconstruction import measure_recovery, reconstruct_splits, recover_training
@@ -27,6 +29,7 @@ from pipeline.studies.result import CellResult, Extract, Fit, describe_lack, uni
 
 N_SHOWN = 16  # images kept for the figures
 SHOWN = slice(0, N_SHOWN)
+CHAINS_KEPT = 3  # whose scores a cell keeps, for what resampled test images would give
 ENDS = ("frechet_before", "mse_before", "mse_after", "ot_cost", "matched_share")  # of curves, as numbers
 RECORDED = ("ot_cost", "matched_share", "mse_before", "mse_after", "latent_std_before")  # of each round
 DETECTION = ("mean", "std", "base_rate", "minimum")  # of each protocol
@@ -149,7 +152,13 @@ def measure_anomaly(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) ->
     numbers: dict[str, float] = {"chains": chains, "n": len(split.train)}
     for protocol, judged in judge_scores(scores, is_anomaly, protocols).items():
         numbers |= {f"{protocol}_{part}": getattr(judged, part) for part in DETECTION}
-    return CellResult(numbers)
+    arrays = {
+        "score_ranks": np.stack([rank_scores(chain) for chain in scores[:CHAINS_KEPT]]),
+        "is_anomaly": is_anomaly,
+        "in_tenth": protocols["tenth"],
+        "image_ids": np.array([zlib.crc32(pooled[row].tobytes()) for row in split.pooled], dtype=np.uint32),
+    }
+    return CellResult(numbers, arrays=arrays)
 
 
 def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> CellResult:

@@ -1,241 +1,121 @@
-"""What reproduces and what does not: the paper's claims, judged by code on our own cells."""
+"""The paper's claims as data: reports/paper/claims.yaml, read and checked."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from pipeline.studies.grid import describe
-from pipeline.studies.measured import MeasuredCell
+from pipeline.settings.yaml_files import ParamError, read_yaml
+from reports.paper.layouts import LAYOUTS
 
-Cells = Mapping[str, Sequence[MeasuredCell]]  # study -> its cells
-Judgement = tuple[bool | None, str]  # whether the rule holds, None where cells lack; what it was judged by
-
-
-class Rule(Protocol):
-    """What a study's cells must show for a claim to hold."""
-
-    def judge(self, cells: Sequence[MeasuredCell]) -> Judgement:
-        """Judge the cells of the claim's study, of which there may be none."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of section 7, the study that speaks to it, and the rule that decides."""
-
-    text: str
-    study: str
-    rule: Rule
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A claim, whether it holds in our numbers (None: a cell is missing or failed), and the numbers."""
-
-    claim: str
-    holds: bool | None
-    numbers: str
+CLAIMS = Path(__file__).parent / "claims.yaml"
+CLAIM_KEYS = ("claim", "study", "quantity", "better", "unit", "rule")
+BETTER = ("lower", "higher")
+UNITS = ("ratio", "difference")
+SPACINGS = ("log", "linear")
+AMONG = ("inside", "first", "not_first")
 
 
 @dataclass(frozen=True)
 class Beats:
-    """At every value of the axis ``at_every`` the best of Ours is strictly better than ``rival``."""
+    """``method`` is better than ``rival``, paired by seed, over the places of a study.
 
+    ``rival_quantity``: the rival's number, where it is another than the method's; then ``rival`` may be the
+    method itself, before and after. ``where``: axes that pick one of several of the method's cells a place.
+    """
+
+    method: str
     rival: str
-    quantity: str
-    at_every: str
-    higher_is_better: bool = False
-
-    def judge(self, cells: Sequence[MeasuredCell]) -> Judgement:
-        """One place that contradicts decides; otherwise one that cannot be compared leaves it open."""
-        placed = [cell for cell in cells if self.at_every in cell.axes]
-        places = dict.fromkeys(describe(cell.axes[self.at_every]) for cell in placed)
-        outcomes: list[bool | None] = []
-        comparisons = []
-        for place in places:
-            rows = [cell for cell in placed if describe(cell.axes[self.at_every]) == place]
-            ours, theirs = (_list_values(rows, method, self.quantity) for method in ("Ours", self.rival))
-            if not ours or not theirs:
-                outcomes.append(None)
-                comparisons.append(f"{place}: missing or failed")
-                continue
-            best = max(ours) if self.higher_is_better else min(ours)
-            outcomes.append(best > theirs[0] if self.higher_is_better else best < theirs[0])
-            comparisons.append(f"{place}: {best:.4g} against {theirs[0]:.4g}")
-        return _combine(outcomes), "; ".join(comparisons)
+    rival_quantity: str
+    where: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Falls:
-    """The quantity is strictly lower at each step up the axis ``along``."""
+class Trend:
+    """The quantity falls or rises along an axis whose values stand at their logarithm or at themselves."""
 
-    quantity: str
     along: str
-
-    def judge(self, cells: Sequence[MeasuredCell]) -> Judgement:
-        """Open below two cells, and where one failed."""
-        return _judge_values(cells, self, 2, _falls)
+    spacing: str
 
 
 @dataclass(frozen=True)
-class Rises:
-    """The quantity is strictly higher at each step up the axis ``along``."""
+class Best:
+    """The best value along an axis is inside, the first, or not the first."""
 
-    quantity: str
     along: str
-
-    def judge(self, cells: Sequence[MeasuredCell]) -> Judgement:
-        """Open below two cells, and where one failed."""
-        return _judge_values(cells, self, 2, lambda values: _falls(values[::-1]))
+    among: str
 
 
 @dataclass(frozen=True)
-class LowestInside:
-    """The lowest value of the quantity is at neither end of the axis ``along``."""
+class Claim:
+    """A sentence of section 7 and what decides on it.
 
+    ``better``: which side of ``quantity`` is the paper's; ``unit``: ratio for effects that are log ratios,
+    difference for plain ones; ``margin``: the smallest effect that matters, in that unit.
+    """
+
+    text: str
+    study: str
     quantity: str
-    along: str
-
-    def judge(self, cells: Sequence[MeasuredCell]) -> Judgement:
-        """Open below three cells, and where one failed."""
-        return _judge_values(cells, self, 3, lambda values: min(values) < min(values[0], values[-1]))
-
-
-@dataclass(frozen=True)
-class SmallestTrades:
-    """The smallest value of the axis ``along`` has the lowest ``won``, and not the lowest ``lost``."""
-
-    won: str
-    lost: str
-    along: str
-
-    def judge(self, cells: Sequence[MeasuredCell]) -> Judgement:
-        """Judge the cells that finished; open below two."""
-        finished = [cell for cell in cells if not cell.error]
-        if len(finished) < 2:
-            return None, "fewer than two step sizes finished"
-        quantities = (self.won, self.lost)
-        listed = "; ".join(
-            f"{self.along} = {cell.axes[self.along]:g}: "
-            + ", ".join(f"{cell.numbers[quantity]:.4g}" for quantity in quantities)
-            for cell in finished
-        )
-        smallest = min(finished, key=lambda cell: cell.axes[self.along])
-        best_won = min(finished, key=lambda cell: cell.numbers[self.won])
-        best_lost = min(finished, key=lambda cell: cell.numbers[self.lost])
-        return best_won is smallest and best_lost is not smallest, listed
+    better: str
+    unit: str
+    margin: float
+    rule: Beats | Trend | Best
 
 
-CLAIMS = (
-    Claim(
-        "The correction lowers the Frechet distance of prior samples: Ours below ABP on all data",
-        "table2",
-        Beats("ABP", "frechet_distance", at_every="dataset"),
-    ),
-    Claim(
-        "The correction raises the AUPRC (tenth): some alpha > 0 beats ABP for each digit",
-        "table3",
-        Beats("ABP", "tenth_mean", at_every="held_out", higher_is_better=True),
-    ),
-    Claim(
-        "The correction raises the AUPRC (pooled): some alpha > 0 beats ABP for each digit",
-        "table3",
-        Beats("ABP", "pooled_mean", at_every="held_out", higher_is_better=True),
-    ),
-    Claim(
-        "A larger latent space lowers the Frechet distance",
-        "table4",
-        Falls("frechet_distance", along="latent_dim"),
-    ),
-    Claim("A larger latent space lowers the error", "table4", Falls("mse_train", along="latent_dim")),
-    Claim("More Langevin steps lower the Frechet distance", "table6", Falls("frechet_distance", along="K")),
-    Claim("More Langevin steps lower the error", "table6", Falls("mse_train", along="K")),
-    Claim("More learning steps lower the Frechet distance", "table7", Falls("frechet_distance", along="L2")),
-    Claim("More learning steps lower the error", "table7", Falls("mse_train", along="L2")),
-    Claim(
-        "The smallest s has the lowest error before the correction and not the lowest Frechet distance",
-        "table5",
-        SmallestTrades("mse_before", "frechet_distance", along="s"),
-    ),
-    Claim(
-        "Ours recovers hidden pixels better than the VAE at every mask",
-        "table8",
-        Beats("VAE", "absolute_error", at_every="mask"),
-    ),
-    Claim(
-        "Ours recovers hidden pixels better than ABP at every mask",
-        "table8",
-        Beats("ABP", "absolute_error", at_every="mask"),
-    ),
-    Claim(
-        "The aggregated posterior of Ours is nearer to the prior than that of VAE",
-        "figure3",
-        Beats("VAE", "to_prior", at_every="space"),
-    ),
-    Claim(
-        "The aggregated posterior of Ours is nearer to the prior than that of ABP",
-        "figure3",
-        Beats("ABP", "to_prior", at_every="space"),
-    ),
-    Claim("A larger alpha lowers the transport cost", "figure8", Falls("ot_cost", along="alpha")),
-    Claim("A larger alpha raises the error", "figure8", Rises("mse_train", along="alpha")),
-    Claim(
-        "A medium alpha has the lowest Frechet distance",
-        "figure8",
-        LowestInside("frechet_distance", along="alpha"),
-    ),
-)
-
-
-def judge_claims(cells: Cells) -> list[Verdict]:
-    """Judge every claim of section 7 that our tables can speak to."""
-    return [Verdict(claim.text, *claim.rule.judge(cells.get(claim.study, ()))) for claim in CLAIMS]
-
-
-def render_claims(verdicts: Sequence[Verdict]) -> str:
-    """Render the section in Markdown."""
-    words = {True: "holds", False: "does not hold", None: "cannot be told"}
-    lines = [
-        "## What reproduces and what does not",
-        "",
-        "| claim | in our numbers | the numbers |",
-        "|---|---|---|",
+def read_claims(path: Path = CLAIMS) -> list[Claim]:
+    """Read the claims; raises ParamError naming the entry, what it has and what would be right."""
+    content = read_yaml(path)
+    if not isinstance(content, dict) or set(content) != {"margins", "claims"}:
+        raise ParamError(f"{path}: expected the keys margins and claims")
+    margins = content["margins"]
+    if not isinstance(margins, dict) or set(margins) != set(UNITS):
+        raise ParamError(f"{path}: margins: found {margins!r}, expected {' and '.join(UNITS)}")
+    if not margins["ratio"] > 1 or not margins["difference"] > 0:
+        raise ParamError(f"{path}: margins: found {margins}, expected a ratio > 1 and a difference > 0")
+    sizes = {"ratio": math.log(margins["ratio"]), "difference": margins["difference"]}
+    return [
+        parse_claim(entry, sizes, f"{path.name}: claims[{number}]")
+        for number, entry in enumerate(content["claims"])
     ]
-    lines += [f"| {one.claim} | {words[one.holds]} | {one.numbers} |" for one in verdicts]
-    return "\n".join(lines) + "\n"
 
 
-def _judge_values(
-    cells: Sequence[MeasuredCell],
-    rule: Falls | Rises | LowestInside,
-    at_least: int,
-    holds: Callable[[list[float]], bool],
-) -> Judgement:
-    """Ask ``holds`` of the rule's quantity along its axis in rising order, where no cell failed."""
-    placed = [cell for cell in cells if rule.along in cell.axes]
-    placed.sort(key=lambda cell: cell.axes[rule.along])
-    values: list[Any] = [cell.numbers.get(rule.quantity) for cell in placed]
-    listed = "; ".join(
-        f"{rule.along} = {describe(cell.axes[rule.along])}: "
-        + ("failed" if value is None else f"{value:.4g}")
-        for cell, value in zip(placed, values, strict=True)
+def parse_claim(entry: Any, margins: dict[str, float], where: str) -> Claim:
+    """Check an entry of the file and make a claim of it; raises ParamError that begins with ``where``."""
+    if not isinstance(entry, dict) or set(entry) != set(CLAIM_KEYS):
+        raise ParamError(f"{where}: found {entry!r}, expected the keys {', '.join(CLAIM_KEYS)}")
+    _check(where, "study", entry["study"], LAYOUTS)
+    known = [quantity.key for quantity in LAYOUTS[entry["study"]].quantities]
+    _check(where, "quantity", entry["quantity"], known)
+    _check(where, "better", entry["better"], BETTER)
+    _check(where, "unit", entry["unit"], UNITS)
+    rule = dict(entry["rule"])
+    kind = rule.pop("kind", None)
+    try:
+        parsed: Beats | Trend | Best
+        if kind == "beats":
+            given = {"rival": rule.get("method"), "rival_quantity": entry["quantity"], **rule}
+            parsed = Beats(**given)
+            _check(where, "rule.rival_quantity", parsed.rival_quantity, known)
+            if (parsed.rival, parsed.rival_quantity) == (parsed.method, entry["quantity"]):
+                raise ParamError(f"{where}: rule: found neither rival nor rival_quantity, expected one")
+        elif kind == "trend":
+            parsed = Trend(**rule)
+            _check(where, "rule.spacing", parsed.spacing, SPACINGS)
+        else:
+            _check(where, "rule.kind", kind, ("beats", "trend", "best"))
+            parsed = Best(**rule)
+            _check(where, "rule.among", parsed.among, AMONG)
+    except TypeError as error:  # a key too many or too few
+        raise ParamError(f"{where}: rule: {error}") from None
+    unit = entry["unit"]
+    return Claim(
+        entry["claim"], entry["study"], entry["quantity"], entry["better"], unit, margins[unit], parsed
     )
-    if len(values) < at_least or None in values:
-        return None, listed
-    return holds(values), listed
 
 
-def _falls(values: Sequence[float]) -> bool:
-    return all(later < earlier for earlier, later in itertools.pairwise(values))
-
-
-def _list_values(cells: Sequence[MeasuredCell], method: str, quantity: str) -> list[float]:
-    return [cell.numbers[quantity] for cell in cells if cell.method == method and quantity in cell.numbers]
-
-
-def _combine(outcomes: Sequence[bool | None]) -> bool | None:
-    if False in outcomes:
-        return False
-    return None if None in outcomes or not outcomes else True
+def _check(where: str, key: str, value: Any, known: Any) -> None:
+    if value not in known:
+        raise ParamError(f"{where}: {key}: found {value!r}, expected one of {', '.join(known)}")

@@ -12,10 +12,10 @@ from models.networks.generator import build_generator
 from models.networks.lowering import count_flops
 from pipeline.settings.params import Params
 from pipeline.studies.measured import MeasuredCell
-from reports.paper.claims import Cells, Verdict, render_claims
 from reports.paper.figures import FIGURES
 from reports.paper.layouts import LAYOUTS
 from reports.paper.pivot import render_tables
+from reports.paper.verdicts import Cells
 from reports.result_table import ResultRow, ResultTable
 
 DEVIATIONS = {
@@ -72,12 +72,13 @@ def render_paper(
     cells: Cells,
     published: dict[str, Any],
     table1: str,
-    verdicts: Sequence[Verdict],
+    claims: str,
     beyond: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Render the page; it holds nothing but the cells' own numbers and the paper's.
 
-    ``beyond``: tables of beyond/dvc.yaml in Markdown, each with its figure below the exhibits or "".
+    ``table1``, ``claims``: these sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown, each
+    with its figure below the exhibits or "".
     """
     parts = [
         "# Section 7 of the paper, with our numbers",
@@ -86,13 +87,13 @@ def render_paper(
         "Published numbers stand in brackets, and only where data set, quantity and extractor are the "
         "paper's. All numbers in full: [exhibits/](../exhibits/).",
         "",
+        claims,
         table1,
     ]
     for title, studies in READING:
         parts += [f"## {title}", ""]
         for study in studies:
             parts.append(render_study(study, cells[study], published))
-    parts.append(render_claims(verdicts))
     if beyond:
         parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc repro beyond/dvc.yaml`.", ""]
     for text, figure in beyond:
