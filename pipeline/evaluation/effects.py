@@ -131,8 +131,8 @@ def estimate_over_images(effects: np.ndarray, resampled: np.ndarray, n_images: i
     A hierarchical bootstrap, images inside seeds: ``resampled``: (..., R, S), the effects in R resamples of
     the images, an image that several seeds share having the same weight in all of them. The spread between
     seeds has what seeds add and what each has of its own images; the covariance between different seeds over
-    the resamples is what the images shared by them add. ``n_images``: the fewer of anomalies and others; n - 1
-    is that part's degrees of freedom, and a resample's variance is (n - 1) / n of what it stands for.
+    the resamples is what the images shared by them add. ``n_images``: n, the fewer of anomalies and others;
+    n - 1 is that part's degrees of freedom, and a resample's variance (n - 1) / n of what it stands for.
     """
     seeds = effects.shape[-1]
     alone = estimate_over_seeds(effects)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:  # which takes torch
 
 FindScale = Callable[[Sequence["MeasuredCell"]], "Scale | None"]
 READING = (
-    "An effect above 1 (a ratio) or 0 (a difference) is on the paper's side. Its 95 % interval is over seeds, a "
-    "seed being a training; for several places it is over places too. **Reproduces**: all of the interval is "
-    "beyond the smallest effect that matters, {ratio:.0%} of an error or a distance and {difference:g} of an "
-    "AUPRC; **contradicted**: beyond it on the other side; **no difference**: within it on both; each after "
-    "Holm's adjustment within a table. One seed has no interval and leaves a claim **undecided**. Images and "
-    "updates of the weights: of a training of Ours, the fewest where they differ; the share is of the paper's "
-    "sample-gradients. How and why: [docs/protocol.md](../../../../docs/protocol.md)."
+    "An effect above 1 (a ratio) or 0 (a difference) is on the paper's side. Its 95 % interval is over seeds, "
+    "a seed being a training; for several places it is over places too. **Reproduces**: all of the interval "
+    "is beyond the smallest effect that matters, {ratio:.0%} of an error or a distance and {difference:g} of "
+    "an AUPRC; **contradicted**: beyond it on the other side; **no difference**: within it on both; each "
+    "after Holm's adjustment within a table. One seed has no interval and leaves a claim **undecided**. "
+    "Images and updates of the weights: of a training of Ours, the fewest where they differ; the share is of "
+    "the paper's sample-gradients. How and why: [docs/protocol.md](../../../../docs/protocol.md)."
 )
 
 

@@ -27,9 +27,7 @@ WIDTH, LINE, LETTERS = 12.0, 0.185, 72  # inches, inches of a line of text, lett
 PANEL = (0.45, 0.84)  # of the figure's width: claims left of it, numbers right
 MARKS = {  # ticks of an axis: positions and texts
     "ratio": {
-        sign * np.log(by): f"{'×' if sign > 0 else '÷'}{by:g}"
-        for by in (1.1, 1.5, 3, 10)
-        for sign in (1, -1)
+        sign * np.log(by): f"{'×' if sign > 0 else '÷'}{by:g}" for by in (1.1, 1.5, 3, 10) for sign in (1, -1)
     },
     "difference": {sign * by: f"{sign * by:+g}" for by in (0.03, 0.1, 0.3, 0.6) for sign in (1, -1)},
 }

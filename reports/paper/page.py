@@ -77,8 +77,8 @@ def render_paper(
 ) -> str:
     """Render the page; it holds nothing but the cells' own numbers and the paper's.
 
-    ``table1``, ``claims``: these sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown, each
-    with its figure below the exhibits or "".
+    ``table1``, ``claims``: these sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown,
+    each with its figure below the exhibits or "".
     """
     parts = [
         "# Section 7 of the paper, with our numbers",

@@ -93,6 +93,7 @@ ROOMS = Layout(
         (r"reports/results/smoke/exhibits/[^/]*/(.*\.png)", r"figures/\1"),
         (r"reports/results/smoke/exhibits/[^/]*/(.*)", r"tables/\1"),
         (r"reports/results/smoke/paper/claims\.json", "metrics/paper"),
+        (r"reports/results/smoke/paper/(.*\.png)", r"figures/\1"),
         (r"reports/results/smoke/paper/README\.md", "pages/README.md"),
         (r"reports/results/smoke/paper/(.*)", r"tables/\1"),
     ),

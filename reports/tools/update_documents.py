@@ -6,6 +6,7 @@ A part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; nothing
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import subprocess
@@ -80,13 +81,10 @@ def render_table(path: Path) -> str:
 
 
 def render_claims() -> str:
-    """Render each claim of the paper with its verdict; the numbers are in the table that it is taken from."""
-    path = places.find_paper(RECORDED_PROFILE) / "claims.md"
-    rows = [line.split(" | ") for line in path.read_text().splitlines() if line.startswith("| ")]
-    cells = [(claim.removeprefix("| "), verdict) for claim, verdict, *_ in rows]
-    (first, *_), *rest = cells
-    lines = [f"| {first} | verdict |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {claim} | {verdict} |" for claim, verdict in rest)])
+    """Read the table of the claims, without that of their places below it."""
+    lines = (places.find_paper(RECORDED_PROFILE) / "claims.md").read_text(encoding="utf-8").splitlines()
+    table = itertools.dropwhile(lambda line: not line.startswith("| claim |"), lines)
+    return "\n".join(itertools.takewhile(lambda line: line.startswith("|"), table))
 
 
 def render_dag() -> str:

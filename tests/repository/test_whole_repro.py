@@ -75,7 +75,11 @@ def test_one_repro_leaves_every_table_picture_and_page(project):
     for number in (2, 3, 4, 6, 7, 8, 9, 10):
         assert f"/figure{number}.png" in text
     claims = (paper / "claims.md").read_text()
-    assert claims.count("\n| ") > 10 and claims in text
+    assert claims.count("\n| ") > 20 and claims in text
+    assert text.index("claims.png") < text.index("Table 1")
+    frame = pd.read_csv(paper / "claims.csv")
+    assert {"claim", "effect", "low", "high", "verdict", "seeds", "images"} <= set(frame.columns)
+    assert frame["effect"].notna().all() and set(frame["verdict"]) == {"undecided"}  # of one seed
 
 
 def test_the_committed_tables_stay_as_they_are(project):

@@ -87,13 +87,13 @@ def test_an_effect_at_one_place_is_the_one_over_its_seeds(rng):
 
 
 class Detectors:
-    """Two methods that score ``N`` test images, of which ``POSITIVE`` are anomalies; the images decide much."""
+    """Two methods that score N test images, of which POSITIVE are anomalies; the images decide much."""
 
     N, POSITIVE, SEEDS = 200, 50, 5
     labels = np.arange(N) < POSITIVE
 
     def draw_scores(self, rng, repetitions=1):
-        """(repetitions, SEEDS, 2, N): trainings differ in strength, images in how easy each method has them."""
+        """(repetitions, SEEDS, 2, N): trainings differ in strength, images in how easy they are."""
         images = 0.7 * rng.standard_normal((repetitions, 1, 2, self.N))
         strength = np.array([1.2, 0.8]) + 0.25 * rng.standard_normal((repetitions, self.SEEDS, 2))
         noise = 0.3 * rng.standard_normal((repetitions, self.SEEDS, 2, self.N))

@@ -1,7 +1,6 @@
 import pytest
 
 from pipeline.studies.grid import PAPER_STUDIES, read_grid
-from reports.paper.claims import judge_claims, render_claims
 from reports.paper.layouts import LAYOUTS
 from reports.paper.page import READING, render_study
 from reports.paper.pivot import render_tables
@@ -59,67 +58,6 @@ def test_a_failed_cell_is_a_row_that_says_why(make_cell):
     assert (row.value, row.quantity) == (None, "s = 0.6: DivergenceError: chains diverged")
 
 
-@pytest.fixture
-def everything(make_cell):
-    mask = {"kind": "region", "side": 15}
-    return {
-        "table2": [
-            make_cell("table2", "ABP", axes={"dataset": "mnist5k"}, frechet_distance=50.0),
-            make_cell("table2", axes={"dataset": "mnist5k"}, frechet_distance=30.0),
-        ],
-        "table3": [
-            make_cell("table3", "ABP", axes={"held_out": 4}, tenth_mean=0.3, pooled_mean=0.6),
-            make_cell("table3", axes={"held_out": 4, "alpha": 0.1}, tenth_mean=0.2, pooled_mean=0.7),
-            make_cell("table3", axes={"held_out": 4, "alpha": 0.3}, tenth_mean=0.25, pooled_mean=0.5),
-        ],
-        "table6": [
-            make_cell("table6", axes={"K": K}, mse_train=1 / K, frechet_distance=40.0 + K)
-            for K in (100, 30, 50)
-        ],
-        "table8": [
-            make_cell("table8", method, axes={"mask": mask}, absolute_error=error)
-            for method, error in (("VAE", 0.3), ("ABP", 0.1), ("Ours", 0.2))
-        ],
-    }
-
-
-def judge(cells):
-    return {verdict.claim: verdict for verdict in judge_claims(cells)}
-
-
-def find(verdicts, words):
-    return next(verdict for claim, verdict in verdicts.items() if words in claim)
-
-
-def test_claims_are_judged_from_the_numbers(everything):
-    verdicts = judge(everything)
-    assert find(verdicts, "lowers the Frechet distance of prior samples").holds is True
-    assert find(verdicts, "lowers the Frechet distance of prior samples").numbers == "mnist5k: 30 against 50"
-    assert find(verdicts, "(tenth)").holds is False
-    assert find(verdicts, "(pooled)").holds is True
-    assert find(verdicts, "More Langevin steps lower the error").holds is True
-    assert find(verdicts, "More Langevin steps lower the Frechet").holds is False
-    assert find(verdicts, "better than the VAE").holds is True
-    assert find(verdicts, "better than ABP").holds is False
-    assert find(verdicts, "More learning steps lower the error").holds is None  # no such cells
-
-
-def test_a_failed_cell_leaves_a_claim_open_unless_another_refutes_it(everything, make_cell):
-    failed = make_cell("table2", "ABP", axes={"dataset": "photo_patches"}, error="out of memory")
-    abp, ours = everything["table2"]
-    claim = "lowers the Frechet distance of prior samples"
-    assert find(judge({"table2": [abp, ours, failed]}), claim).holds is None
-    worse = make_cell("table2", axes={"dataset": "mnist5k"}, frechet_distance=60.0)
-    assert find(judge({"table2": [abp, worse, failed]}), claim).holds is False
-
-
-def test_the_section_has_a_line_for_every_claim(everything):
-    verdicts = judge_claims(everything)
-    text = render_claims(verdicts)
-    assert text.count("\n| ") == len(verdicts) + 1
-    assert "| does not hold |" in text and "| cannot be told |" in text
-
-
 def test_a_frechet_distance_is_the_papers_quantity_in_inceptions_features_alone(make_cell):
     inception = make_cell("table7", axes={"L2": 3}, frechet_distance=15.0, extractor="inception")
     (row,) = rows("table7", inception)
@@ -170,22 +108,6 @@ def test_every_study_has_a_layout_and_every_study_of_the_paper_a_place_on_the_pa
     assert sorted(study for _, studies in READING for study in studies) == sorted(PAPER_STUDIES)
     text = render_study("table6", [make_cell("table6", axes={"K": 50}, mse_train=0.012)], PAPER)
     assert "0.012 (0.011)" in text and "![" in text
-
-
-def test_claims_about_alpha_read_its_direction(make_cell):
-    def sweep(*distances):
-        return [
-            make_cell(
-                "figure8", axes={"alpha": alpha}, ot_cost=30 - alpha, mse_train=alpha, frechet_distance=fd
-            )
-            for alpha, fd in zip((0, 0.5, 1), distances, strict=True)
-        ]
-
-    verdicts = judge({"figure8": sweep(40.0, 20.0, 30.0)})
-    assert find(verdicts, "lowers the transport cost").holds is True
-    assert find(verdicts, "raises the error").holds is True
-    assert find(verdicts, "medium alpha").holds is True
-    assert find(judge({"figure8": sweep(40.0, 20.0, 10.0)}), "medium alpha").holds is False
 
 
 def test_table_8_has_a_published_number_on_faces_alone(make_cell):

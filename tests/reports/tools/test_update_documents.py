@@ -4,7 +4,6 @@ import pytest
 
 from pipeline.storage import places
 from pipeline.storage.files import write_text
-from reports.paper.claims import Verdict, render_claims
 from reports.tools import update_documents
 from reports.tools.record import RECORDED_PROFILE, SECONDS, merge_seconds
 from reports.tools.update_documents import OWN_RUN, list_documents, update_document
@@ -21,8 +20,16 @@ def recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(update_documents, "render_dag", lambda: "drawn")
     for name in OWN_RUN:
         write_text(places.RECORDED / "tables" / f"{name}.md", f"### {name}\n\nmeasured\n")
-    verdicts = [Verdict("It is better", True, "1 against 2"), Verdict("It is faster", None, "missing")]
-    write_text(places.find_paper(RECORDED_PROFILE) / "claims.md", render_claims(verdicts))
+    lines = [
+        "## Claims",
+        "",
+        "| claim | verdict |",
+        "|---|---|",
+        "| It is better | reproduces |",
+        "",
+        "- a note",
+    ]
+    write_text(places.find_paper(RECORDED_PROFILE) / "claims.md", "\n".join([*lines, "", "| place |"]))
     write_text(SECONDS, merge_seconds(TIMES, places.SECONDS))
     return text
 
@@ -33,8 +40,8 @@ def test_the_documents_take_their_results_from_the_files(recorded):
         assert f"### {name}\n\nmeasured\n" in updated
     for line in ("| the pipeline's own run | 12 |", "| table3 | 11 |", "| all | 23 |", "Not run yet."):
         assert line in updated
-    assert "| It is better | holds |" in updated and "| It is faster | cannot be told |" in updated
-    assert "1 against 2" not in updated
+    assert "| claim | verdict |\n|---|---|\n| It is better | reproduces |\n<!-- end claims -->" in updated
+    assert "| place |" not in updated
     assert update_document(updated, "README.md") == updated
 
 
