@@ -21,10 +21,10 @@ if TYPE_CHECKING:  # which takes torch
 
 FindScale = Callable[[Sequence["MeasuredCell"]], "Scale | None"]
 READING = (
-    "An effect above 1 (a ratio) or 0 (a difference) is on the paper's side. Its 95 % interval is over seeds, "
-    "a seed being a training; for several places it is over places too. **Reproduces**: all of the interval "
-    "is beyond the smallest effect that matters, {ratio:.0%} of an error or a distance and {difference:g} of "
-    "an AUPRC; **contradicted**: beyond it on the other side; **no difference**: within it on both; each "
+    "An effect above 1 (a ratio) or 0 (a difference) is on the paper's side. Its 95 % interval is over "
+    "seeds, a seed being a training; for several places it is over places too. **Reproduces**: all of it "
+    "is beyond the smallest effect that matters, {ratio:.0f} % of an error or a distance and {difference:g} "
+    "of an AUPRC; **contradicted**: beyond it on the other side; **no difference**: within it on both; each "
     "after Holm's adjustment within a table. One seed has no interval and leaves a claim **undecided**. "
     "Images and updates of the weights: of a training of Ours, the fewest where they differ; the share is of "
     "the paper's sample-gradients. How and why: [docs/protocol.md](../../../../docs/protocol.md)."
@@ -69,7 +69,7 @@ def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
     lines = [
         "## What reproduces and what does not",
         "",
-        READING.format(ratio=ratio, difference=difference),
+        READING.format(ratio=100 * ratio, difference=difference),
         "",
         "![every effect with its interval](claims.png)",
         "",

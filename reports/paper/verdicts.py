@@ -85,10 +85,9 @@ def _judge_family(family: Sequence[_Measured]) -> list[Verdict]:
             verdicts.append(one.verdict)
             continue
         word, p = next(outcomes)
-        low, high = (float(end) for end in one.estimate.bound())
-        known = {} if np.isnan(low) else {"low": low, "high": high}
+        low, high = (None if np.isnan(end) else float(end) for end in one.estimate.bound())
         effect = float(one.estimate.effect)
-        verdicts.append(replace(one.verdict, effect=effect, verdict=word, p=p, **known))
+        verdicts.append(replace(one.verdict, effect=effect, low=low, high=high, verdict=word, p=p))
     return verdicts
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_where_the_best_lies(make_sweep, among, curve, word):
 
 
 def test_the_test_images_of_an_auprc_widen_its_interval(make_cell, rng):
-    """Five trainings that agree on the same few test images: their spread alone says nothing of other images."""
+    """Five trainings that agree on the same few test images: their spread says nothing of other images."""
     labels = np.arange(60) < 12
     cells = []
     for seed in range(1, 6):
@@ -173,12 +174,8 @@ def test_the_test_images_of_an_auprc_widen_its_interval(make_cell, rng):
                 "image_ids": np.arange(60, dtype=np.uint32),
             }
             area = 0.4 + 0.05 * (method == "Ours") + 0.001 * rng.standard_normal()
-            axes = {"held_out": 4}
-            cells.append(
-                make_cell(
-                    "table3", method, seed=seed, axes=axes, tenth_mean=area, pooled_mean=area, arrays=arrays
-                )
-            )
+            at = {"seed": seed, "axes": {"held_out": 4}}
+            cells.append(make_cell("table3", method, **at, tenth_mean=area, arrays=arrays))
     rule = Beats("Ours", "ABP", "tenth_mean")
     auprc = claim(rule, study="table3", quantity="tenth_mean", better="higher", unit="difference")
     (with_images,) = judge(auprc, cells)
@@ -263,8 +260,8 @@ def test_labels_of_the_forest_plot_do_not_overlap_and_stay_inside(make_pairs, ma
         for kind in ("label", "verdict"):
             boxes = [text.get_window_extent(renderer) for text in panel.texts if text.get_gid() == kind]
             assert len(boxes) > 2
-            assert not any(one.overlaps(other) for one, other in zip(boxes, boxes[1:], strict=False))
+            assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
             assert min(box.x0 for box in boxes) >= 0
             assert max(box.x1 for box in boxes) <= figure.bbox.width
         ticks = [label.get_window_extent(renderer) for label in panel.get_xticklabels()]
-        assert not any(one.overlaps(other) for one, other in zip(ticks, ticks[1:], strict=False))
+        assert not any(one.overlaps(other) for one, other in itertools.pairwise(ticks))
