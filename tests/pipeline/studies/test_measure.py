@@ -12,9 +12,11 @@ from models.networks.classifier import build_classifier
 from models.short_run.method import count_sample_gradients
 from pipeline.data.load import ImageSet
 from pipeline.evaluation.features import extract_features
+from pipeline.evaluation.image_bootstrap import compute_weighted_auprc
 from pipeline.evaluation.prior_distance import measure_distance_to_normal, measure_distance_to_prior
 from pipeline.settings.plan import build_plan
 from pipeline.studies.grid import list_cells, read_grid
+from pipeline.studies.measure import CHAINS_KEPT
 from pipeline.studies.measure_all import KEPT
 from pipeline.studies.memo import compute_key, load_result, save_result
 from pipeline.studies.result import CellResult
@@ -47,6 +49,20 @@ def measure_cell(cell, images, extract):
 
 def cell(table, method="Ours", number=0):
     return list_cells(table, method, CONTENT, GRID)[number]
+
+
+def test_the_ranks_that_a_cell_keeps_give_its_auprc(images, extract):
+    one = cell("table3", number=1)
+    anomaly = dataclasses.replace(one.params.anomaly, chains=CHAINS_KEPT)
+    one = dataclasses.replace(one, params=dataclasses.replace(one.params, anomaly=anomaly))
+    measured = measure_cell(one, images, extract)
+    kept = measured.arrays
+    for protocol, chosen in (("pooled", np.ones_like(kept["in_tenth"])), ("tenth", kept["in_tenth"])):
+        labels = kept["is_anomaly"][chosen]
+        equal = np.ones((1, len(labels)))
+        areas = [compute_weighted_auprc(ranks[chosen], labels, equal)[0] for ranks in kept["score_ranks"]]
+        assert np.mean(areas) == pytest.approx(measured.numbers[f"{protocol}_mean"])
+    assert len(set(kept["image_ids"])) == len(kept["image_ids"])
 
 
 @pytest.mark.parametrize("method", ["VAE", "ABP", "Ours"])
