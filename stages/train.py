@@ -66,7 +66,15 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     images = arrays["train_images"]
     checkpoint = project_root() / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
     state = run_training(
-        params, tracker, images, arrays.get("train_visible"), plan, settings, checkpoint, key
+        params,
+        tracker,
+        images,
+        arrays.get("train_visible"),
+        plan,
+        settings,
+        checkpoint,
+        key,
+        places.find_corrections(task),
     )
     curves = pd.DataFrame([dataclasses.asdict(record) for record in state.records])
     write_text(places.find_curves(task), curves.to_csv(index=False))
@@ -76,7 +84,7 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     metrics = {
         "dataset": stored.meta["dataset"],
         "n_train": len(images),
-        **dataclasses.asdict(state.records[-1]),
+        **{name: value for name, value in dataclasses.asdict(state.records[-1]).items() if value is not None},
     }
     write_json(places.find_metrics(f"train-{task}"), metrics)
     outputs = [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
@@ -87,8 +95,23 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
 
 def log_numbers(tracker: Any, numbers: Mapping[Any, Any]) -> None:
     """Log a round's numbers, each a curve over rounds."""
-    values = {name: value for name, value in numbers.items() if name != "round"}
+    values = {name: value for name, value in numbers.items() if name != "round" and not pd.isna(value)}
     tracker.log_metrics(values, int(numbers["round"]))
+
+
+def note_correction(path: Path, state: TrainingState) -> None:
+    """Add the last round's correction to a CSV file: how it ended, and its seconds.
+
+    Seconds differ between two runs of the same training, so they are in no output and no record.
+    """
+    assert state.transport is not None  # a round ends with one
+    number, transport = state.round, state.transport
+    rows = pd.read_csv(path).to_dict("records") if path.exists() and number > 1 else []
+    kept = [row for row in rows if row["round"] < number]
+    row = {"round": number, "solver": transport.solver, "gap": transport.gap, "rounds": transport.iterations}
+    seconds = round(transport.seconds, 3)
+    write_text(path, pd.DataFrame([*kept, {**row, "seconds": seconds}]).to_csv(index=False))
+    log.info("round %d: corrected by %s in %.1f s", number, transport.solver, seconds)
 
 
 def run_training(
@@ -100,9 +123,11 @@ def run_training(
     settings: EngineSettings,
     checkpoint: Path,
     key: str,
+    corrections: Path,
 ) -> TrainingState:
     """Train from the checkpoint of ``key`` or from the start, with a checkpoint and a log entry each round.
 
+    ``corrections`` is the file that says how each round's correction ended and how long it took.
     Ctrl-C raises Interrupted, which says what is kept.
     """
     rng = torch.Generator().manual_seed(params.seed)
@@ -118,6 +143,7 @@ def run_training(
         nonlocal finished
         save_training(checkpoint, state, key)
         finished = len(state.records)
+        note_correction(corrections, state)
         log_numbers(tracker, dataclasses.asdict(state.records[-1]))
 
     for record in state.records:  # of a resumed training: its run in MLflow is a new one

@@ -19,7 +19,7 @@ from models.transport.problem import TransportMap, TransportProblem, build_map
 
 CANDIDATES = 32  # per point and direction
 PRICED = 8  # arcs that a row may add in one round
-START_PLANS = 16  # partition matchings merged into the bijection that the graph starts with
+START_PLANS = 1  # partition matchings that make a perfect matching exist; more of them save no round
 TOLERANCE = 1e-5  # relative gap at which rounds end
 MAX_ROUNDS = 20
 STALL = 0.1  # a round that leaves more of the gap than this is followed by arcs drawn at random
