@@ -61,14 +61,22 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     )
     if (kept := read_kept(f"train-{task}", key)) is not None:
         log.warning("nothing that decides this training has changed: its results are kept")
-        for row in csv.DictReader(places.find_curves(task).read_text().splitlines()):
+        for row in read_curves(places.find_curves(task)):
             log_numbers(tracker, row)  # its run in MLflow is a new one
         return kept
     arrays = {name: torch.from_numpy(stored[name].copy()).to(settings.device) for name in stored.arrays}
     images = arrays["train_images"]
     checkpoint = project_root() / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
     state = run_training(
-        params, tracker, images, arrays.get("train_visible"), plan, settings, checkpoint, key
+        params,
+        tracker,
+        images,
+        arrays.get("train_visible"),
+        plan,
+        settings,
+        checkpoint,
+        key,
+        places.find_corrections(task),
     )
     rounds = [dataclasses.asdict(record) for record in state.records]
     curves = {name: [row[name] for row in rounds] for name in rounds[0]}
@@ -79,7 +87,7 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     metrics = {
         "dataset": stored.meta["dataset"],
         "n_train": len(images),
-        **dataclasses.asdict(state.records[-1]),
+        **{name: value for name, value in dataclasses.asdict(state.records[-1]).items() if value is not None},
     }
     write_json(places.find_metrics(f"train-{task}"), metrics)
     outputs = [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
@@ -88,7 +96,12 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
     return metrics
 
 
-def write_curves(rounds: Sequence[Mapping[str, float]]) -> str:
+def read_curves(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, as they are written there."""
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def write_curves(rounds: Sequence[Mapping[str, object]]) -> str:
     """The numbers of all rounds as CSV, a row each, every digit of them."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rounds[0]), lineterminator="\n")
@@ -99,8 +112,23 @@ def write_curves(rounds: Sequence[Mapping[str, float]]) -> str:
 
 def log_numbers(tracker: Any, numbers: Mapping[Any, Any]) -> None:
     """Log a round's numbers, each a curve over rounds."""
-    values = {name: value for name, value in numbers.items() if name != "round"}
+    values = {name: value for name, value in numbers.items() if name != "round" and value not in (None, "")}
     tracker.log_metrics(values, int(numbers["round"]))
+
+
+def note_correction(path: Path, state: TrainingState) -> None:
+    """Add the last round's correction to a CSV file: how it ended, and its seconds.
+
+    Seconds differ between two runs of the same training, so they are in no output and no record.
+    """
+    assert state.transport is not None  # a round ends with one
+    number, transport = state.round, state.transport
+    rows = read_curves(path) if path.exists() and number > 1 else []
+    kept = [row for row in rows if int(row["round"]) < number]
+    row = {"round": number, "solver": transport.solver, "gap": transport.gap, "rounds": transport.iterations}
+    seconds = round(transport.seconds, 3)
+    write_text(path, write_curves([*kept, {**row, "seconds": seconds}]))
+    log.info("round %d: corrected by %s in %.1f s", number, transport.solver, seconds)
 
 
 def run_training(
@@ -112,9 +140,11 @@ def run_training(
     settings: EngineSettings,
     checkpoint: Path,
     key: str,
+    corrections: Path,
 ) -> TrainingState:
     """Train from the checkpoint of ``key`` or from the start, with a checkpoint and a log entry each round.
 
+    ``corrections`` is the file that says how each round's correction ended and how long it took.
     Ctrl-C raises Interrupted, which says what is kept.
     """
     rng = torch.Generator().manual_seed(params.seed)
@@ -127,6 +157,7 @@ def run_training(
 
     def keep_round(state: TrainingState) -> None:
         save_training(checkpoint, state, key)
+        note_correction(corrections, state)
         log_numbers(tracker, dataclasses.asdict(state.records[-1]))
 
     for record in state.records:  # of a resumed training: its run in MLflow is a new one

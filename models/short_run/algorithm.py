@@ -74,13 +74,17 @@ class RoundRecord:
     """What a round measured; before and after stand around its correction and regression passes.
 
     ``mse``: per visible pixel and channel on [0, 1]; ``latent_mean``: root mean square over coordinates
-    of the population's mean; ``latent_std``: mean over coordinates of its standard deviation.
+    of the population's mean; ``latent_std``: mean over coordinates of its standard deviation. ``ot_gap``: how
+    far the correction is from the optimum at most, relative to its cost, None where its solver proves nothing;
+    ``ot_rounds``: the solver's iterations.
     """
 
     round: int
     mse_before: float
     mse_after: float
     ot_cost: float
+    ot_gap: float | None
+    ot_rounds: int
     matched_share: float
     latent_mean_before: float
     latent_mean_after: float
@@ -193,6 +197,8 @@ def run_round(
             mse_before=before.mse,
             mse_after=after.mse,
             ot_cost=float(state.transport.cost),
+            ot_gap=state.transport.gap,
+            ot_rounds=state.transport.iterations,
             matched_share=float(state.transport.matched_share),
             latent_mean_before=before.latent_mean,
             latent_mean_after=after.latent_mean,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.transport.centring import centre
 from models.transport.problem import TransportMap, TransportProblem, build_map
 
 BSP_PLANS = 64  # partition matchings that are merged
@@ -29,7 +30,8 @@ class BspSolver:
         self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
     ) -> TransportMap:
         """Match the populations; the generator draws every plan's directions, a warm start is not used."""
-        assignment = match_bsp(problem.source, problem.target_sample, self.plans, generator)
+        centred = centre(problem)
+        assignment = match_bsp(centred.source, centred.target, self.plans, generator)
         return build_map(problem, assignment, "bsp", iterations=self.plans)
 
 

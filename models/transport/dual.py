@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from models.transport.blockwise import best_targets
+from models.transport.centring import CentredProblem, centre
 from models.transport.problem import TransportMap, TransportProblem, build_map
 
 EPSILON = 0.05  # L1 norm of the gradient at which Algorithm 2 stops
 MAX_ITERATIONS = 1500
 CLIP = 3.0  # a crowded target gives at most this many samples' worth of subgradient
-RATE_START, RATE_END, RATE_STEPS = 0.3, 0.003, 400  # geometric, then constant (conventions.md, 3)
+RATE, RATE_DECAY, RATE_STEPS = 0.3, 0.01, 400  # the rate falls geometrically (conventions.md, 3)
 PRINTED_ITERATIONS, PRINTED_RATE, PRINTED_BETAS, PRINTED_EPS = 300, 0.1, (0.9, 0.5), 1e-8  # Adam's
 
 Step = Callable[[Tensor, Tensor, int], Tensor]  # h, counts #J_j, iteration -> new h
@@ -23,7 +24,10 @@ Step = Callable[[Tensor, Tensor, int], Tensor]  # h, counts #J_j, iteration -> n
 
 @dataclass(frozen=True)
 class DualSolver:
-    """Algorithm 2 with plain subgradient steps at a decaying rate, which pass ``epsilon``."""
+    """Algorithm 2 with plain subgradient steps at a decaying rate, which pass ``epsilon`` where d >= 3.
+
+    In one or two dimensions the iterations may end before; ``converged`` of the map says so.
+    """
 
     epsilon: float = EPSILON
 
@@ -31,17 +35,18 @@ class DualSolver:
         self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
     ) -> TransportMap:
         """Minimise Eq. (14), from the potentials of ``warm_start`` if it has any."""
-        h = -problem.target_sample.double().square().sum(1) / 2  # every target starts with its Voronoi cell
+        centred = centre(problem)
+        h = -centred.target.square().sum(1) / 2  # every target starts with its Voronoi cell
         skipped = 0
         if warm_start is not None and warm_start.potentials is not None:
-            h = warm_start.potentials.to(h)
+            h = centred.localise(warm_start.potentials)
             skipped = RATE_STEPS // 2  # the first rates would wipe out what the earlier solution knows
 
         def step(h: Tensor, counts: Tensor, iteration: int) -> Tensor:
-            decay = (RATE_END / RATE_START) ** min((iteration + skipped) / RATE_STEPS, 1)
-            return h - RATE_START * decay * (counts - 1).clamp(max=CLIP)
+            decay = RATE_DECAY ** ((iteration + skipped) / RATE_STEPS)
+            return h - RATE * decay * (counts - 1).clamp(max=CLIP)
 
-        return _descend(problem, h, step, self.epsilon, MAX_ITERATIONS, generator, "dual")
+        return _descend(problem, centred, h, step, self.epsilon, MAX_ITERATIONS, generator, "dual")
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,10 @@ class AdamDualSolver:
         self, problem: TransportProblem, generator: torch.Generator, warm_start: TransportMap | None
     ) -> TransportMap:
         """Minimise Eq. (14) as the paper prints it; a warm start is not used."""
-        h = problem.target_sample.new_zeros(problem.n, dtype=torch.float64)
-        return _descend(problem, h, AdamStep(h), self.epsilon, PRINTED_ITERATIONS, generator, "dual-adam")
+        centred = centre(problem)
+        h = torch.zeros_like(centred.tilt)
+        step = AdamStep(h)
+        return _descend(problem, centred, h, step, self.epsilon, PRINTED_ITERATIONS, generator, "dual-adam")
 
 
 class AdamStep:
@@ -77,6 +84,7 @@ class AdamStep:
 
 def _descend(
     problem: TransportProblem,
+    centred: CentredProblem,
     h: Tensor,
     step: Step,
     epsilon: float,
@@ -85,7 +93,7 @@ def _descend(
     solver: str,
 ) -> TransportMap:
     """Step h until sum_j |#J_j / n - 1 / n| <= epsilon; the best h seen makes the map."""
-    source, target = problem.source.float(), problem.target_sample.float()
+    source, target = centred.source.float(), centred.target.float()
     best_norm, best_h = torch.inf, h
     best_cells: Tensor | None = None
     for iteration in range(max_iterations):
@@ -99,7 +107,14 @@ def _descend(
         h = step(h, counts, iteration)
     assert best_cells is not None  # the first norm is finite
     assignment = pick_representatives(best_cells.cpu(), generator)
-    return build_map(problem, assignment, solver, iterations=iteration + 1, potentials=best_h)
+    return build_map(
+        problem,
+        assignment,
+        solver,
+        iterations=iteration + 1,
+        potentials=centred.globalise(best_h),
+        converged=best_norm <= epsilon,
+    )
 
 
 def pick_representatives(cells: Tensor, generator: torch.Generator) -> Tensor:

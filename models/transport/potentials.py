@@ -22,8 +22,11 @@ def lower_bound(source: Tensor, target: Tensor, h: Tensor, block_rows: int = BLO
 
 
 def relative_gap(cost: float, bound: float) -> float:
-    """Return (cost - bound) / cost, never negative: how far from the optimum a map can be at most."""
-    return max(cost - bound, 0.0) / cost if cost > 0 else 0.0
+    """Return (cost - bound) / cost in [0, 1]: how far from the optimum a map can be at most.
+
+    No cost is negative, so 0 is a bound as well, and where it is the better one the gap is 1.
+    """
+    return min(max(cost - bound, 0.0) / cost, 1.0) if cost > 0 else 0.0
 
 
 def gaussian_potentials(source: Tensor, target: Tensor) -> Tensor:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+LARGEST = 1e150  # of a coordinate: the squares of float64 and their sums stay finite
+
 
 @dataclass(frozen=True)
 class TransportProblem:
     """Two equally large populations, the inferred latents and the fixed sample of the prior.
 
-    ``source`` and ``target`` are (n, d), floating and finite; ``target`` is None only where the
-    target is the Gaussian itself (solver ``sliced``). Raises ValueError otherwise.
+    ``source`` and ``target`` are (n, d), floating, finite and at most 1e150; ``target`` is None only where
+    the target is the Gaussian itself (solver ``sliced``). Raises ValueError otherwise.
     """
 
     source: Tensor  # (n, d)
@@ -55,7 +57,9 @@ class TransportMap:
     Unmatched samples keep their latents: their row of ``transported`` equals the source's.
     ``cost`` is the mean squared distance over the matched pairs. ``gap`` is the relative distance
     of ``cost`` from a lower bound proven by dual potentials, None where nothing was proven.
-    ``potentials`` are the h of Eq. (14), one per target: a warm start for the next solve.
+    ``converged`` says whether the solver reached its own stop: ``epsilon`` of Algorithm 2, or the sparse
+    solver's tolerance; None where a solver has none. ``potentials`` are the h of Eq. (14), one per target: a
+    warm start for the next solve.
     """
 
     transported: Tensor  # (n, d)
@@ -67,6 +71,7 @@ class TransportMap:
     iterations: int = 0
     seconds: float = 0.0
     potentials: Tensor | None = None  # (n,) float64
+    converged: bool | None = None
 
     @property
     def matched_share(self) -> float:
@@ -97,6 +102,7 @@ def build_map(
     gap: float | None = None,
     iterations: int = 0,
     potentials: Tensor | None = None,
+    converged: bool | None = None,
 ) -> TransportMap:
     """Build the map of an assignment (n,) int64 with -1 for the samples that keep their latents."""
     source, target = problem.source, problem.target_sample
@@ -107,7 +113,15 @@ def build_map(
     distances = (transported.double() - source.double()).square().sum(1)[matched]
     cost = distances.mean().item() if len(distances) else 0.0
     return TransportMap(
-        transported, matched, cost, solver, assignment, gap, iterations, potentials=potentials
+        transported,
+        matched,
+        cost,
+        solver,
+        assignment,
+        gap,
+        iterations,
+        potentials=potentials,
+        converged=converged,
     )
 
 
@@ -120,3 +134,5 @@ def _check_points(name: str, points: Tensor) -> None:
     if not finite.all():
         bad = int((~finite).sum())
         raise ValueError(f"{name} has {bad} non-finite rows of {len(points)}: all latents must be finite")
+    if (largest := points.abs().max().item()) > LARGEST:
+        raise ValueError(f"{name} reaches {largest:.3g}: must be at most {LARGEST:g}, for finite squares")

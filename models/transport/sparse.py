@@ -12,16 +12,20 @@ from torch import Tensor
 
 from models.transport.blockwise import BLOCK_ROWS, top_targets
 from models.transport.bsp import match_bsp
-from models.transport.potentials import gaussian_potentials, lower_bound, recover_potentials, relative_gap
+from models.transport.centring import centre
+from models.transport.potentials import gaussian_potentials, recover_potentials, relative_gap
+from models.transport.pricing import price, score_pairs
 from models.transport.problem import TransportMap, TransportProblem, build_map
 
 CANDIDATES = 32  # per point and direction
 PRICED = 8  # arcs that a row may add in one round
-START_PLANS = 16  # partition matchings merged into the bijection that the graph starts with
+START_PLANS = 1  # partition matchings that make a perfect matching exist; more of them save no round
 TOLERANCE = 1e-5  # relative gap at which rounds end
 MAX_ROUNDS = 20
+STALL = 0.1  # a round that leaves more of the gap than this is followed by arcs drawn at random
+NOISE_DIM = 16  # dimensions of the noise that tells equal points apart
+NOISE = 3.0  # its standard deviation, in mean excesses of a row
 GRID = 2.0**40  # steps into which the largest cost is divided
-PAIRS = 1 << 20  # pairs scored at once
 
 log = logging.getLogger(__name__)
 
@@ -44,43 +48,48 @@ class SparseSolver:
         """Grow and solve the graph, from the potentials and the assignment of ``warm_start`` if it has any.
 
         Each round solves the graph with lap.lapmod, recovers potentials h, prices all n^2 pairs in
-        blocks and adds the arcs that h shows to be missing. ``gap`` is proven in float64.
+        blocks and adds the arcs that h shows to be missing. ``gap`` is what the prices prove, ``converged``
+        whether it passed ``tolerance``.
         """
         n = problem.n
-        shift_source, shift_target = problem.source.mean(0), problem.target_sample.mean(0)
-        # Centring changes every map's cost by the same constant and keeps float32 scores sharp.
-        source, target = problem.source - shift_source, problem.target_sample - shift_target
-        tilt = target.double() @ shift_source.double()  # h in the caller's coordinates is h - tilt
+        centred = centre(problem)
+        source, target = centred.source, centred.target
         if warm_start is not None and warm_start.potentials is not None:
-            h = warm_start.potentials.to(tilt) + tilt
+            h = centred.localise(warm_start.potentials)
         else:
             h = gaussian_potentials(source, target)
-        base = _feasible_assignment(problem, warm_start, generator).to(source.device)
-        arcs = _candidate_arcs(source, target, h, self.candidates, self.block_rows)
+        base = _feasible_assignment(source, target, warm_start, generator).to(source.device)
         points = torch.arange(n, device=source.device)
+        arcs = _candidate_arcs(source, target, h, self.candidates, self.block_rows)
         arcs = torch.cat([arcs, points * n + base]).unique()
+        best_h, bound, slack, dtype = h, -torch.inf, torch.inf, torch.float32
         for rounds in range(1, MAX_ROUNDS + 1):
             assignment, h = _solve_graph(source, target, h, arcs)
-            scores, best = top_targets(source.float(), target.float(), h.float(), PRICED, self.block_rows)
-            own = _pair_scores(source, target, h, points, assignment)
-            excess = (scores[:, 0].double() - own).clamp(min=0).mean().item()  # half the duality gap
-            cost = (source.double() - target.double()[assignment]).square().sum(1).mean().item()
-            gap = relative_gap(cost, cost - 2 * excess)
-            log.debug("round %d: %d arcs, cost %.6f, gap %.1e", rounds, len(arcs), cost, gap)
-            if 2 * excess <= self.tolerance * cost:
+            cost = (source - target[assignment]).square().sum(1).mean().item()
+            prices = price(source, target, h, assignment, PRICED, dtype, self.block_rows)
+            last, slack = slack, prices.slack
+            if cost - slack > bound:
+                bound, best_h = cost - slack, h
+            log.debug("round %d: %d arcs, cost %.6g, slack %.1e", rounds, len(arcs), cost, slack)
+            if cost - bound <= self.tolerance * cost:
                 break
-            violated = scores.double() > own[:, None]
-            rows = points[:, None].expand_as(best)
-            grown = torch.cat([arcs, rows[violated] * n + best[violated]]).unique()
-            if len(grown) == len(arcs):
+            grown = torch.cat([arcs, prices.missing])
+            if slack > STALL * last:
+                noise = NOISE * slack / 2
+                drawn = _random_arcs(source, target, h, prices.u, noise, generator, self.block_rows)
+                grown = torch.cat([grown, drawn])
+            grown = grown.unique()
+            if prices.rounding > self.tolerance * cost / 2 and dtype is torch.float32:
+                dtype = torch.float64  # float32 cannot tell this population's pairs apart
+            elif len(grown) == len(arcs):
                 break
             arcs = grown
-        h = h - tilt
-        unproven = build_map(problem, assignment, "sparse", iterations=rounds, potentials=h)
-        gap = relative_gap(
-            unproven.cost, lower_bound(problem.source, problem.target_sample, h, self.block_rows)
+        unproven = build_map(
+            problem, assignment, "sparse", iterations=rounds, potentials=centred.globalise(best_h)
         )
-        return replace(unproven, gap=gap)
+        excess = (cost - bound) * centred.scale**2
+        gap = relative_gap(unproven.cost, unproven.cost - excess)
+        return replace(unproven, gap=gap, converged=gap <= self.tolerance)
 
 
 def _candidate_arcs(source: Tensor, target: Tensor, h: Tensor, k: int, block_rows: int) -> Tensor:
@@ -92,38 +101,53 @@ def _candidate_arcs(source: Tensor, target: Tensor, h: Tensor, k: int, block_row
     return torch.cat([(points * n + columns).flatten(), (rows * n + points).flatten()])
 
 
+def _random_arcs(
+    source: Tensor,
+    target: Tensor,
+    h: Tensor,
+    u: Tensor,
+    noise: float,
+    generator: torch.Generator,
+    block_rows: int,
+) -> Tensor:
+    """Return arcs of nearly least reduced costs, in both directions, under a noise drawn for each pair.
+
+    Equal points have equal scores: without noise all of them ask for the same few partners, and the graph
+    never gets the arcs by which they would share. A pair's noise is <a_i, b_j> with Gaussian a, b.
+    """
+    n, device = len(source), source.device
+    a = torch.randn(n, NOISE_DIM, generator=generator).to(device) * (noise / NOISE_DIM**0.5)
+    b = torch.randn(n, NOISE_DIM, generator=generator).to(device)
+    noisy_source, noisy_target = torch.cat([source.float(), a], 1), torch.cat([target.float(), b], 1)
+    points = torch.arange(n, device=device)[:, None]
+    _, columns = top_targets(noisy_source, noisy_target, h.float(), PRICED, block_rows)
+    _, rows = top_targets(noisy_target, noisy_source, -u.float(), PRICED, block_rows)
+    return torch.cat([(points * n + columns).flatten(), (rows * n + points).flatten()])
+
+
 def _feasible_assignment(
-    problem: TransportProblem, warm_start: TransportMap | None, generator: torch.Generator
+    source: Tensor, target: Tensor, warm_start: TransportMap | None, generator: torch.Generator
 ) -> Tensor:
     """Return a bijection (n,) whose arcs make a perfect matching exist: the last map or BSP plans."""
     if warm_start is not None and warm_start.assignment is not None and warm_start.matched.all():
         return warm_start.assignment
-    return match_bsp(problem.source, problem.target_sample, START_PLANS, generator)
+    return match_bsp(source, target, START_PLANS, generator)
 
 
 def _solve_graph(source: Tensor, target: Tensor, h: Tensor, arcs: Tensor) -> tuple[Tensor, Tensor]:
     """Solve the assignment over sorted arcs; return it (n,) and the improved potentials h (n,)."""
     n = len(source)
     rows, columns = arcs // n, arcs % n
-    scores = _pair_scores(source, target, h, rows, columns)
+    scores = score_pairs(source, target, h, rows, columns)
     starts = torch.searchsorted(rows, torch.arange(n + 1, device=rows.device)).cpu().numpy()
     best = torch.full((n,), -torch.inf, dtype=scores.dtype, device=rows.device)
     reduced = best.scatter_reduce(0, rows, scores, "amax")[rows] - scores  # >= 0, small where h is good
     # Costs in [0, 1] (lapmod's limit is 1e6) on a binary grid make every sum exact: ties stay ties and
     # neither solver can creep for ever.
-    unit = max(reduced.max().item(), 1e-30)
+    unit = max(reduced.max().item(), torch.finfo(torch.float64).tiny)
     costs = np.rint(reduced.cpu().numpy() / unit * GRID) / GRID
     ends = columns.cpu().numpy()
     assignment, _ = lap.lapmod(n, costs, starts.astype(np.int32), ends.astype(np.int32), return_cost=False)
     v = recover_potentials(starts, ends, costs, assignment)
     improved = h + torch.from_numpy(v * unit).to(h)
     return torch.from_numpy(assignment).long().to(h.device), improved - improved.mean()
-
-
-def _pair_scores(source: Tensor, target: Tensor, h: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return <x_i, z_j> + h_j in float64 for pairs (m,), a million at a time."""
-    scores = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
-    for start in range(0, len(rows), PAIRS):
-        i, j = rows[start : start + PAIRS], columns[start : start + PAIRS]
-        scores[start : start + PAIRS] = (source[i].double() * target[j].double()).sum(1) + h[j]
-    return scores

@@ -34,6 +34,11 @@ def find_curves(task: str) -> Path:
     return METRICS / "train" / f"{task}.csv"
 
 
+def find_corrections(task: str) -> Path:
+    """Find how each correction of a training ended, and its seconds, which differ each time."""
+    return SECONDS / f"corrections-{task}.csv"
+
+
 def find_cells(profile: str, study: str, method: str) -> Path:
     """Find the folder of a study's cells of one method."""
     return RESULTS / profile / "cells" / study / method

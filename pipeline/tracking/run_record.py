@@ -125,7 +125,8 @@ def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
         rows = list(csv.DictReader(file))
     rows = rows[:: -(-len(rows) // MAX_POINTS)] if rows else rows
     names = [name for name in (rows[0] if rows else {}) if name != "round"]
-    return {name: [(int(row["round"]), float(row[name])) for row in rows] for name in names}
+    points = {name: [(int(row["round"]), float(row[name])) for row in rows if row[name]] for name in names}
+    return {name: curve for name, curve in points.items() if curve}  # no gap where a solver proves none
 
 
 def describe_origin() -> dict[str, str]:

@@ -69,6 +69,15 @@ def test_the_same_training_twice_is_bit_identical_and_leaves_the_global_generato
     torch.random.set_rng_state(before)
 
 
+@pytest.mark.parametrize(("solver", "proven"), [("exact", True), ("sparse", True), ("bsp", False)])
+def test_a_round_records_how_near_the_optimum_its_correction_is_proven_to_be(images, solver, proven):
+    state = run(images, dataclasses.replace(PLAN, solver=solver, rounds=1))
+    record = state.records[0]
+    assert record.ot_rounds == state.transport.iterations >= 1
+    assert record.ot_gap == state.transport.gap
+    assert (record.ot_gap is not None and record.ot_gap < 1e-5) if proven else record.ot_gap is None
+
+
 def test_a_resumed_training_equals_the_uninterrupted_one(images, tmp_path):
     class Killed(Exception):
         pass
