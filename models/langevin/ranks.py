@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.types import Storage
 
 T = TypeVar("T")
 
@@ -114,5 +115,6 @@ class Ranks:
 ALONE = Ranks()
 
 
-def _place(storage: torch.UntypedStorage, place: str) -> torch.UntypedStorage:
-    return storage.cuda() if place.startswith("cuda") else storage
+def _place(storage: Storage, place: str) -> Storage:
+    moved: Storage = storage.cuda() if place.startswith("cuda") else storage  # type: ignore[attr-defined]
+    return moved

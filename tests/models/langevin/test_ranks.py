@@ -1,4 +1,4 @@
-"""Ranks are processes of their own, forked from one that has imported torch, which takes longest."""
+"""Ranks are processes of their own, forked from one that has trained alone: importing torch takes longest."""
 
 import os
 import subprocess
@@ -17,6 +17,7 @@ import dataclasses, os, sys, traceback
 from pathlib import Path
 import torch
 from torch import distributed
+from tqdm import tqdm
 from models.langevin.dynamics import ChainSettings
 from models.langevin.engine import EngineSettings
 from models.langevin.ranks import RankLostError, Ranks
@@ -35,7 +36,8 @@ def build(seed):
     return build_network(lambda: Generator(architecture, 5), torch.Generator().manual_seed(seed))
 
 def work(folder, rank, count, dies):
-    distributed.init_process_group("gloo", f"file://{folder.resolve()}/meeting", rank=rank, world_size=count)
+    if count > 1:
+        distributed.init_process_group("gloo", f"file://{folder.resolve()}/meeting", rank=rank, world_size=count)
     ranks = Ranks(rank, count)
     images = torch.randint(0, 256, (N, 1, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     # Other weights than rank 0's: what it has decides.
@@ -58,11 +60,13 @@ def work(folder, rank, count, dies):
         "records": [dataclasses.asdict(record) for record in state.records]}
     torch.save(result, folder / f"{rank}.pt")
 
-torch.func.vjp(build(0), torch.ones(2, 5))  # what it imports takes seconds too
-
+tqdm.monitor_interval = 0  # no thread that forks would have to do without
 for argument in sys.argv[1:]:
     count, dies, folder = int(argument[0]), argument.endswith("dies"), Path(argument)
     folder.mkdir()
+    if count == 1:
+        work(folder, 0, 1, dies)
+        continue
     children = []
     for rank in range(count):
         if not (child := os.fork()):
