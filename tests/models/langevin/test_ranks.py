@@ -24,7 +24,7 @@ from models.langevin.ranks import RankLostError, Ranks
 from models.networks.architectures import Architecture
 from models.networks.generator import Generator, build_network
 from models.short_run.algorithm import TrainingPlan, start_training, train
-from pipeline.storage.checkpoints import resume_training, save_model, save_training
+from pipeline.storage.checkpoints import resume_training, save_training
 
 N = 36
 PLAN = TrainingPlan(rounds=2, passes=2, adam_steps=1, regression_passes=1, batch_size=18, minibatch=9,
@@ -37,7 +37,8 @@ def build(seed):
 
 def work(folder, rank, count, dies):
     if count > 1:
-        distributed.init_process_group("gloo", f"file://{folder.resolve()}/meeting", rank=rank, world_size=count)
+        meeting = f"file://{folder.resolve()}/meeting"
+        distributed.init_process_group("gloo", meeting, rank=rank, world_size=count)
     ranks = Ranks(rank, count)
     images = torch.randint(0, 256, (N, 1, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     # Other weights than rank 0's: what it has decides.
