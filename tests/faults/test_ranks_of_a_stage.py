@@ -42,7 +42,7 @@ def test_two_ranks_leave_what_one_process_does_and_one_of_them_speaks(in_blocks,
     assert "its results are kept" in project.train(RANKS="3")
 
 
-@pytest.mark.injects("kills at any moment", 2)
+@pytest.mark.injects("kills at any moment", 1)
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_rank_ends_all_in_a_line_each_and_another_number_of_ranks_goes_on(
     in_blocks, tmp_path, killed
