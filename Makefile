@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed-from-lock
 IN_VENV := . $(VENV)/bin/activate &&
 PORT ?= 5000
 JOBS ?= 2
+export RANKS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help repro main queue ui publish record docs portable compare test test-slow test-faults lint types install lock git
@@ -23,7 +24,7 @@ repro: $(STAMP) git  ## every table, picture and MLflow run: `dvc repro`
 	$(IN_VENV) dvc repro
 	@echo "Read artifacts/run/RUN.md (the own run) and reports/results/embedded/paper/README.md (the paper's section 7); make ui"
 
-main: $(STAMP) git  ## the pipeline's own run alone, without the paper's tables: `dvc repro report`
+main: $(STAMP) git  ## the own run alone, without the paper's tables: `dvc repro report`; RANKS=4: by four processes or GPUs
 	$(IN_VENV) dvc repro report
 	@echo "Read artifacts/run/RUN.md; dvc metrics show; make ui"
 

@@ -31,20 +31,27 @@ def parse_nothing(doc: str | None) -> None:
     argparse.ArgumentParser(description=doc).parse_args()
 
 
-def run_stage(name: str, function: Stage, live: bool = False) -> None:
+def run_stage(name: str, function: Stage, live: bool = False, rank: int = 0) -> None:
     """Run ``function`` as the stage ``name``; the numbers that it returns go to metrics/<name>.json.
 
     ``live`` stages log to MLflow while they run; the others' numbers reach it when the stage ``report`` ends.
     A ValueError or OSError ends the process with one line and status 1 (the traceback comes with DEBUG=1),
     Ctrl-C and SIGTERM with one line and status 130; whatever ends a stage early, MLflow is told that the run
-    FAILED. A killed stage leaves a marker that tells the next one.
+    FAILED. A killed stage leaves a marker that tells the next one. Of several ranks of a stage those above 0
+    only compute: they write nothing, log nothing, and are silent but for the line that an error is.
     """
-    set_up_logging(name)
+    label = f"{name}, rank {rank}" if rank else name
+    set_up_logging(label)
+    if rank:
+        logging.disable(logging.WARNING)
     signal.signal(signal.SIGTERM, _interrupt)
     params, tracker = None, StageTracker(name)
     start = time.perf_counter()
     try:
         params = load_params()
+        if rank:
+            function(params, tracker)  # never opened, so that it does nothing
+            return
         with mark_running(name_experiment(params), name):
             if live:
                 tracker.open(params)
@@ -55,9 +62,10 @@ def run_stage(name: str, function: Stage, live: bool = False) -> None:
             write_json(places.SECONDS / f"{name}.json", {"seconds": seconds})
             tracker.close()
     except (Exception, KeyboardInterrupt) as error:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to all once one rank has ended
         line = describe_error(error)
-        print(f"{name}: {line}", file=sys.stderr, flush=True)  # before MLflow, which takes seconds to import
-        if params is not None:
+        print(f"{label}: {line}", file=sys.stderr, flush=True)  # before MLflow, which takes seconds to import
+        if params is not None and not rank:
             tracker.fail(params, line)
         if isinstance(error, KeyboardInterrupt) and not os.environ.get("DEBUG"):
             sys.exit(INTERRUPTED)

@@ -1,4 +1,7 @@
-"""Stage train: Algorithm 1 on complete images, or Algorithm 3 where a mask says what is visible."""
+"""Stage train: Algorithm 1 on complete images, or Algorithm 3 where a mask says what is visible.
+
+By several processes or GPUs with RANKS=4 in the environment, or started by torchrun (docs/paper_scale.md).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import dataclasses
 import functools
 import io
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +21,12 @@ from torch import Tensor
 
 from models.images import to_unit
 from models.langevin.engine import EngineSettings, InferenceEngine, choose_engine
+from models.langevin.ranks import ALONE, RankLostError, Ranks
 from models.networks.generator import build_generator
 from models.short_run import algorithm
 from models.short_run.algorithm import TrainingPlan, TrainingState, start_training, train
 from pipeline.data.image_folder import read_images
+from pipeline.launch import connect_ranks, launch_ranks, read_count, read_rank
 from pipeline.settings.params import TASKS, Params
 from pipeline.settings.plan import build_plan
 from pipeline.stage import Interrupted, run_stage
@@ -42,10 +48,11 @@ N_SHOWN = 16
 log = logging.getLogger(__name__)
 
 
-def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
+def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any] | None:
     """Train the generator of ``task``, logging each round; return the last round's numbers.
 
     Where nothing that decides them has changed since the outputs were written, they are left as they are.
+    Of several ranks rank 0 alone writes and logs; the others end with the training, and return nothing.
     """
     stored = read_images(places.DATA / task)
     settings = choose_engine(**dataclasses.asdict(params.engine))
@@ -59,25 +66,26 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any]:
         torch=torch.__version__,
         code=digest_code([Path(algorithm.__file__)], Path(__file__).parents[1]),
     )
-    if (kept := read_kept(f"train-{task}", key)) is not None:
+    checkpoint = project_root() / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
+    with connect_ranks(settings.device) as ranks:
+        check_alike(ranks, key)
+        kept = ranks.broadcast(lambda: read_kept(f"train-{task}", key))
+        if kept is None:
+            arrays = {
+                name: torch.from_numpy(stored[name].copy()).to(settings.device) for name in stored.arrays
+            }
+            images, visible = arrays["train_images"], arrays.get("train_visible")
+            corrections = places.find_corrections(task)
+            state = run_training(
+                params, tracker, images, visible, plan, settings, checkpoint, key, corrections, ranks
+            )
+    if not ranks.leads:
+        return None
+    if kept is not None:
         log.warning("nothing that decides this training has changed: its results are kept")
         for row in read_curves(places.find_curves(task)):
             log_numbers(tracker, row)  # its run in MLflow is a new one
         return kept
-    arrays = {name: torch.from_numpy(stored[name].copy()).to(settings.device) for name in stored.arrays}
-    images = arrays["train_images"]
-    checkpoint = project_root() / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
-    state = run_training(
-        params,
-        tracker,
-        images,
-        arrays.get("train_visible"),
-        plan,
-        settings,
-        checkpoint,
-        key,
-        places.find_corrections(task),
-    )
     rounds = [dataclasses.asdict(record) for record in state.records]
     curves = {name: [row[name] for row in rounds] for name in rounds[0]}
     write_text(places.find_curves(task), write_curves(rounds))
@@ -108,6 +116,17 @@ def write_curves(rounds: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rounds)
     return text.getvalue()
+
+
+def check_alike(ranks: Ranks, key: str) -> None:
+    """Raise ValueError on a rank whose training would be another one than rank 0's."""
+    own = {"training": key, "threads": torch.get_num_threads()}
+    first = ranks.broadcast(lambda: own)
+    if own != first:
+        raise ValueError(
+            f"rank {ranks.rank} has {own}, rank 0 has {first}: start all ranks with the same revision, "
+            "settings, data, torch and OMP_NUM_THREADS"
+        )
 
 
 def log_numbers(tracker: Any, numbers: Mapping[Any, Any]) -> None:
@@ -141,37 +160,42 @@ def run_training(
     checkpoint: Path,
     key: str,
     corrections: Path,
+    ranks: Ranks = ALONE,
 ) -> TrainingState:
     """Train from the checkpoint of ``key`` or from the start, with a checkpoint and a log entry each round.
 
     ``corrections`` is the file that says how each round's correction ended and how long it took.
-    Ctrl-C raises Interrupted, which says what is kept.
+    Ctrl-C raises Interrupted and another rank's end RankLostError, both of which say what is kept.
     """
     rng = torch.Generator().manual_seed(params.seed)
     generator = build_generator(params.architecture, params.resolved_latent_dim, rng).to(settings.device)
-    state = resume_training(checkpoint, generator, plan, key)
+    state = resume_training(checkpoint, generator, plan, key, ranks)
     if state is not None:
         log.warning("goes on with round %d of %d", len(state.records) + 1, plan.rounds)
     else:
         state = start_training(generator, len(images), plan)
 
     def keep_round(state: TrainingState) -> None:
-        save_training(checkpoint, state, key)
-        note_correction(corrections, state)
+        if ranks.leads:
+            save_training(checkpoint, state, key)
+            note_correction(corrections, state)
         log_numbers(tracker, dataclasses.asdict(state.records[-1]))
 
     for record in state.records:  # of a resumed training: its run in MLflow is a new one
         log_numbers(tracker, dataclasses.asdict(record))
     try:
-        return train(state, images, visible, plan, settings, keep_round)
-    except KeyboardInterrupt as error:
+        return train(state, images, visible, plan, settings, keep_round, ranks=ranks)
+    except (KeyboardInterrupt, RankLostError) as error:
         finished = count_kept_rounds(checkpoint, key)
         kept = (
             f"round {finished} is kept, and the same command goes on from there"
             if finished
             else ("no round was finished, and the same command starts again")
         )
-        raise Interrupted(f"interrupted in round {finished + 1} of {plan.rounds}; {kept}") from error
+        where = f"in round {finished + 1} of {plan.rounds}; {kept}"
+        if isinstance(error, RankLostError):
+            raise RankLostError(f"{error} {where}, with any number of ranks") from error
+        raise Interrupted(f"interrupted {where}") from error
 
 
 def draw_training(
@@ -202,7 +226,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=TASKS)
     task = parser.parse_args().task
-    run_stage(f"train-{task}", functools.partial(train_task, task=task), live=True)
+    name, rank = f"train-{task}", read_rank()
+    if rank is None:
+        try:
+            count = read_count()
+        except ValueError as error:
+            sys.exit(f"{name}: {error}")
+        if count > 1:
+            sys.exit(launch_ranks(name, count, "stages.train", task))
+    run_stage(name, functools.partial(train_task, task=task), live=True, rank=rank or 0)
 
 
 if __name__ == "__main__":

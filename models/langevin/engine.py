@@ -16,6 +16,7 @@ from models.images import to_unit
 from models.langevin.dynamics import ChainSettings, langevin_step, run_chain
 from models.langevin.energy import compute_energy
 from models.langevin.noise import Stream, draw_normal
+from models.langevin.ranks import ALONE, Ranks
 from models.networks.generator import Generator
 from models.networks.lowering import LoweredNetwork, count_flops
 
@@ -85,7 +86,8 @@ class InferenceEngine:
 
     ``batch_norm`` frozen lowers the generator with its running statistics; batch uses the statistics of
     the chunk it is given. ``planned_steps``: sample-steps that will be run, so that ``auto`` compiles only
-    where it pays back. Call ``refresh`` after each change of the generator's weights.
+    where it pays back. Call ``refresh`` after each change of the generator's weights. ``ranks`` share the
+    chains of ``infer``, a chunk at a time; all of them call it alike.
     """
 
     def __init__(
@@ -95,9 +97,10 @@ class InferenceEngine:
         settings: EngineSettings,
         planned_steps: int = 0,
         batch_norm: Literal["frozen", "batch"] = "frozen",
+        ranks: Ranks = ALONE,
     ):
         self.sigma, self.settings, self.batch_norm = sigma, settings, batch_norm
-        self.generator = generator
+        self.generator, self.ranks = generator, ranks
         self.network: LoweredNetwork | _BatchStatisticsNetwork
         if batch_norm == "frozen":
             self.network = LoweredNetwork(generator.layers, settings.precision)
@@ -144,7 +147,8 @@ class InferenceEngine:
         drift = torch.tensor(chain.drift(len(z)), device=z.device)
         noise_std = chain.noise_std(passes_done)
         result = torch.empty_like(z)
-        for rows in self._chunks(len(z)):
+        blocks = list(self._chunks(len(z)))
+        for rows in self.ranks.share(blocks):
             step = functools.partial(
                 self._run_step,
                 images=to_unit(images[rows]),
@@ -155,6 +159,7 @@ class InferenceEngine:
                 address.seed, address.stream, indices[rows], address.draw, chain.steps, z.shape[1]
             )
             result[rows] = run_chain(step, z[rows], noise * noise_std)
+        self.ranks.gather_blocks(result, blocks)
         return result
 
     def _run_step(
@@ -191,6 +196,20 @@ class InferenceEngine:
             for rows in self._chunks(len(z))
         ]
         return torch.cat(parts)
+
+    def warn_of_idle_ranks(self, batch_size: int) -> None:
+        """Say so where a batch has fewer chunks than there are ranks."""
+        blocks = len(list(self._chunks(batch_size)))
+        if blocks < self.ranks.count:
+            log.warning(
+                "%d of %d ranks have no chains to run: a batch of %d is %d chunk(s); set engine.chunk to %d, "
+                "or less, for any number of ranks alike",
+                self.ranks.count - blocks,
+                self.ranks.count,
+                batch_size,
+                blocks,
+                -(-batch_size // self.ranks.count),
+            )
 
     def _chunks(self, total: int) -> Iterator[slice]:
         chunk = self._chunk or total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from models.images import to_unit
 from models.langevin.dynamics import ChainSettings
 from models.langevin.engine import EngineSettings, InferenceEngine, NoiseAddress
 from models.langevin.noise import Stream, draw_normal
+from models.langevin.ranks import ALONE, Ranks
 from models.networks.generator import Generator
 from models.seeds import derive_rng, derive_seed
 from models.short_run.learning import build_optimiser, learning_step
@@ -75,8 +77,8 @@ class RoundRecord:
 
     ``mse``: per visible pixel and channel on [0, 1]; ``latent_mean``: root mean square over coordinates
     of the population's mean; ``latent_std``: mean over coordinates of its standard deviation. ``ot_gap``: how
-    far the correction is from the optimum at most, relative to its cost, None where its solver proves nothing;
-    ``ot_rounds``: the solver's iterations.
+    far the correction is from the optimum at most, relative to its cost, None where its solver proves
+    nothing; ``ot_rounds``: the solver's iterations.
     """
 
     round: int
@@ -125,11 +127,14 @@ def train(
     settings: EngineSettings,
     on_round: Callable[[TrainingState], None] = lambda state: None,
     on_inferred: Callable[[TrainingState], None] = lambda state: None,
+    ranks: Ranks = ALONE,
 ) -> TrainingState:
     """Run the rounds that ``state`` still lacks; ``on_round`` is called after each.
 
     ``on_inferred`` is called in each round between its passes and its correction, with the chains' own
-    q(z^K) in ``state.latents``.
+    q(z^K) in ``state.latents``. Of several ``ranks`` each runs its share of the chains, and rank 0 solves the
+    assignments; learning is repeated by all, since BatchNorm ties a minibatch together. All end with the same
+    state, to the bit the one of a training by a single rank.
 
     ``images``: (N, C, H, W) uint8; ``visible``: (N, 1, H, W), 1 where the pixel is seen, or None.
     Raises DivergenceError with the round, the pass and s as soon as a pass ends with insane chains.
@@ -137,9 +142,10 @@ def train(
     rounds_left = plan.rounds - state.round
     # Of the whole training: a resumed one compiles, which changes rounding, where an uninterrupted one does.
     planned_steps = plan.rounds * plan.passes * plan.chain.steps * len(images)
-    engine = InferenceEngine(state.generator, plan.sigma, settings, planned_steps, plan.batch_norm)
+    engine = InferenceEngine(state.generator, plan.sigma, settings, planned_steps, plan.batch_norm, ranks)
+    engine.warn_of_idle_ranks(min(plan.batch_size, len(images)))
     total = rounds_left * (plan.passes + plan.regression_passes)
-    with tqdm(total=total, unit="pass", disable=None) as progress:
+    with tqdm(total=total, unit="pass", disable=None if ranks.leads else True) as progress:
         for _ in range(rounds_left):
             run_round(state, images, visible, plan, engine, progress.update, on_inferred)
             record = state.records[-1]
@@ -158,6 +164,7 @@ def run_round(
     on_inferred: Callable[[TrainingState], None] = lambda state: None,
 ) -> None:
     """One round of Algorithm 1 (Algorithm 3 with ``visible``), in place on ``state``."""
+    engine.ranks.align(_list_weights(state))
     first_pass = state.round * plan.passes
     for passes_done in range(first_pass, first_pass + plan.passes):
         _infer_and_learn(state, images, visible, plan, engine, passes_done)
@@ -168,7 +175,8 @@ def run_round(
     on_inferred(state)
 
     rng = derive_rng(plan.seed, Purpose.TRANSPORT, state.round)
-    state.transport = solve_transport(
+    solve = functools.partial(
+        solve_transport,
         state.latents,
         state.targets,
         plan.solver,
@@ -176,6 +184,7 @@ def run_round(
         generator=rng,
         warm_start=state.transport,
     )
+    state.transport = TransportMap(**engine.ranks.broadcast(lambda: vars(solve())))
     state.latents = state.transport.correct(state.latents, plan.alpha)
 
     for regression_pass in range(plan.regression_passes):
@@ -271,6 +280,13 @@ def _take_snapshot(
     mean, std = latents.mean(0), latents.std(0, correction=0)
     mse = errors / weights if weights else 0.0  # all pixels of all images hidden: nothing to be wrong about
     return Snapshot(mse, float(mean.square().mean().sqrt()), float(std.mean()))
+
+
+def _list_weights(state: TrainingState) -> list[Tensor]:
+    """All that learning changes: weights, running statistics, Adam's moments."""
+    moments = [value for one in state.optimiser.state.values() for value in one.values()]
+    tensors = [*state.generator.state_dict().values(), *moments]
+    return [tensor for tensor in tensors if isinstance(tensor, Tensor)]
 
 
 def _check_latents(state: TrainingState, plan: TrainingPlan, passes_done: int) -> None:

@@ -18,6 +18,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor
 
+from models.langevin.ranks import ALONE, Ranks
 from models.networks.generator import Generator, build_generator
 from models.short_run.algorithm import RoundRecord, TrainingPlan, TrainingState
 from models.short_run.learning import build_optimiser
@@ -127,15 +128,16 @@ def forget_training(path: Path) -> None:
             one.unlink(missing_ok=True)
 
 
-def resume_training(path: Path, generator: Generator, plan: TrainingPlan, key: str) -> TrainingState | None:
+def resume_training(
+    path: Path, generator: Generator, plan: TrainingPlan, key: str, ranks: Ranks = ALONE
+) -> TrainingState | None:
     """Take up the training saved at ``path``, or the one before it where that is damaged or another's.
 
     Each one refused is a log line. None where neither fits ``key``: the training starts from the beginning.
+    Of several ``ranks`` rank 0 reads for all.
     """
-    for one in (path, name_previous(path)):
-        if (saved := _read_training(one, key)) is not None:
-            return _restore_training(saved, generator, plan)
-    return None
+    saved = ranks.broadcast(lambda: _read_training(path, key) or _read_training(name_previous(path), key))
+    return None if saved is None else _restore_training(saved, generator, plan)
 
 
 def count_kept_rounds(path: Path, key: str) -> int:

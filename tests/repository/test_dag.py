@@ -26,7 +26,11 @@ FILES = ("dvc.yaml", "beyond/dvc.yaml")
 SETTINGS = ("params.yaml", "tables.yaml")
 PACKAGES = ("models", "pipeline", "stages", "reports", "benchmarks")
 ROOMY = ("models", "pipeline", "reports")  # packages whose folders are dependencies as wholes
-WITHOUT_NUMBERS = ("pipeline/tracking", "pipeline/stage.py")  # as the header of dvc.yaml says
+WITHOUT_NUMBERS = (
+    "pipeline/tracking",
+    "pipeline/stage.py",
+    "pipeline/launch.py",
+)  # as the header of dvc.yaml says
 LOADED_BY_NAME = "models/short_run/method.py"  # of the method that every study has
 CHECK = "python -m pipeline.studies.check_methods"
 MODULE_OF = {"extractors": "extractor"}  # stages that are not the module of their name

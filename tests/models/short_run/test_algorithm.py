@@ -102,9 +102,9 @@ def test_a_resumed_training_compiles_where_the_uninterrupted_one_does(images, mo
     planned = []
 
     class Engine(InferenceEngine):
-        def __init__(self, generator, sigma, settings, planned_steps, batch_norm):
+        def __init__(self, generator, sigma, settings, planned_steps, *others):
             planned.append(planned_steps)
-            super().__init__(generator, sigma, settings, 0, batch_norm)
+            super().__init__(generator, sigma, settings, 0, *others)
 
     monkeypatch.setattr("models.short_run.algorithm.InferenceEngine", Engine)
     state = begin()
