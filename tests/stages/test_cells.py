@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
 
 def run(study="table6", method="Ours"):
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
-    cells.run_study(params, None, study, [method])
+    cells.run_study(params, None, study, [method], workers=0)
 
 
 def read(study="table6", method="Ours"):
@@ -55,7 +55,7 @@ def count_measured(monkeypatch, result):
 def test_a_finished_cell_is_never_measured_again_and_a_changed_one_is(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
     run()
-    assert measured == ["K 30", "K 50", "K 100"]
+    assert measured == ["K 100", "K 50", "K 30"]  # the longest first
     before = read()
     assert not any(cell.error for cell in before) and len({cell.key for cell in before}) == 3
     assert [(cell.axes, cell.alpha, cell.dataset) for cell in before] == [
@@ -87,7 +87,7 @@ def test_a_cell_is_recalled_from_its_own_folder_by_its_key(project, monkeypatch)
     shutil.rmtree(recall.MEMO)
     listed.write_text("half a file")
     run()
-    assert measured[4:] == ["K 30", "K 50", "K 100"] and read() == before
+    assert measured[4:] == ["K 100", "K 50", "K 30"] and read() == before
 
 
 def test_a_failed_cell_is_kept_with_its_reason_and_tried_again(project, monkeypatch):
@@ -134,11 +134,11 @@ def test_a_tuned_study_has_the_chosen_rate_and_none_of_the_tunings_images(projec
 def test_a_further_method_trains_itself_alone(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": 1.0, "n": 1}))
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
-    cells.run_study(params, None, "table6")
+    cells.run_study(params, None, "table6", workers=0)
     assert len(measured) == 3
     tables = Path("tables.yaml")
     tables.write_text(tables.read_text().replace("ours: [Ours]", "ours: [Ours, ABP]"))
     shutil.rmtree(recall.MEMO)  # a fresh clone: what is kept is what Git has
-    cells.run_study(params, None, "table6")
+    cells.run_study(params, None, "table6", workers=0)
     assert len(measured) == 6
     assert len(read("table6", "ABP")) == len(read("table6", "Ours")) == 3
