@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import logging
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pipeline.settings.params import Params, load_params
 from pipeline.settings.yaml_files import ParamError
 from pipeline.stage import INTERRUPTED, describe_error, run_stage, set_up_logging
 from pipeline.storage import places
+from pipeline.studies.ahead import train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
 from pipeline.studies.measured import place_result, write_cells
@@ -28,8 +28,6 @@ from pipeline.studies.recall import is_final, recall_kept
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS
 from pipeline.studies.workload import estimate_seconds
-
-log = logging.getLogger(__name__)
 
 
 def run_study(
@@ -69,29 +67,6 @@ def read_checked_grid(studies: Iterable[str]) -> Grid:
     return grid
 
 
-def train_ahead(studies: Sequence[str], workers: int | None = None) -> int:
-    """Train all missing cells of ``studies``, so that their stages only assemble.
-
-    Cells that others tune follow when those are there. Returns how many cells are missing all the same.
-    """
-    params, grid = load_params(), read_checked_grid(studies)
-    failed: set[str] = set()
-    while True:
-        planned = list(plan_studies(studies, params, grid, download=True))
-        missing = [one.keyed for one in planned if one.keyed and not one.is_kept]
-        todo = [keyed for keyed in missing if keyed.key not in failed]
-        for keyed, result in train_cells(todo, workers):
-            if not is_final(result):
-                failed.add(keyed.key)
-                log.warning("%s: %s", keyed, result.error)
-        if not todo:
-            break
-    without_key = [one for one in planned if one.keyed is None]
-    for reason in sorted({f"{one.cell.study}: {one.reason}" for one in without_key}):
-        log.warning("%s", reason)
-    return len(failed) + len(without_key)
-
-
 def list_changed() -> list[str]:
     """The studies of dvc.yaml whose stage DVC would run again."""
     command = ["dvc", "status", "--json", "cells"]
@@ -101,12 +76,12 @@ def list_changed() -> list[str]:
     return [name.removeprefix("cells@") for name in json.loads(done.stdout) if name.startswith("cells@")]
 
 
-def train_one(key: str, studies: Sequence[str]) -> int:
-    """Train the one cell of that key and keep it; returns how many are missing yet."""
+def train_one(key: str, studies: Sequence[str], workers: int | None) -> int:
+    """Train the one cell of that key and keep it; returns 0. Raises ValueError where it fails."""
     params, grid = load_params(), read_checked_grid(studies)
     for one in plan_studies(studies, params, grid, download=True):
         if one.keyed and one.keyed.key == key:
-            for keyed, result in train_cells([one.keyed], workers=1):
+            for keyed, result in train_cells([one.keyed], workers):
                 if not is_final(result):
                     raise ValueError(f"{keyed}: {result.error}")
             return 0
@@ -172,9 +147,10 @@ def run_command(arguments: argparse.Namespace) -> int:
     """Do what is no stage; returns the exit status."""
     studies = list_changed() if arguments.changed else arguments.studies or list(read_grid()["studies"])
     if arguments.ahead:
-        return int(train_ahead(studies, arguments.workers) > 0)
+        train = functools.partial(train_cells, workers=arguments.workers)
+        return int(train_missing(studies, load_params(), read_checked_grid(studies), train) > 0)
     if arguments.cell:
-        return train_one(arguments.cell, studies)
+        return train_one(arguments.cell, studies, arguments.workers)
     planned = list(plan_studies(studies, load_params(), read_checked_grid(studies)))
     if arguments.plan:
         print(render_plan(planned))

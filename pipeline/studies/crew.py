@@ -14,8 +14,8 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -26,14 +26,14 @@ import torch
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pipeline.studies.grid import Cell
-from pipeline.studies.machine import count_cores, measure_free_memory
+from pipeline.studies.machine import WORKERS, count_cores, measure_free_memory
 from pipeline.studies.progress import Progress
 from pipeline.studies.recall import KeyedCell, measure_and_keep
 from pipeline.studies.result import CellResult
-from pipeline.studies.worker import ONE_THREAD, serve
+from pipeline.studies.threads import ONE_THREAD, set_environment
+from pipeline.studies.worker import serve
 from pipeline.studies.workload import estimate_memory, estimate_seconds
 
-WORKERS = "CELL_WORKERS"  # the variable by which a queue shares the cores among experiments
 TRIES = 2
 MEMORY_SHARE = 0.9  # of what is free when the first cell starts
 REDRAW = 1.0  # seconds
@@ -89,6 +89,13 @@ def _train_here(cells: list[KeyedCell]) -> Iterator[tuple[KeyedCell, CellResult]
         progress.close()
 
 
+def choose_next(waiting: Iterable[KeyedCell], running: Iterable[Cell], memory: float) -> KeyedCell | None:
+    """The first waiting cell that fits into ``memory`` bytes beside those that run; alone, any fits."""
+    taken = sum(estimate_memory(cell) for cell in running)
+    fitting = (one for one in waiting if not taken or taken + estimate_memory(one.cell) <= memory)
+    return next(fitting, None)
+
+
 @dataclass
 class Worker:
     """A process, what it is at and since when; ``slot`` numbers those that are there at the same time."""
@@ -139,10 +146,11 @@ class Crew:
     def dismiss(self) -> None:
         """End all processes, whatever they are at."""
         for worker in self.workers:
-            worker.process.terminate()
+            worker.pipe.close()  # one that has nothing to do ends with it
+            if worker.keyed is not None:
+                worker.process.terminate()
         for worker in self.workers:
             worker.process.join()
-            worker.pipe.close()
         self.progress.close()
 
     def _list_busy(self) -> list[tuple[Worker, KeyedCell]]:
@@ -151,24 +159,19 @@ class Crew:
     def _hand_out(self) -> None:
         """Give each idle process the longest cell that memory is left for; start more where cells wait."""
         for worker in self.workers:
-            if worker.is_ready and worker.keyed is None and (keyed := self._pick()) is not None:
+            if worker.is_ready and worker.keyed is None and (keyed := self._choose()) is not None:
                 with suppress(OSError):  # it has just died: its end is what is looked at next
                     worker.pipe.send(keyed)
                 worker.keyed, worker.started = keyed, time.monotonic()
                 self.waiting.remove(keyed)
                 self.progress.start(keyed.cell)
         idle = sum(worker.keyed is None for worker in self.workers)
-        while len(self.workers) < self.size and idle < len(self.waiting) and self._pick() is not None:
+        while len(self.workers) < self.size and idle < len(self.waiting) and self._choose() is not None:
             self._start_worker()
             idle += 1
 
-    def _pick(self) -> KeyedCell | None:
-        """The longest waiting cell that fits into memory beside those that run; alone, any fits."""
-        taken = sum(estimate_memory(keyed.cell) for _, keyed in self._list_busy())
-        for keyed in self.waiting:
-            if taken == 0 or taken + estimate_memory(keyed.cell) <= self.memory:
-                return keyed
-        return None
+    def _choose(self) -> KeyedCell | None:
+        return choose_next(self.waiting, [keyed.cell for _, keyed in self._list_busy()], self.memory)
 
     def _start_worker(self) -> None:
         slot = min(set(range(self.size)) - {worker.slot for worker in self.workers})
@@ -239,21 +242,6 @@ class Crew:
         if record.getMessage() not in self.said and logger.isEnabledFor(record.levelno):
             self.said.add(record.getMessage())
             logger.handle(record)
-
-
-@contextmanager
-def set_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have other variables in the environment for the length of a block."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _extend_path() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+WORKERS = "CELL_WORKERS"  # the variable by which a queue shares the cores among its experiments
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from models.catalogue import METHODS
 from pipeline.data.load import Choice, ImageSet, load_dataset
@@ -23,11 +21,11 @@ from pipeline.studies.measured import read_folder
 from pipeline.studies.memo import compute_key, fingerprint, load_result, save_result
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS, measure_cell
+from pipeline.studies.threads import THREADS, use_one_thread
 from pipeline.studies.tuning import choose_rate_factor
 
 MEMO = Path(".dvc/tmp/cells")
 WITH_FEATURES = ("complete", "all", "validation")  # tasks that measure a Frechet distance
-THREADS = 1  # of a cell: it has the same bits in whatever process, and however many run beside it
 NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks without a Frechet distance
 
 
@@ -67,13 +65,14 @@ def key_cell(cell: Cell, code: str, seen: Iterable[Cell] = ()) -> KeyedCell:
     ``seen``: the cells that tuned it. Raises ValueError where images or extractor are not there.
     """
     seen = tuple(seen)
+    extractor = find_extractor(cell)  # first, for images may take seconds
     key = compute_key(
         cell=fingerprint(cell, METHODS[cell.method].ignores),
         data=load_images(cell, seen).digest,
         code=code,
         torch=torch.__version__,
         threads=THREADS,
-        extractor=find_extractor(cell).digest or None,
+        extractor=extractor.digest or None,
     )
     return KeyedCell(cell, seen, key)
 
@@ -94,18 +93,6 @@ def measure_and_keep(keyed: KeyedCell) -> CellResult:
         if is_final(result):
             save_result(project_root() / MEMO, keyed.key, result)
     return result
-
-
-@contextmanager
-def use_one_thread() -> Iterator[None]:
-    """Compute by one thread, torch's and the linear algebra's: sums of more threads round otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        with threadpool_limits(THREADS):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def is_final(result: CellResult) -> bool:
@@ -155,7 +142,7 @@ def choose(cell: Cell) -> Choice:
     return Choice(cell.params.profile_settings.prepare.n_train, cell.params.seed, cell.classes)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # a process has cells of all studies; stand-ins take seconds to make
 def _load(
     name: str, folder: Path, own: Choice, n_test: int | None, others: frozenset[Choice], download: bool
 ) -> ImageSet:

@@ -16,15 +16,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
-from pipeline.studies.recall import KeyedCell, measure_and_keep
+from tqdm import tqdm
 
-ONE_THREAD = {  # for libraries that read it when they are imported
-    "OMP_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TORCHINDUCTOR_COMPILE_THREADS": "1",  # else each worker starts as many compilers as there are cores
-}
+from pipeline.studies.recall import KeyedCell, measure_and_keep
 
 
 class Forwarder(QueueHandler):
@@ -51,7 +45,8 @@ def serve(pipe: Connection, environment: Mapping[str, str], log: Path) -> None:
     os.dup2(descriptor, 2)
     sys.stderr = os.fdopen(descriptor, "w", buffering=1)  # no terminal, so that no bar is drawn
     logging.captureWarnings(True)
-    logging.basicConfig(level=logging.WARNING, handlers=[Forwarder(pipe)], force=True)
+    logging.getLogger().handlers = [Forwarder(pipe)]
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore that outlives a process that is killed
     pipe.send(os.getpid())
     while True:
         try:

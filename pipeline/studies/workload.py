@@ -35,7 +35,7 @@ CLOSED_FORM = ("PPCA", "FA")
 LEARNING = 1.5  # in units of a Langevin step
 ENGINE_RATE, RIVAL_RATE = 60e9, 20e9  # floating-point operations a second of a core: short runs, autograd
 OVERHEAD = 0.5  # seconds of a cell without a training
-PROCESS_BYTES = 700_000_000  # of one with all libraries and a small cell
+PROCESS_BYTES = 1_000_000_000  # of one with all libraries and a small cell
 BYTES_A_PIXEL = 12  # an image as read, in floats, and a result of it in floats
 TRANSPORT_BYTES = 30_000  # a sample, by the sparse solver
 PARTS_OF_ALL = ("complete", "anomaly", "occluded")  # the trainings of the task ``all``
@@ -94,7 +94,7 @@ def estimate_seconds(cell: Cell) -> float:
 
 
 def estimate_memory(cell: Cell) -> int:
-    """Estimate the bytes that a process takes for a cell, rather too high: images, and what is made of them."""
+    """Estimate the bytes that a process takes for a cell, rather too high: images, what becomes of them."""
     pixels = math.prod(ARCHITECTURES[cell.params.architecture].image_shape)
     n_train, n_test = count_images(cell.params)
     return PROCESS_BYTES + (n_train + n_test) * (pixels * BYTES_A_PIXEL + TRANSPORT_BYTES)
