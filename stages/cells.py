@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from models.catalogue import METHODS
 from pipeline.settings.params import Params, load_params
-from pipeline.settings.yaml_files import ParamError
+from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.stage import INTERRUPTED, describe_error, run_stage, set_up_logging
 from pipeline.storage import places
 from pipeline.studies.ahead import train_missing
@@ -26,7 +26,6 @@ from pipeline.studies.measured import place_result, write_cells
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
 from pipeline.studies.recall import is_final, recall_kept
 from pipeline.studies.result import CellResult
-from pipeline.studies.tasks import TASKS
 from pipeline.studies.workload import estimate_seconds
 
 
@@ -61,7 +60,7 @@ def run_study(
 def read_checked_grid(studies: Iterable[str]) -> Grid:
     """Read tables.yaml; raises ParamError for what is unknown in it, and for a study that it lacks."""
     grid = read_grid()
-    check_grid(grid, METHODS, TASKS)
+    check_grid(grid, METHODS, read_yaml("params.yaml"))
     for study in studies:
         check_study(grid, study)
     return grid

@@ -1,4 +1,4 @@
-"""One thread for all libraries: sums of several threads round otherwise, and processes take each other's cores."""
+"""One thread for all libraries: sums of several round otherwise, and processes take each other's cores."""
 
 from __future__ import annotations
 

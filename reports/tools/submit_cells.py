@@ -24,12 +24,12 @@ from tqdm import tqdm
 
 from models.catalogue import METHODS
 from pipeline.settings.params import load_params
+from pipeline.settings.yaml_files import read_yaml
 from pipeline.storage.files import project_root, write_json
 from pipeline.studies.ahead import train_missing
 from pipeline.studies.grid import check_grid, check_study, read_grid
 from pipeline.studies.recall import KeyedCell, measure_and_keep, recall_cell
 from pipeline.studies.result import CellResult
-from pipeline.studies.tasks import TASKS
 from pipeline.studies.threads import ONE_THREAD
 from pipeline.studies.workload import estimate_memory, estimate_seconds
 
@@ -200,7 +200,7 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         grid = read_grid()
-        check_grid(grid, METHODS, TASKS)
+        check_grid(grid, METHODS, read_yaml("params.yaml"))
         studies = arguments.studies or list(grid["studies"])
         for study in studies:
             check_study(grid, study)
