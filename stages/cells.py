@@ -68,10 +68,10 @@ def read_checked_grid(studies: Iterable[str]) -> Grid:
 
 def list_changed() -> list[str]:
     """The studies of dvc.yaml whose stage DVC would run again."""
-    command = ["dvc", "status", "--json", "cells"]
+    command = [sys.executable, "-m", "dvc", "status", "--json", "cells"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise ValueError(f"{' '.join(command)}: {done.stderr.strip()}")
+        raise ValueError(f"dvc status: {' '.join(done.stderr.split())}")
     return [name.removeprefix("cells@") for name in json.loads(done.stdout) if name.startswith("cells@")]
 
 

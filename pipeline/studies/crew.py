@@ -37,7 +37,7 @@ from pipeline.studies.workload import estimate_memory, estimate_seconds
 TRIES = 2
 MEMORY_SHARE = 0.9  # of what is free when the first cell starts
 REDRAW = 1.0  # seconds
-PRELOADED = ["pipeline.studies.worker"]
+PRELOADED = ["torch._dynamo", "pipeline.studies.worker"]  # the former comes with the first optimiser
 ROOT = Path(__file__).parents[2]
 log = logging.getLogger(__name__)
 
