@@ -1,68 +1,107 @@
-"""Stage cells: train and measure every cell of one study, method by method; each finished cell is kept."""
+"""Stage cells: train and measure every cell of one study by as many processes as there are cores.
+
+Each finished cell is kept under its key, and kept cells are the truth: what is kept is never trained again,
+whoever trained it, this stage, ``--ahead`` of all stages, ``--cell`` or another machine with the same folder.
+"""
 
 from __future__ import annotations
 
 import argparse
 import functools
+import json
 import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-
-from tqdm import tqdm
+from collections.abc import Iterable, Sequence
 
 from models.catalogue import METHODS
-from pipeline.data.published_files import is_there
-from pipeline.settings.params import Params
-from pipeline.settings.yaml_files import read_yaml
-from pipeline.stage import run_stage
+from pipeline.settings.params import Params, load_params
+from pipeline.settings.yaml_files import ParamError, read_yaml
+from pipeline.stage import INTERRUPTED, describe_error, run_stage, set_up_logging
 from pipeline.storage import places
-from pipeline.storage.files import project_root
-from pipeline.studies.grid import Cell, Grid, check_grid, check_study, list_cells, list_methods, read_grid
+from pipeline.studies.ahead import train_missing
+from pipeline.studies.crew import train_cells
+from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
 from pipeline.studies.measured import place_result, write_cells
-from pipeline.studies.recall import digest_measuring, read_rate_factor, recall_kept, run_or_recall
+from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
+from pipeline.studies.recall import is_final, recall_kept
+from pipeline.studies.result import CellResult
+from pipeline.studies.workload import estimate_seconds
 
 
-def run_study(params: Params, tracker: object, study: str, only: Sequence[str] = ()) -> None:
+def run_study(
+    params: Params, tracker: object, study: str, only: Sequence[str] = (), workers: int | None = None
+) -> None:
     """Measure a study's cells for the methods of its line-up, or for those in ``only``.
 
-    A method that left the line-up loses its folder. Raises ParamError for a study or method that is unknown.
+    A cell that is there already with the same key is not measured again. A method that left the line-up
+    loses its folder. ``workers`` as in ``train_cells``. Raises ParamError for a study or method that is
+    unknown.
     """
-    grid = read_grid()
-    check_grid(grid, METHODS, read_yaml("params.yaml"))
-    check_study(grid, study)
+    grid = read_checked_grid([study])
     line_up = list_methods(study, grid)
-    for method in tqdm(only or line_up, unit="method", disable=None):
-        run_method(params, study, method, grid)
+    keyed = {method: key_method(study, method, params, grid) for method in only or line_up}
+    results: dict[str, CellResult] = {}
+    for method, cells in keyed.items():
+        kept = recall_kept(places.find_cells(params.profile, study, method))
+        found = {cell.key: find_result(cell, kept) for cell in cells}
+        results |= {key: result for key, result in found.items() if result is not None}
+    missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]
+    results |= {cell.key: result for cell, result in train_cells(missing, workers)}
+    for method, cells in keyed.items():
+        named_by_alpha = METHODS[method].named_by_alpha
+        measured = [place_result(one.cell, results[one.key], one.key, named_by_alpha) for one in cells]
+        write_cells(places.find_cells(params.profile, study, method), measured)
     for folder in places.find_cells(params.profile, study, "").iterdir():
         if folder.name not in line_up:
             shutil.rmtree(folder)
 
 
-def run_method(params: Params, study: str, method: str, grid: Grid) -> None:
-    """Measure the cells of a study for one method and write them where ``read_cells`` finds them.
-
-    A cell that is there already with the same key is not measured again.
-    """
-    cells, seen = list_here(study, method, params, grid), []
-    if tuned_by := grid["studies"][study].get("tuned_by"):
-        factor = read_rate_factor(params.profile, tuned_by, method)
-        seen = list_here(tuned_by, method, params, grid)
-        cells = [replace(cell, rate_factor=factor) for cell in cells]
-    code = digest_measuring(study, method, grid)
-    folder = places.find_cells(params.profile, study, method)
-    kept = recall_kept(folder)
-    measured = []
-    for cell in tqdm(cells, unit="cell", disable=None):
-        key, result = run_or_recall(cell, code, seen, kept)
-        measured.append(place_result(cell, result, key, METHODS[method].named_by_alpha))
-    write_cells(folder, measured)
+def read_checked_grid(studies: Iterable[str]) -> Grid:
+    """Read tables.yaml; raises ParamError for what is unknown in it, and for a study that it lacks."""
+    grid = read_grid()
+    check_grid(grid, METHODS, read_yaml("params.yaml"))
+    for study in studies:
+        check_study(grid, study)
+    return grid
 
 
-def list_here(study: str, method: str, params: Params, grid: Grid) -> list[Cell]:
-    """A study's cells of a method, with the data sets whose files are on this machine."""
-    folder = project_root() / params.data.folder
-    return list_cells(study, method, read_yaml("params.yaml"), grid, lambda name: is_there(name, folder))
+def list_changed() -> list[str]:
+    """The studies of dvc.yaml whose stage DVC would run again."""
+    command = [sys.executable, "-m", "dvc", "status", "--json", "cells"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"dvc status: {' '.join(done.stderr.split())}")
+    return [name.removeprefix("cells@") for name in json.loads(done.stdout) if name.startswith("cells@")]
+
+
+def train_one(key: str, studies: Sequence[str], workers: int | None) -> int:
+    """Train the one cell of that key and keep it; returns 0. Raises ValueError where it fails."""
+    params, grid = load_params(), read_checked_grid(studies)
+    for one in plan_studies(studies, params, grid, download=True):
+        if one.keyed and one.keyed.key == key:
+            for keyed, result in train_cells([one.keyed], workers):
+                if not is_final(result):
+                    raise ValueError(f"{keyed}: {result.error}")
+            return 0
+    raise ParamError(f"--cell: found {key!r}, expected one of the keys that --plan lists")
+
+
+def render_plan(planned: Sequence[PlannedCell]) -> str:
+    """A line a cell: its key, estimated seconds of one core, whether it is kept, and which it is."""
+    lines = []
+    for one in planned:
+        key = one.keyed.key if one.keyed else "-" * 32
+        state = "kept" if one.is_kept else "missing" if one.keyed else f"no key ({one.reason})"
+        cell = one.cell
+        words = f"{key}  {estimate_seconds(cell):8.1f} s  {state:7}  {cell.study} {cell.method} {cell.place}"
+        lines.append(words.rstrip())
+    missing = [estimate_seconds(one.cell) for one in planned if not one.is_kept]
+    kept = len(planned) - len(missing)
+    lines.append(
+        f"{len(planned)} cells, {kept} kept, {len(missing)} missing: about {sum(missing):.0f} s of one core"
+    )
+    return "\n".join(lines)
 
 
 def render_methods() -> str:
@@ -71,18 +110,76 @@ def render_methods() -> str:
     return "\n".join(f"{name:{width}}  {one.source}  ({one.module})" for name, one in METHODS.items())
 
 
-def main() -> None:
-    """Run the stage for the study named on the command line."""
-    if "--list-methods" in sys.argv[1:]:
-        print(render_methods())
-        return
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", help="one of tables.yaml's")
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line; ends the process where it makes no sense."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=__doc__.split("\n\n")[1])
+    parser.add_argument(
+        "studies", nargs="*", metavar="study", help="one of tables.yaml's; for what follows, all"
+    )
     parser.add_argument("--method", choices=list(METHODS), help="this one alone of the study's line-up")
-    parser.add_argument("--list-methods", action="store_true", help="name the methods, and do nothing else")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes, 0 for this one; as many as there are cores"
+    )
+    does = parser.add_mutually_exclusive_group()
+    does.add_argument("--ahead", action="store_true", help="train what is missing of several studies at once")
+    does.add_argument(
+        "--plan", action="store_true", help="list all cells, their keys, seconds, whether they are kept"
+    )
+    does.add_argument("--missing", action="store_true", help="list the keys of the cells that are not kept")
+    does.add_argument("--cell", metavar="KEY", help="train this one cell, and keep it")
+    does.add_argument("--list-methods", action="store_true", help="name the methods, and do nothing else")
+    parser.add_argument(
+        "--changed", action="store_true", help="of dvc.yaml's studies, those that DVC would run again"
+    )
     arguments = parser.parse_args()
-    only = [arguments.method] if arguments.method else []
-    run_stage(f"cells-{arguments.study}", functools.partial(run_study, study=arguments.study, only=only))
+    wants_one = not (
+        arguments.ahead or arguments.plan or arguments.missing or arguments.cell or arguments.list_methods
+    )
+    if wants_one and len(arguments.studies) != 1:
+        parser.error("one study is needed, or --ahead, --plan, --missing, --cell, --list-methods")
+    if arguments.workers is not None and arguments.workers < 0:
+        parser.error(f"--workers: found {arguments.workers}, expected 0 or more")
+    return arguments
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Do what is no stage; returns the exit status."""
+    studies = list_changed() if arguments.changed else arguments.studies or list(read_grid()["studies"])
+    if arguments.ahead:
+        train = functools.partial(train_cells, workers=arguments.workers)
+        return int(train_missing(studies, load_params(), read_checked_grid(studies), train) > 0)
+    if arguments.cell:
+        return train_one(arguments.cell, studies, arguments.workers)
+    planned = list(plan_studies(studies, load_params(), read_checked_grid(studies)))
+    if arguments.plan:
+        print(render_plan(planned))
+    else:
+        keys = {one.keyed.key: None for one in planned if one.keyed and not one.is_kept}
+        print("\n".join(keys))
+    return 0
+
+
+def main() -> None:
+    """Run the stage for the study named on the command line, or do what else is asked for there."""
+    arguments = parse_arguments()
+    if arguments.list_methods:
+        print(render_methods())
+    elif arguments.ahead or arguments.plan or arguments.missing or arguments.cell:
+        set_up_logging("cells")
+        try:
+            sys.exit(run_command(arguments))
+        except (ValueError, OSError) as error:
+            sys.exit(f"cells: {describe_error(error)}")
+        except KeyboardInterrupt:
+            print(
+                "cells: interrupted; what was finished is kept, and the same command goes on", file=sys.stderr
+            )
+            sys.exit(INTERRUPTED)
+    else:
+        (study,) = arguments.studies
+        only = [arguments.method] if arguments.method else []
+        stage = functools.partial(run_study, study=study, only=only, workers=arguments.workers)
+        run_stage(f"cells-{study}", stage)
 
 
 if __name__ == "__main__":

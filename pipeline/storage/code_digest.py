@@ -6,6 +6,7 @@ Comments, docstrings and layout are left out: words can be polished without trai
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,6 +33,7 @@ def list_modules(entries: Iterable[Path], root: Path) -> set[Path]:
     return reached
 
 
+@functools.cache  # a table's methods share nearly all modules
 def _dump_meaning(source: str) -> str:
     """The syntax tree without docstrings and without places."""
     tree = ast.parse(source)
@@ -43,11 +45,17 @@ def _dump_meaning(source: str) -> str:
 
 
 def _list_imports(module: Path, root: Path) -> list[Path]:
+    names = _read_imports(module.read_text(encoding="utf-8"))
+    paths = (root.joinpath(*name.split(".")).with_suffix(".py") for name in names)
+    return [path for path in paths if path.is_file()]
+
+
+@functools.cache
+def _read_imports(source: str) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    paths = (root.joinpath(*name.split(".")).with_suffix(".py") for name in names)
-    return [path for path in paths if path.is_file()]
+    return frozenset(names)

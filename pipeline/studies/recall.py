@@ -1,10 +1,11 @@
-"""Measure a cell, or recall what an earlier run measured with the same settings, data and code."""
+"""A cell's key, a digest of settings, data and code, and what this run or an earlier one kept under it."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,11 +21,24 @@ from pipeline.studies.measured import read_folder
 from pipeline.studies.memo import compute_key, fingerprint, load_result, save_result
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS, measure_cell
+from pipeline.studies.threads import THREADS, use_one_thread
 from pipeline.studies.tuning import choose_rate_factor
 
 MEMO = Path(".dvc/tmp/cells")
 WITH_FEATURES = ("complete", "all", "validation")  # tasks that measure a Frechet distance
 NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks without a Frechet distance
+
+
+@dataclass(frozen=True)
+class KeyedCell:
+    """A cell, the cells that tuned it, and the key that its result is kept under."""
+
+    cell: Cell
+    seen: tuple[Cell, ...]
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.cell.study} {self.cell.method} {self.cell.place}".rstrip()
 
 
 def read_rate_factor(profile: str, study: str, method: str) -> float:
@@ -45,31 +59,40 @@ def digest_measuring(study: str, method: str, grid: Grid) -> str:
     return digest_code([Path(inspect.getfile(task)), METHODS[method].find_file(root)], root)
 
 
-def run_or_recall(
-    cell: Cell, code: str, seen: Iterable[Cell] = (), kept: Mapping[str, CellResult] | None = None
-) -> tuple[str, CellResult]:
-    """A cell's key and what was measured of it: now, by an interrupted run, or as ``kept`` has it by its key.
+def key_cell(cell: Cell, code: str, seen: Iterable[Cell] = ()) -> KeyedCell:
+    """Find a cell's key: a digest of its settings, images, code, library and extractor.
 
-    ``seen``: the cells that tuned it.
+    ``seen``: the cells that tuned it. Raises ValueError where images or extractor are not there.
     """
-    images = load_images(cell, seen)
-    extractor = find_extractor(cell) if cell.task in WITH_FEATURES else NO_EXTRACTOR
+    seen = tuple(seen)
+    extractor = find_extractor(cell)  # first, for images may take seconds
     key = compute_key(
         cell=fingerprint(cell, METHODS[cell.method].ignores),
-        data=images.digest,
+        data=load_images(cell, seen).digest,
         code=code,
         torch=torch.__version__,
+        threads=THREADS,
         extractor=extractor.digest or None,
     )
-    if kept and key in kept:
-        return key, kept[key]
-    memo = project_root() / MEMO
-    result = load_result(memo, key)
+    return KeyedCell(cell, seen, key)
+
+
+def recall_cell(key: str) -> CellResult | None:
+    """What an earlier run kept under a key; None where it kept nothing."""
+    return load_result(project_root() / MEMO, key)
+
+
+def measure_and_keep(keyed: KeyedCell) -> CellResult:
+    """Measure a cell by one thread and keep what would come out the same again; recall it if it is kept."""
+    result = recall_cell(keyed.key)
     if result is None:
-        result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
+        cell = keyed.cell
+        images, extractor = load_images(cell, keyed.seen), find_extractor(cell)
+        with use_one_thread():
+            result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
         if is_final(result):
-            save_result(memo, key, result)
-    return key, result
+            save_result(project_root() / MEMO, keyed.key, result)
+    return result
 
 
 def is_final(result: CellResult) -> bool:
@@ -87,10 +110,22 @@ def recall_kept(folder: Path) -> dict[str, CellResult]:
 
 
 def find_extractor(cell: Cell) -> FeatureExtractor:
-    """Inception where the user has its file, else the classifier of the cell's data set."""
+    """Inception where the user has its file, else the data set's classifier, for tasks that use one.
+
+    Raises ValueError where its file is not there.
+    """
+    if cell.task not in WITH_FEATURES:
+        return NO_EXTRACTOR
     file = cell.params.fid.inception_file
-    folder = places.find_table_extractor(cell.params.profile, cell.paper_dataset)
-    return open_extractor(folder / places.EXTRACTOR.name, None if file is None else project_root() / file)
+    path = places.find_table_extractor(cell.params.profile, cell.paper_dataset) / places.EXTRACTOR.name
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _open_extractor(path, None if file is None else project_root() / file, changed)
+
+
+@functools.lru_cache(maxsize=4)
+def _open_extractor(path: Path, inception_file: Path | None, changed: int) -> FeatureExtractor:
+    """Open an extractor once; ``changed`` tells files of another time apart."""
+    return open_extractor(path, inception_file)
 
 
 def load_images(cell: Cell, seen: Iterable[Cell] = ()) -> ImageSet:
@@ -107,7 +142,7 @@ def choose(cell: Cell) -> Choice:
     return Choice(cell.params.profile_settings.prepare.n_train, cell.params.seed, cell.classes)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # a process has cells of all studies; stand-ins take seconds to make
 def _load(
     name: str, folder: Path, own: Choice, n_test: int | None, others: frozenset[Choice], download: bool
 ) -> ImageSet:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.storage.files import write_text
+from pipeline.studies.machine import WORKERS
 from reports.tools import stage_server
 from reports.tools.revision_results import PAGES, PROFILE, RESULT_FOLDERS, Layout, detect_layout
 
@@ -183,11 +184,11 @@ def serve_stages(checkout: Checkout, packages: Sequence[str] = PACKAGES) -> Iter
 
 
 def make_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables that both run with: one thread, no other code, no experiment, tracker or repository."""
+    """The variables that both run with: one process and thread, no other code, experiment or tracker."""
     kept = {key: value for key, value in variables.items() if not key.startswith(FOREIGN)}
     for name in ("PYTHONPATH", "PYTHONSAFEPATH", "DEBUG"):
         kept.pop(name, None)
-    return kept | {"OMP_NUM_THREADS": "1"}
+    return kept | {"OMP_NUM_THREADS": "1", WORKERS: "0"}
 
 
 def run_step(checkout: Checkout, server: Server, step: Sequence[str]) -> None:

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import psutil
 from tqdm import tqdm
 
+from pipeline.studies.machine import WORKERS, count_cores
+
 if TYPE_CHECKING:
     from dvc.repo.experiments.queue.base import QueueEntry
     from dvc.repo.experiments.queue.celery import LocalCeleryQueue
@@ -58,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    os.environ.setdefault(WORKERS, str(max(1, count_cores() // options.jobs)))  # of each experiment's tables
     try:
         with Repo() as repo:
             warn_of_untracked(repo.root_dir)

@@ -1,4 +1,6 @@
+import functools
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from pipeline.evaluation.features import save_classifier
 from pipeline.settings.params import parse_params
 from pipeline.storage import places
 from pipeline.studies import recall
+from pipeline.studies.ahead import train_missing
+from pipeline.studies.crew import train_cells
+from pipeline.studies.grid import list_cells, list_methods, read_grid
 from pipeline.studies.measured import read_folder
 from pipeline.studies.result import CellResult
 from stages import cells
@@ -33,7 +38,7 @@ def project(tmp_path, monkeypatch):
 
 def run(study="table6", method="Ours"):
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
-    cells.run_study(params, None, study, [method])
+    cells.run_study(params, None, study, [method], workers=0)
 
 
 def read(study="table6", method="Ours"):
@@ -55,7 +60,7 @@ def count_measured(monkeypatch, result):
 def test_a_finished_cell_is_never_measured_again_and_a_changed_one_is(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
     run()
-    assert measured == ["K 30", "K 50", "K 100"]
+    assert measured == ["K 100", "K 50", "K 30"]  # the longest first
     before = read()
     assert not any(cell.error for cell in before) and len({cell.key for cell in before}) == 3
     assert [(cell.axes, cell.alpha, cell.dataset) for cell in before] == [
@@ -87,7 +92,7 @@ def test_a_cell_is_recalled_from_its_own_folder_by_its_key(project, monkeypatch)
     shutil.rmtree(recall.MEMO)
     listed.write_text("half a file")
     run()
-    assert measured[4:] == ["K 30", "K 50", "K 100"] and read() == before
+    assert measured[4:] == ["K 100", "K 50", "K 30"] and read() == before
 
 
 def test_a_failed_cell_is_kept_with_its_reason_and_tried_again(project, monkeypatch):
@@ -134,11 +139,96 @@ def test_a_tuned_study_has_the_chosen_rate_and_none_of_the_tunings_images(projec
 def test_a_further_method_trains_itself_alone(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": 1.0, "n": 1}))
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
-    cells.run_study(params, None, "table6")
+    cells.run_study(params, None, "table6", workers=0)
     assert len(measured) == 3
     tables = Path("tables.yaml")
     tables.write_text(tables.read_text().replace("ours: [Ours]", "ours: [Ours, ABP]"))
     shutil.rmtree(recall.MEMO)  # a fresh clone: what is kept is what Git has
-    cells.run_study(params, None, "table6")
+    cells.run_study(params, None, "table6", workers=0)
     assert len(measured) == 6
     assert len(read("table6", "ABP")) == len(read("table6", "Ours")) == 3
+
+
+def say(monkeypatch, capsys, *words):
+    """What the command prints; it must end well."""
+    monkeypatch.setattr(sys, "argv", ["cells", *words])
+    with pytest.raises(SystemExit) as ended:
+        cells.main()
+    assert not ended.value.code
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_plan_has_all_cells_of_all_studies_with_key_and_seconds_or_the_reason(
+    project, monkeypatch, capsys
+):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": 1.0, "n": 1}))
+    run()
+    grid, content = read_grid(), yaml.safe_load(Path("params.yaml").read_text())
+    expected = [
+        f"{cell.study} {cell.method} {cell.place}".rstrip()
+        for study in grid["studies"]
+        for method in list_methods(study, grid)
+        for cell in list_cells(study, method, content, grid)
+    ]
+    *lines, total = say(monkeypatch, capsys, "--plan")
+    assert [line.rpartition("  ")[2] for line in lines] == expected
+    of_study = {study: [line for line in lines if f"  {study} " in line] for study in grid["studies"]}
+    assert [line[:32] for line in of_study["table6"]] == [cell.key for cell in read()]
+    assert all("  kept  " in line for line in of_study["table6"])
+    assert all("  missing  " in line and line[0] != "-" for line in of_study["table8"])
+    assert all("no key (waits for the study tuning)" in line for line in of_study["leaderboard"])
+    assert all("no key (reports/results/smoke/extractors/svhn" in line for line in of_study["table4"])
+    seconds = [float(line[32:].split()[0]) for line in of_study["table6"]]
+    assert seconds == sorted(seconds) and seconds[0] > 0  # K 30, 50, 100
+    # A cell of Ours on MNIST stands in several studies, under one key.
+    kept = sum("  kept  " in line for line in lines)
+    assert total.startswith(f"{len(expected)} cells, {kept} kept, {len(expected) - kept} missing: about ")
+    assert len(measured) == 3
+
+
+def test_what_is_missing_is_nothing_once_it_is_trained(project, monkeypatch, capsys):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": 1.0, "n": 1}))
+    missing = say(monkeypatch, capsys, "--missing", "table6", "table7")
+    assert len(missing) == len(set(missing)) == 6
+    say(monkeypatch, capsys, "--cell", missing[1], "--workers", "0")
+    assert measured == ["K 50"]
+    assert say(monkeypatch, capsys, "--missing", "table6", "table7") == [missing[0], *missing[2:]]
+    say(monkeypatch, capsys, "--ahead", "table6", "table7", "--workers", "0")
+    assert len(measured) == 6 and not places.find_cells("smoke", "table6", "Ours").exists()
+    assert say(monkeypatch, capsys, "--missing", "table6", "table7") == [""]
+    run()
+    assert len(measured) == 6 and [cell.key for cell in read()] == missing[:3]
+
+
+def test_a_key_that_no_cell_has_is_refused(project, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cells", "--cell", "0" * 32, "table6"])
+    with pytest.raises(SystemExit, match=r"cells: --cell: found '0+', expected one of the keys that --plan"):
+        cells.main()
+
+
+def test_tuned_studies_are_trained_after_their_tuning_in_one_call(project, monkeypatch):
+    measured = count_measured(
+        monkeypatch,
+        lambda cell: CellResult({"frechet_distance": abs(cell.rate_factor - 3), "mse_train": 1.0, "n": 1}),
+    )
+    grid = read_grid()
+    grid["line_ups"] |= {"all": ["ABP"], "with_latents": ["ABP"]}
+    params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
+    train = functools.partial(train_cells, workers=0)
+    assert train_missing(["leaderboard", "tuning"], params, grid, train) == 0
+    assert measured[:5] == [f"rate_factor {factor:g}" for factor in (0.3, 1, 3, 10, 30)]
+    assert measured[5:] == ["seed 1", "seed 2", "seed 3"]
+    monkeypatch.setattr("stages.cells.read_grid", lambda: grid)
+    run("tuning", "ABP")
+    run("leaderboard", "ABP")
+    assert len(measured) == 8 and {cell.rate_factor for cell in read("leaderboard", "ABP")} == {3.0}
+
+
+def test_a_cell_that_fails_is_missing_all_the_same_and_said(project, monkeypatch, caplog):
+    count_measured(monkeypatch, lambda cell: CellResult(error="RuntimeError: out of memory"))
+    params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
+    train = functools.partial(train_cells, workers=0)
+    assert train_missing(["table6"], params, read_grid(), train) == 3
+    assert [record.getMessage() for record in caplog.records if "memory" in record.getMessage()] == [
+        f"table6 Ours K {steps}: RuntimeError: out of memory" for steps in (100, 50, 30)
+    ]

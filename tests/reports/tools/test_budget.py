@@ -2,7 +2,8 @@ import pytest
 
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.studies.grid import PAPER_STUDIES, list_cells, read_grid
-from reports.tools.budget import count_cell, count_studies, render_budget
+from pipeline.studies.workload import count_cell
+from reports.tools.budget import count_studies, render_budget
 
 MNIST_STEP = 32.44e6  # conventions, section 4
 

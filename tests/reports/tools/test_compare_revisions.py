@@ -130,7 +130,7 @@ def test_the_grid_keeps_a_few_cells_of_the_rivals_asked_for():
 
 def test_runs_see_no_experiment_and_no_tracker():
     kept = make_environment({"DVC_ROOT": "a", "MLFLOW_TRACKING_URI": "b", "PYTHONPATH": "c", "HOME": "d"})
-    assert kept == {"HOME": "d", "OMP_NUM_THREADS": "1"}
+    assert kept == {"HOME": "d", "OMP_NUM_THREADS": "1", "CELL_WORKERS": "0"}
 
 
 def test_stages_run_in_their_own_checkout_and_a_failure_is_shown(tmp_path):

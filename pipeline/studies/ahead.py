@@ -1,0 +1,38 @@
+"""All that is missing of several studies, trained at once, so that their stages only assemble."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from pipeline.settings.params import Params
+from pipeline.studies.grid import Grid
+from pipeline.studies.planning import plan_studies
+from pipeline.studies.recall import KeyedCell, is_final
+from pipeline.studies.result import CellResult
+
+Train = Callable[[Sequence[KeyedCell]], Iterator[tuple[KeyedCell, CellResult]]]
+log = logging.getLogger(__name__)
+
+
+def train_missing(studies: Sequence[str], params: Params, grid: Grid, train: Train) -> int:
+    """Give ``train`` the cells of ``studies`` that are not kept; it keeps them, and yields what came out.
+
+    Cells that others tune follow when those are there. Returns how many are missing all the same, each of
+    which has its line in the log.
+    """
+    failed: set[str] = set()
+    while True:
+        planned = list(plan_studies(studies, params, grid, download=True))
+        missing = {one.keyed.key: one.keyed for one in planned if one.keyed and not one.is_kept}
+        todo = [keyed for key, keyed in missing.items() if key not in failed]
+        if not todo:
+            break
+        for keyed, result in train(todo):
+            if not is_final(result):
+                failed.add(keyed.key)
+                log.warning("%s: %s", keyed, result.error)
+    without_key = [one for one in planned if one.keyed is None]
+    for reason in sorted({f"{one.cell.study}: {one.reason}" for one in without_key}):
+        log.warning("%s", reason)
+    return len(missing) + len(without_key)

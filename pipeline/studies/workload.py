@@ -1,0 +1,100 @@
+"""How much arithmetic a cell takes, and so about how long and how much memory: counted from its plan.
+
+A Langevin step costs a forward and a gradient in z, a learning step half as much again, and so does each
+gradient of a rival. Transport, metrics and data are left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import replace
+
+import torch
+
+from models.catalogue import METHODS
+from models.networks.architectures import ARCHITECTURES
+from models.networks.generator import build_generator
+from models.networks.lowering import count_flops
+from models.short_run.method import count_sample_gradients
+from pipeline.data.anomaly_split import TRAIN_SHARE
+from pipeline.settings.params import Params
+from pipeline.settings.plan import build_plan
+from pipeline.studies.grid import Cell
+from pipeline.studies.request import TRAINING_OF
+from pipeline.studies.tuning import VALIDATION_SHARE
+
+N_IMAGES = {  # training and test images of the data sets whose profile takes all
+    "mnist": (60_000, 10_000),
+    "fashion_mnist": (60_000, 10_000),
+    "svhn": (73_257, 26_032),
+    "celeba": (162_770, 19_962),
+}
+INFERS_BY_STEPS = ("SRI", "SRI-L5", "LEBM", "GLO", "PGD", "DAMC")
+CLOSED_FORM = ("PPCA", "FA")
+LEARNING = 1.5  # in units of a Langevin step
+ENGINE_RATE, RIVAL_RATE = 60e9, 20e9  # floating-point operations a second of a core: short runs, autograd
+OVERHEAD = 0.5  # seconds of a cell without a training
+PROCESS_BYTES = 1_000_000_000  # of one with all libraries and a small cell
+BYTES_A_PIXEL = 12  # an image as read, in floats, and a result of it in floats
+TRANSPORT_BYTES = 30_000  # a sample, by the sparse solver
+PARTS_OF_ALL = ("complete", "anomaly", "occluded")  # the trainings of the task ``all``
+
+
+def count_images(params: Params) -> tuple[int, int]:
+    """How many training and test images a cell's profile takes."""
+    given = params.profile_settings.prepare
+    every = N_IMAGES.get(params.dataset, (0, 0))
+    return given.n_train or every[0], given.n_test or every[1]
+
+
+def count_cell(cell: Cell) -> float:
+    """Count the floating-point operations of a cell's training and of its test chains."""
+    if cell.task == "all":
+        return sum(count_cell(replace(cell, task=task)) for task in PARTS_OF_ALL)
+    params = cell.params
+    profile = params.profile_settings
+    n_train, n_test = count_images(params)
+    if cell.task == "anomaly":
+        n_test = round((1 - TRAIN_SHARE) * (n_train + n_test))
+        n_train = int(TRAIN_SHARE * sum(count_images(params)))
+    elif cell.task == "validation":
+        n_test = int(VALIDATION_SHARE * n_train)
+        n_train -= n_test
+    plan = build_plan(params, TRAINING_OF.get(cell.task, "complete"))
+    tests = {
+        "complete": n_train * profile.train.K + n_test * profile.evaluate.reconstruct_steps,
+        "anomaly": n_test * profile.evaluate.anomaly_steps * params.anomaly.chains,
+        "occluded": n_train * profile.evaluate.recover_steps,
+        "latent": n_train * profile.train.K,
+        "validation": n_test * profile.evaluate.reconstruct_steps,
+    }[cell.task]
+    if not METHODS[cell.method].uses_engine:
+        units = LEARNING * count_sample_gradients(plan, n_train) + tests * (cell.method in INFERS_BY_STEPS)
+    else:
+        inferred = n_train * plan.rounds * plan.passes * plan.chain.steps
+        units = inferred + LEARNING * (count_sample_gradients(plan, n_train) - inferred) + tests
+    return units * _count_step(params.architecture, params.resolved_latent_dim)
+
+
+@functools.cache
+def _count_step(architecture: str, latent_dim: int) -> int:
+    """Floating-point operations of a Langevin step of one sample."""
+    return count_flops(build_generator(architecture, latent_dim, torch.Generator()).layers)
+
+
+def estimate_seconds(cell: Cell) -> float:
+    """Estimate the seconds of a cell on one core, to hand out long cells first and to say what is left.
+
+    Off by a factor of three either way between machines and methods, for a rate is all that is assumed.
+    """
+    rate = ENGINE_RATE if METHODS[cell.method].uses_engine else RIVAL_RATE
+    training = 0.0 if cell.method in CLOSED_FORM else count_cell(cell) / rate
+    return training + OVERHEAD
+
+
+def estimate_memory(cell: Cell) -> int:
+    """Estimate the bytes that a process takes for a cell, rather too high: images, what becomes of them."""
+    pixels = math.prod(ARCHITECTURES[cell.params.architecture].image_shape)
+    n_train, n_test = count_images(cell.params)
+    return PROCESS_BYTES + (n_train + n_test) * (pixels * BYTES_A_PIXEL + TRANSPORT_BYTES)
