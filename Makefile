@@ -81,6 +81,6 @@ $(STAMP): requirements.lock requirements-installer.lock
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock --upgrade
+		--custom-compile-command "make lock" --extra dev --extra cluster pyproject.toml -o requirements.lock --upgrade
 	echo uv | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" - -o requirements-installer.lock --upgrade

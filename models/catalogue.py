@@ -206,8 +206,8 @@ METHODS: dict[str, Method] = {
     ),
     "Ours-dual": Method(
         "models.short_run.method",
-        "An, Xie and Li 2021, Algorithm 2 as printed",
-        "as Ours; the paper's Adam on the dual, epsilon .05",
+        "An, Xie and Li 2021, Algorithm 2",
+        "as Ours; the dual by Adam as the authors' scripts have it, epsilon .05",
         "fit_dual",
         uses_engine=True,
         ignores=(),

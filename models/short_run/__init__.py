@@ -7,7 +7,7 @@ Eq. 9          the short run, K steps        langevin.dynamics.run_chain, langev
 Eq. 13         the assignment to the prior   transport.solve.solve_transport, transport.exact.ExactSolver
 Eq. 14         the search over targets       transport.blockwise.best_targets, transport.dual.DualSolver
 Algorithm 1    rounds on complete images     algorithm.train, algorithm.run_round
-Algorithm 2    the dual by Adam, as printed  transport.dual.AdamDualSolver
+Algorithm 2    the dual by the scripts' Adam  transport.dual.AdamDualSolver
 Algorithm 3    rounds on occluded images     algorithm.train with ``visible``
 Section 7.5    anomaly scores                scores.score_images
 """

@@ -129,7 +129,7 @@ def fit_sliced(request: TrainingRequest) -> ShortRun:
 
 
 def fit_dual(request: TrainingRequest) -> ShortRun:
-    """The correction by Algorithm 2 with the paper's Adam, which leaves samples unmatched."""
+    """The correction by Algorithm 2 with the Adam of the authors' scripts."""
     return fit_short_run(replace(request, plan=replace(request.plan, solver="dual-adam")))
 
 
