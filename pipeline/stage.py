@@ -62,7 +62,7 @@ def run_stage(name: str, function: Stage, live: bool = False, rank: int = 0) -> 
             write_json(places.SECONDS / f"{name}.json", {"seconds": seconds})
             tracker.close()
     except (Exception, KeyboardInterrupt) as error:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to all once one rank has ended
+        ignore_termination()
         line = describe_error(error)
         print(f"{label}: {line}", file=sys.stderr, flush=True)  # before MLflow, which takes seconds to import
         if params is not None and not rank:
@@ -86,6 +86,11 @@ def set_up_logging(name: str) -> None:
 
 def _interrupt(number: int, frame: object) -> None:
     raise Interrupted("terminated by a signal")
+
+
+def ignore_termination() -> None:
+    """Let a stage that ends say why: once one rank has ended, torchrun sends SIGTERM to all the others."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def describe_error(error: BaseException) -> str:

@@ -29,7 +29,7 @@ from pipeline.data.image_folder import read_images
 from pipeline.launch import connect_ranks, launch_ranks, read_count, read_rank
 from pipeline.settings.params import TASKS, Params
 from pipeline.settings.plan import build_plan
-from pipeline.stage import Interrupted, run_stage
+from pipeline.stage import Interrupted, ignore_termination, run_stage
 from pipeline.storage import places
 from pipeline.storage.checkpoints import (
     compute_training_key,
@@ -186,6 +186,7 @@ def run_training(
     try:
         return train(state, images, visible, plan, settings, keep_round, ranks=ranks)
     except (KeyboardInterrupt, RankLostError) as error:
+        ignore_termination()
         finished = count_kept_rounds(checkpoint, key)
         kept = (
             f"round {finished} is kept, and the same command goes on from there"
