@@ -10,6 +10,7 @@ the best lower bound proven in the run: the exact solver's cost, or the sparse s
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import resource
@@ -62,6 +63,31 @@ def solve_emd(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return plan.argmax(1)
 
 
+def solve_lapjvs(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    import lap
+    from scipy.spatial.distance import cdist
+
+    return lap.lapjvs(cdist(source, target, "sqeuclidean"), prefer_float32=False)[2]
+
+
+def solve_hiref(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Hierarchical refinement (Halmos and others, ICML 2025) by its authors' code, as its README calls it."""
+    from HR_OT import HierarchicalRefinementOT
+    from rank_annealing import optimal_rank_schedule
+
+    n = len(source)
+    ranks = optimal_rank_schedule(n=n, hierarchy_depth=6, max_Q=64, max_rank=16)
+    torch.manual_seed(0)  # in a process of its own: it has no generator to be given
+    points, goals = torch.from_numpy(source), torch.from_numpy(target)
+    refinement = HierarchicalRefinementOT.init_from_point_clouds(
+        points, goals, ranks, base_rank=1, sq_Euclidean=True
+    )
+    plan = np.empty(n, dtype=np.int64)
+    for rows, columns in refinement.run(return_as_coupling=False):
+        plan[rows.numpy()] = columns.numpy()
+    return plan
+
+
 def solve_pot_bsp(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     from ot.bsp import compute_bspot_bijection
 
@@ -70,10 +96,16 @@ def solve_pot_bsp(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 RIVALS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], int]] = {
     "lap.lapjv": (solve_lap, FULL_MATRIX_LIMIT),
+    "lap.lapjvs": (solve_lapjvs, FULL_MATRIX_LIMIT),
     "scipy": (solve_scipy, SLOW_LIMIT),
     "POT emd": (solve_emd, SLOW_LIMIT),
     "POT bsp": (solve_pot_bsp, 10**9),
+    "HiRef": (solve_hiref, SLOW_LIMIT),
 }
+NO_HIREF = (
+    "HiRef is left out: its code has no licence and is no dependency. To measure it, clone "
+    "https://github.com/raphael-group/HiRef and put its src on PYTHONPATH"
+)
 
 
 def run_one(name: str, n: int, d: int) -> dict[str, float | None]:
@@ -112,7 +144,7 @@ def _peak_mb() -> float:
 def benchmark(n: int, d: int) -> dict[str, dict[str, float | None]]:
     """Every solver that n allows, each in a fresh process."""
     names = [name for name in OURS if name in SOLVERS and n <= _limit(name)]
-    names += [name for name, (_, limit) in RIVALS.items() if n <= limit]
+    names += [name for name, (_, limit) in RIVALS.items() if n <= limit and (name != "HiRef" or has_hiref())]
     results = {}
     for name in names:
         command = [
@@ -134,6 +166,11 @@ def benchmark(n: int, d: int) -> dict[str, dict[str, float | None]]:
         found["optimum_gap"] = (found["cost"] - bound) / bound if whole else None
         del found["bound"]
     return results
+
+
+def has_hiref() -> bool:
+    """Whether HiRef's own modules can be imported here."""
+    return all(importlib.util.find_spec(name) for name in ("HR_OT", "rank_annealing"))
 
 
 def _limit(name: str) -> float:
@@ -184,6 +221,8 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(run_one(arguments.one, sizes[0], dims[0])))
         return
+    if not has_hiref():
+        print(NO_HIREF, file=sys.stderr)
     everything = {}
     for d in dims:
         results = {n: benchmark(n, d) for n in sizes}

@@ -76,8 +76,8 @@ class RoundRecord:
     """What a round measured; before and after stand around its correction and regression passes.
 
     ``mse``: per visible pixel and channel on [0, 1]; ``latent_mean``: root mean square over coordinates
-    of the population's mean; ``latent_std``: mean over coordinates of its standard deviation. ``ot_gap``: how
-    far the correction is from the optimum at most, relative to its cost, None where its solver proves
+    of the population's mean; ``latent_std``: mean over coordinates of its standard deviation. ``ot_gap``:
+    how far the correction is from the optimum at most, relative to its cost, None where its solver proves
     nothing; ``ot_rounds``: the solver's iterations.
     """
 
