@@ -6,7 +6,7 @@
 #
 # Everything it writes is below FOLDER. Root starts it; jobs then run as root: a test's, and nobody else's.
 set -eu
-action=$1 folder=$2 cores=${3:-$(nproc)}
+action=$1 folder=$2 cores=${3:-$(env -u OMP_NUM_THREADS nproc)}
 
 start() {
     mkdir -p "$folder/state" "$folder/spool" "$folder/munge"
