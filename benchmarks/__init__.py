@@ -2,4 +2,4 @@
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages do (stages/__init__.py), before torch loads
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads, as stages/__init__.py
