@@ -99,7 +99,7 @@ class Training:
 
 
 def benchmark(repeats: int) -> dict[str, Any]:
-    """Seconds of a round alone and beside the neighbour, by turns, and the latter's share of the former."""
+    """Seconds of a round alone and beside the neighbour, by turns, and the slowdown."""
     training = Training()
     training.measure_round()  # warms up
     seconds: dict[bool, list[float]] = {False: [], True: []}
