@@ -1,4 +1,4 @@
-"""Threads that wait do not spin, however the project's programs are started: libgomp says so when it loads."""
+"""Threads that wait do not spin, however a program is started: libgomp says so when it loads."""
 
 import os
 import subprocess
