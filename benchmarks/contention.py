@@ -1,9 +1,9 @@
 """What a busy neighbour costs a training: ``python -m benchmarks.contention --json``.
 
 The rival is the same training alone. The neighbour, another training (``neighbour.py``), is stopped and let
-go on by turns, so that both are measured alternately in one run; it has two threads on two cores, as ours
-has, so half the speed is fair, a ``slowdown`` of 2. ``OMP_WAIT_POLICY=ACTIVE`` before the command shows what
-threads that spin while they wait would cost.
+go on by turns, so that both are measured alternately in one run; it has as many threads as there are cores,
+as ours, so half the speed is fair, a ``slowdown`` of 2. ``OMP_WAIT_POLICY=ACTIVE`` before the command shows
+what threads that spin while they wait would cost.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Training:
 
 
 def benchmark(repeats: int) -> dict[str, Any]:
-    """Seconds of a round alone and beside the neighbour, by turns, and the slowdown."""
+    """Seconds of a round alone and beside the neighbour, by turns, and their ratio."""
     training = Training()
     training.measure_round()  # warms up
     seconds: dict[bool, list[float]] = {False: [], True: []}

@@ -1,13 +1,18 @@
-"""The learning step against plain float32 with unfused Adam: ``python -m benchmarks.learning_step --json``.
+"""The learning step against what it replaced: ``python -m benchmarks.learning_step --json``.
 
-Rows by generator and minibatch size. ``chunked`` accumulates the gradient over chunks of 100 samples, which
-fit the cache; BatchNorm then takes each chunk's statistics instead of the minibatch's, so it is another
-algorithm, and stands here to show what exact chunking could gain at most.
+Rows by generator and minibatch size, all measured by turns in one run:
+
+- ``plain``: float32, layer by layer, Adam without fusion, as public codes have it;
+- ``layers``: layer by layer in the engine's precision, Adam fused into one kernel;
+- ``ours``: matrix products instead of layers, what learning runs.
+
+The bound is the products of a step alone at the speed of one large product (``measure_matmul_peak``).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -16,67 +21,64 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.timing import report, time_calls
+from benchmarks.langevin_step import measure_matmul_peak
+from benchmarks.timing import report, time_by_turns
+from models.descent import descend
 from models.langevin.energy import compute_learning_loss
 from models.langevin.engine import EngineSettings, choose_engine
 from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_generator
+from models.networks.lowering import count_flops
 from models.short_run.learning import ADAM_BETAS, build_optimiser, learning_step
 
-SIGMA, LEARNING_RATE, CHUNK_ROWS = 0.3, 1e-3, 100
+SIGMA, LEARNING_RATE = 0.3, 1e-3
 SIZES = {"mnist": (100, 500, 2000), "svhn": (100, 500, 2000), "celeba": (50, 200)}
-REPEATS = 3
+LEARNING = (
+    1.5  # products of a learning step, in those of a Langevin step: forward, by the maps, by the weights
+)
 
 
-def measure(run: Callable[[], object], n: int, device: str) -> float:
-    """Microseconds per sample: the median of several runs after one that warms up."""
-    return statistics.median(time_calls(run, REPEATS, device)) / n * 1e6
-
-
-def accumulate(
+def run_layers(
     generator: Generator,
     optimiser: torch.optim.Optimizer,
     z: Tensor,
     images: Tensor,
-    settings: EngineSettings,
+    precision: torch.dtype = torch.float32,
 ) -> None:
-    """One Adam step on the gradient summed over chunks, each with batch statistics of its own."""
+    """The learning step, layer by layer as torch has them."""
     generator.train()
-    optimiser.zero_grad(set_to_none=True)
-    for part, targets in zip(z.split(CHUNK_ROWS), images.split(CHUNK_ROWS), strict=True):
-        with torch.autocast(z.device.type, settings.precision, settings.precision != torch.float32):
-            generated = generator(part)
-        (compute_learning_loss(generated, targets, None, SIGMA) * len(part) / len(z)).backward()
-    optimiser.step()
+    with torch.autocast(z.device.type, dtype=precision, enabled=precision != torch.float32):
+        generated = generator.layers(z)
+    descend(optimiser, compute_learning_loss(generated, images, None, SIGMA))
 
 
-def benchmark(name: str, n: int, settings: EngineSettings) -> dict[str, Any]:
+def benchmark(name: str, n: int, settings: EngineSettings, repeats: int) -> dict[str, Any]:
     """Times of one generator at one minibatch size."""
     rng = torch.Generator().manual_seed(0)
-    latent_dim = ARCHITECTURES[name].latent_dim
-    z = torch.randn(n, latent_dim, generator=rng).to(settings.device)
-    images = torch.rand(n, *ARCHITECTURES[name].image_shape, generator=rng).to(settings.device)
+    device, precision = settings.device, settings.precision
+    z = torch.randn(n, ARCHITECTURES[name].latent_dim, generator=rng).to(device)
+    images = torch.rand(n, *ARCHITECTURES[name].image_shape, generator=rng).to(device)
 
     def build() -> Generator:
-        return build_generator(name, None, torch.Generator().manual_seed(1)).to(settings.device)
+        return build_generator(name, None, torch.Generator().manual_seed(1)).to(device)
 
-    plain, ours, chunked = build(), build(), build()
-    rival = torch.optim.Adam(plain.parameters(), LEARNING_RATE, ADAM_BETAS, foreach=False, fused=False)
-    own, other = build_optimiser(ours, LEARNING_RATE), build_optimiser(chunked, LEARNING_RATE)
-    device = settings.device
-    times = {
-        "plain": measure(lambda: learning_step(plain, rival, z, images, None, SIGMA), n, device),
-        "ours": measure(
-            lambda: learning_step(ours, own, z, images, None, SIGMA, settings.precision), n, device
-        ),
-        "chunked": measure(lambda: accumulate(chunked, other, z, images, settings), n, device),
+    plain, layers, ours = build(), build(), build()
+    unfused = torch.optim.Adam(plain.parameters(), LEARNING_RATE, ADAM_BETAS, foreach=False, fused=False)
+    fused, own = build_optimiser(layers, LEARNING_RATE), build_optimiser(ours, LEARNING_RATE)
+    calls: dict[str, Callable[[], object]] = {
+        "plain": functools.partial(run_layers, plain, unfused, z, images),
+        "layers": functools.partial(run_layers, layers, fused, z, images, precision),
+        "ours": functools.partial(learning_step, ours, own, z, images, None, SIGMA, precision),
     }
+    seconds = {key: statistics.median(found) for key, found in time_by_turns(calls, repeats, device).items()}
+    bound = LEARNING * count_flops(ours.layers) / measure_matmul_peak(precision, device) * n
     return {
         "generator": name,
         "minibatch": n,
-        **{f"{key}_us_per_sample": value for key, value in times.items()},
-        "ratio_vs_plain": times["plain"] / times["ours"],
-        "ratio_chunked_vs_ours": times["ours"] / times["chunked"],
+        **{f"{key}_us_per_sample": value / n * 1e6 for key, value in seconds.items()},
+        "ratio_vs_plain": seconds["plain"] / seconds["ours"],
+        "ratio_vs_layers": seconds["layers"] / seconds["ours"],
+        "fraction_of_matmul_peak": bound / seconds["ours"],
     }
 
 
@@ -86,15 +88,23 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--output", type=Path, help="write the JSON object to this file as well")
     parser.add_argument("--generators", default=",".join(SIZES))
+    parser.add_argument("--largest", type=int, default=2000, help="leave out larger minibatches")
+    parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     settings = choose_engine("auto", "auto", "auto", "auto")
-    rows = [benchmark(name, n, settings) for name in arguments.generators.split(",") for n in SIZES[name]]
+    rows = [
+        benchmark(name, n, settings, arguments.repeats)
+        for name in arguments.generators.split(",")
+        for n in SIZES[name]
+        if n <= arguments.largest
+    ]
     report(arguments, {"precision": str(settings.precision), "results": rows})
     if not arguments.json:
         for row in rows:
-            chunked = f"chunked {row['ratio_chunked_vs_ours']:.2f} times ours"
             ours = f"{row['ours_us_per_sample']:.0f} us a sample, {row['ratio_vs_plain']:.2f} times plain"
-            print(f"{row['generator']}, minibatch {row['minibatch']}: {ours}; {chunked}")
+            layers = f"{row['ratio_vs_layers']:.2f} times layer by layer"
+            share = f"{row['fraction_of_matmul_peak']:.0%} of the matrix-product peak"
+            print(f"{row['generator']}, minibatch {row['minibatch']}: {ours}, {layers}, {share}")
 
 
 if __name__ == "__main__":

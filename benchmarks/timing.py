@@ -30,13 +30,30 @@ def render_report(numbers: dict[str, Any]) -> str:
     return json.dumps({"machine": machine | {"threads": torch.get_num_threads()}, **numbers}, indent=2)
 
 
+def time_by_turns(
+    calls: dict[str, Callable[[], object]], repeats: int, device: str
+) -> dict[str, list[float]]:
+    """Seconds of ``repeats`` calls of each, by turns, so that what disturbs disturbs all; each warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(repeats):
+        for name, call in calls.items():
+            seconds[name].append(_time(call, device))
+    return seconds
+
+
 def time_calls(call: Callable[[], object], repeats: int, device: str) -> list[float]:
     """Seconds of each of ``repeats`` calls, after one that warms up."""
-    seconds = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        call()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:]
+    call()
+    return [_time(call, device) for _ in range(repeats)]
+
+
+def _time(call: Callable[[], object], device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    call()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

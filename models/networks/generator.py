@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.architectures import ARCHITECTURES, Architecture
+from models.networks.batch_statistics import run_training_mode
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -33,7 +34,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*_build_layers(architecture, self.latent_dim))
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
+        return run_training_mode(self.layers, z) if self.training else self.layers(z)
 
 
 def _build_layers(architecture: Architecture, latent_dim: int) -> list[nn.Module]:

@@ -160,12 +160,14 @@ def render_learning() -> str:
     measured = _read_benchmark("learning")
     if measured is None:
         return NOT_RUN
-    titles = ("generator", "minibatch", "plain float32, us a sample", "ours, us", "times plain", "chunked")
+    titles = ("generator", "minibatch", "plain float32, us a sample", "layers, us", "ours, us")
+    titles += ("times plain", "times layers", "of the matrix-product peak")
     lines = [_name_machine(measured), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for one in measured["results"]:
-        plain, ours, chunked = (f"{one[f'{key}_us_per_sample']:.0f}" for key in ("plain", "ours", "chunked"))
-        ratio = f"{one['ratio_vs_plain']:.2f}"
-        cells = [one["generator"], str(one["minibatch"]), plain, ours, ratio, chunked]
+        cells = [one["generator"], str(one["minibatch"])]
+        cells += [f"{one[f'{key}_us_per_sample']:.0f}" for key in ("plain", "layers", "ours")]
+        cells += [f"{one[f'ratio_vs_{key}']:.2f}" for key in ("plain", "layers")]
+        cells.append(f"{one['fraction_of_matmul_peak']:.0%}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Threads that wait do not spin, however a program of ours is started: libgomp says so when it loads."""
+"""Threads that wait do not spin, however a program is started: libgomp says so when it loads."""
 
 import os
 import subprocess
