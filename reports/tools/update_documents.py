@@ -160,8 +160,10 @@ def render_learning() -> str:
     measured = _read_benchmark("learning")
     if measured is None:
         return NOT_RUN
-    titles = ("generator", "minibatch", "plain float32, us a sample", "layers, us", "ours, us")
-    titles += ("times plain", "times layers", "of the matrix-product peak")
+    titles = [
+        *("generator", "minibatch", "plain float32, us a sample", "layers, us", "ours, us"),
+        *("times plain", "times layers", "of the matrix-product peak"),
+    ]
     lines = [_name_machine(measured), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for one in measured["results"]:
         cells = [one["generator"], str(one["minibatch"])]
