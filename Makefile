@@ -9,7 +9,7 @@ JOBS ?= 2
 export RANKS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro main queue ui publish record docs portable compare test test-slow test-faults lint types install lock git
+.PHONY: help repro main queue ui publish record docs portable compare test test-slow test-faults test-gpu lint types install lock git
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/' | column -t -s '|'
@@ -62,6 +62,14 @@ test-slow: $(STAMP)  ## those marked slow: the whole pipeline as users run it, t
 test-faults: $(STAMP)  ## kill trainings and queue workers, break trackers, disks and files
 	$(IN_VENV) python -m pytest -m injects -n 0
 
+# Python of a machine from which nothing can be downloaded: make test-gpu GPU_PYTHON=python3 builds no .venv.
+test-gpu: $(if $(GPU_PYTHON),,$(STAMP))  ## on a machine with CUDA, 8 minutes at most: tests, bfloat16 against float32, speed
+	$(or $(GPU_PYTHON),$(VENV)/bin/python) -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'test-gpu: torch sees no CUDA device')"
+	timeout 180 $(or $(GPU_PYTHON),$(VENV)/bin/python) -m pytest tests/device -m "not faults" -n 0 --deselect \
+		tests/device/test_measurements.py::test_everything_is_measured
+	timeout 300 $(or $(GPU_PYTHON),$(VENV)/bin/python) -m benchmarks.accelerator --seconds 240 --json \
+		--output reports/results/speed/accelerator.json
+
 lint: $(STAMP)  ## ruff: rules and format
 	$(IN_VENV) ruff check . && ruff format --check .
 
@@ -72,6 +80,7 @@ install: $(STAMP)  ## build .venv
 
 $(STAMP): requirements.lock requirements-installer.lock
 	$(PYTHON) -c "import sys; sys.exit('Python %d.%d found, 3.11 or newer needed: make PYTHON=...' % sys.version_info[:2] if sys.version_info < (3, 11) else 0)"
+	@test ! -L $(VENV) || { echo "$(VENV) is a link: what it leads to would be emptied; build it where it lies, or remove the link"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.lock
 	# uv installs the lock in a seventh of pip's time; pip remains for indexes that only pip is set up for.

@@ -46,12 +46,14 @@ def run_eager_step(generator: Generator, z: Tensor, images: Tensor, noise: Tenso
     return (z - STEP_SIZE**2 / 2 * gradient + STEP_SIZE * noise).detach()
 
 
-def benchmark(name: str, device: Device, steps: int) -> dict[str, float | int | str]:
-    """Measure the engine, uncompiled and compiled, and the rival for one generator of Table 1."""
+def benchmark(
+    name: str, device: Device, steps: int, samples: int | None = None, compiled: bool = True
+) -> dict[str, float | int | str]:
+    """Measure the engine, uncompiled and ``compiled``, and the rival for one generator of Table 1."""
     rng = torch.Generator().manual_seed(0)
     generator = build_generator(name, None, rng).to(device)
     generator.train()
-    n, dim = SAMPLES[name], generator.latent_dim
+    n, dim = samples or SAMPLES[name], generator.latent_dim
     indices = torch.arange(n, device=device)
     z = draw_normal(0, Stream.TARGETS, indices, 0, 1, dim)[0]
     with torch.no_grad():
@@ -69,7 +71,7 @@ def benchmark(name: str, device: Device, steps: int) -> dict[str, float | int | 
     settings = choose_engine(device, "auto", "auto", "auto")
     peak = measure_matmul_peak(settings.precision, device)
     flops = count_flops(generator.layers)
-    choices: tuple[Compilation, ...] = ("never", "always")
+    choices: tuple[Compilation, ...] = ("never", "always") if compiled else ("never",)
     for compile in choices:
         settings = choose_engine(device, "auto", compile, "auto")
         engine = InferenceEngine(generator, SIGMA, settings)
@@ -79,7 +81,7 @@ def benchmark(name: str, device: Device, steps: int) -> dict[str, float | int | 
         run = functools.partial(engine.infer, z, images, None, indices, chain, address)
         seconds = min(time_calls(run, 3, device))
         per_step = seconds / (n * steps)
-        suffix = "" if compile == "always" else "_uncompiled"
+        suffix = "" if compile == choices[-1] else "_uncompiled"
         result |= {
             f"us_per_sample_step{suffix}": per_step * 1e6,
             f"ratio_vs_eager{suffix}": eager / per_step,

@@ -4,7 +4,8 @@
     python -m benchmarks.whole_training --profile paper --dataset fashion_mnist --json    # a GPU's work
 
 Trains as the stage ``train complete`` does, MLflow in a fresh folder included; every part is timed around its
-calls. Creating and migrating the database, once per repository, is reported apart.
+calls. Creating and migrating the database, once per repository, is reported apart. The limit of inference and of
+learning is their matrix products at the speed of one large product, measured before the training.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ import torch
 import yaml
 from matplotlib.figure import Figure
 
+from benchmarks.langevin_step import measure_matmul_peak
+from benchmarks.learning_step import LEARNING
 from benchmarks.timing import report
 from models.langevin.engine import InferenceEngine, choose_engine
 from models.networks.generator import build_generator
+from models.networks.lowering import count_flops
 from models.short_run import algorithm
 from pipeline.data.load import load_dataset
 from pipeline.settings.params import Params, parse_params
@@ -107,6 +111,7 @@ def benchmark(params: Params, rounds: int | None) -> dict[str, Any]:
     generator = build_generator(params.architecture, params.resolved_latent_dim, rng).to(settings.device)
     state = algorithm.start_training(generator, len(pixels), plan)
     clock = Clock(settings.device)
+    peak = measure_matmul_peak(settings.precision, settings.device)
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db", DVC_ROOT=folder)
@@ -135,6 +140,9 @@ def benchmark(params: Params, rounds: int | None) -> dict[str, Any]:
     seconds = {part: clock.seconds[part] for part in PARTS}
     seconds["rest"] = total - sum(seconds.values())
     steps = len(pixels) * plan.rounds * plan.passes * plan.chain.steps
+    learned = len(pixels) * plan.rounds * (plan.passes * plan.adam_steps + plan.regression_passes)
+    flops = count_flops(generator.layers)
+    limits = {"inference": steps * flops / peak, "learning": learned * LEARNING * flops / peak}
     return {
         "dataset": params.dataset,
         "profile": params.profile,
@@ -146,6 +154,9 @@ def benchmark(params: Params, rounds: int | None) -> dict[str, Any]:
         "seconds_of": seconds,
         "share_of": {part: value / total for part, value in seconds.items()},
         "us_per_sample_step": seconds["inference"] / steps * 1e6,
+        "us_per_learned_sample": seconds["learning"] / learned * 1e6,
+        "matmul_peak_gflops": peak / 1e9,
+        "fraction_of_matmul_peak": {part: limit / seconds[part] for part, limit in limits.items()},
         "database_migration_seconds": migration,
     }
 
@@ -185,7 +196,8 @@ def main() -> None:
         return
     print(f"{result['seconds']:.1f} s, {result['us_per_sample_step']:.0f} us per sample-step of inference")
     for part, share in result["share_of"].items():
-        print(f"{part}: {share:.1%}")
+        near = result["fraction_of_matmul_peak"].get(part)
+        print(f"{part}: {share:.1%}" + (f", at {near:.0%} of the matrix-product peak" if near else ""))
 
 
 if __name__ == "__main__":

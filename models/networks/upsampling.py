@@ -78,18 +78,27 @@ class _Shapes(NamedTuple):
         """Numbers in the columns of one sample."""
         return self.height * self.width * self.geometry.kernel**2 * self.channels
 
-    def padded(self, like: Tensor, batch: int) -> Tensor:
-        """Zeros (B, H', W', C'): the larger map with what a kernel reaches beyond its edges."""
+    def padded(self, like: Tensor, batch: int, dtype: torch.dtype) -> Tensor:
+        """Zeros (B, H', W', C') on ``like``'s device: the larger map with what a kernel reaches beyond it."""
         kernel, stride, _, output_padding = self.geometry
         extra = kernel + output_padding
         return like.new_zeros(
-            batch, (self.height - 1) * stride + extra, (self.width - 1) * stride + extra, self.channels
+            batch,
+            (self.height - 1) * stride + extra,
+            (self.width - 1) * stride + extra,
+            self.channels,
+            dtype=dtype,
         )
 
     def inner(self, padded: Tensor) -> Tensor:
         """The view of the larger map itself."""
         start, up = self.geometry.padding, self.geometry.size_up
         return padded[:, start : start + up(self.height), start : start + up(self.width)]
+
+
+def _sum_type(x: Tensor) -> torch.dtype:
+    """Sums of several products are taken in float32 at least, as a convolution takes them."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _upsample(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
@@ -102,7 +111,7 @@ def _upsample(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     for part in _parts(batch, shapes.columns):
         columns = x[part].reshape(-1, channels_in) @ matrix
         columns = columns.view(-1, height, width, kernel, kernel, shapes.channels)
-        padded = shapes.padded(x, len(columns))
+        padded = shapes.padded(x, len(columns), _sum_type(x))
         for row in range(kernel):
             for column in range(kernel):
                 rows = slice(row, row + (height - 1) * stride + 1, stride)
@@ -118,7 +127,7 @@ def _gather(y: Tensor, weight: Tensor, geometry: Geometry, height: int, width: i
     result = y.new_empty(len(y), height, width, channels_in)
     matrix = weight.reshape(channels_in, -1).T
     for part in _parts(len(y), shapes.columns):
-        padded = shapes.padded(y, len(y[part]))
+        padded = shapes.padded(y, len(y[part]), y.dtype)
         shapes.inner(padded).copy_(y[part])
         columns = _patches(padded, height, width, geometry).reshape(-1, matrix.shape[0])
         torch.mm(columns, matrix, out=result[part].view(-1, channels_in))
@@ -129,13 +138,17 @@ def _correlate(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
     batch, height, width, channels_in = x.shape
     channels, kernel = y.shape[-1], geometry.kernel
     shapes = _Shapes(geometry, height, width, channels)
-    total = x.new_zeros(channels_in, kernel**2 * channels)
+    total = x.new_zeros(channels_in, kernel**2 * channels, dtype=_sum_type(x))
     for part in _parts(batch, shapes.columns):
-        padded = shapes.padded(y, len(y[part]))
+        padded = shapes.padded(y, len(y[part]), y.dtype)
         shapes.inner(padded).copy_(y[part])
         columns = _patches(padded, height, width, geometry).reshape(-1, total.shape[1])
-        total.addmm_(x[part].reshape(-1, channels_in).T, columns)
-    return total.view(channels_in, kernel, kernel, channels)
+        rows = x[part].reshape(-1, channels_in)
+        if total.dtype == x.dtype:
+            total.addmm_(rows.T, columns)
+        else:
+            total += rows.T @ columns
+    return total.to(x.dtype).view(channels_in, kernel, kernel, channels)
 
 
 class _Upsample(Function):

@@ -160,10 +160,8 @@ def render_learning() -> str:
     measured = _read_benchmark("learning")
     if measured is None:
         return NOT_RUN
-    titles = [
-        *("generator", "minibatch", "plain float32, us a sample", "layers, us", "ours, us"),
-        *("times plain", "times layers", "of the matrix-product peak"),
-    ]
+    titles = ["generator", "minibatch", "plain float32, us a sample", "layers, us", "ours, us"]
+    titles += ["times plain", "times layers", "of the matrix-product peak"]
     lines = [_name_machine(measured), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for one in measured["results"]:
         cells = [one["generator"], str(one["minibatch"])]
@@ -210,11 +208,11 @@ def render_pipeline() -> str:
     training = f"{measured['dataset']}, {measured['profile']}"
     duration = f"{measured['seconds']:.0f} s for {measured['rounds']} rounds"
     lines = [f"{_name_machine(measured)} {training}: {duration}."]
-    lines += ["", "| part | seconds | share |", "|---|---|---|"]
-    lines += [
-        f"| {part} | {measured['seconds_of'][part]:.1f} | {share:.1%} |"
-        for part, share in measured["share_of"].items()
-    ]
+    lines += ["", "| part | seconds | share | of the matrix-product peak |", "|---|---|---|---|"]
+    for part, share in measured["share_of"].items():
+        near = measured["fraction_of_matmul_peak"].get(part)
+        peak = "" if near is None else f"{near:.0%}"
+        lines.append(f"| {part} | {measured['seconds_of'][part]:.1f} | {share:.1%} | {peak} |")
     return "\n".join(lines)
 
 

@@ -48,10 +48,11 @@ def test_values_statistics_and_gradients_are_those_of_the_layers(name):
     assert len(without) == len(norms)
 
 
+@pytest.mark.parametrize("name", ["mnist", "svhn"])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_gradients_in_a_lower_precision_are_as_near_as_the_layers(precision):
+def test_gradients_in_a_lower_precision_are_as_near_as_the_layers(name, precision):
     """Against float64: twice the error of the layers' own gradients in this precision, at most."""
-    exact, z, images = make("mnist")
+    exact, z, images = make(name)
     compute_learning_loss(exact.layers(z), images, None, 0.3).backward()
     errors = []
     for run in (run_training_mode, lambda layers, z: layers(z)):
