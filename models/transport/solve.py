@@ -41,7 +41,7 @@ SOLVERS: dict[str, Solver] = {
     "bsp": BspSolver(),
 }
 EXACT_LIMIT = 1000  # samples; above it the sparse solver is faster
-SPARSE_BYTES = 25_000  # memory per sample of the sparse solver, measured at n = 60,000
+SPARSE_BYTES = 20_000  # memory per sample of the sparse solver, the most measured: on tight clusters
 GAP_LIMIT = 1e-3  # above it the log has a warning
 MEMORY_SHARE = 0.5  # of the machine's memory; free memory would make the choice change between runs
 
