@@ -270,7 +270,12 @@ def test_the_leaderboard_says_what_a_method_lacks(images, extract):
     assert found.lacks["mse_test"] == found.lacks["absolute_error"] == "infers no latent vectors"
 
 
-@pytest.mark.parametrize("method", METHODS)
+QUICK = ("Ours", "VAE", "PPCA", "MEG")  # a chain, an encoder, a linear model, one that lacks most
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in METHODS]
+)
 def test_every_method_fills_its_row_of_the_leaderboard_or_says_what_it_lacks(images, extract, method):
     found = measure_cell(cell("leaderboard", method), images, extract)
     assert not found.error
