@@ -105,8 +105,9 @@ def choose_plan(params: Params, size: Size) -> TrainingPlan:
     if size.images == N_IMAGES:
         return plan
     chain = ChainSettings(plan.chain.step_size, 2)
-    few = {"rounds": 2, "passes": 1, "regression_passes": 1, "batch_size": 100, "minibatch": 100}
-    return dataclasses.replace(plan, chain=chain, **few)
+    return dataclasses.replace(
+        plan, chain=chain, rounds=2, passes=1, regression_passes=1, batch_size=100, minibatch=100
+    )
 
 
 def measure_schedule(size: Size, settings: EngineSettings, seconds: float) -> dict[str, Any]:

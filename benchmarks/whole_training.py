@@ -4,7 +4,7 @@
     python -m benchmarks.whole_training --profile paper --dataset fashion_mnist --json    # a GPU's work
 
 Trains as the stage ``train complete`` does, MLflow in a fresh folder included; every part is timed around its
-calls. Creating and migrating the database, once per repository, is reported apart. The limit of inference and of
+calls. Creating and migrating the database, once per repository, is reported apart. The limit of inference and
 learning is their matrix products at the speed of one large product, measured before the training.
 """
 
