@@ -194,7 +194,7 @@ class Crew:
             while worker.pipe.poll():
                 message = worker.pipe.recv()
                 if isinstance(message, int):
-                    worker.is_ready = True
+                    worker.is_ready, self.n_stillborn = True, 0
                 elif isinstance(message, logging.LogRecord):
                     self._say(message)
                 else:
@@ -221,7 +221,7 @@ class Crew:
         if keyed is None:
             if not worker.is_ready:
                 self.n_stillborn += 1
-                if self.n_stillborn >= TRIES and not self.workers:
+                if self.n_stillborn > TRIES and not any(other.is_ready for other in self.workers):
                     raise RuntimeError(f"no worker process starts, the last {how}")
             return
         self.tries[keyed.key] += 1

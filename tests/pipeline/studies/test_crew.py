@@ -114,6 +114,12 @@ def test_a_cell_whose_process_dies_twice_has_failed_and_the_others_go_on(project
     assert not result.error and recall.recall_cell(other) is not None
 
 
+def test_processes_that_never_start_are_an_error_and_no_endless_loop(project, monkeypatch):
+    monkeypatch.setattr(crew, "serve", os._exit)  # with arguments that it does not take: status 1
+    with pytest.raises(RuntimeError, match="no worker process starts, the last ended with status 1"):
+        list(train_cells(key("table8", "VAE", 0, 1, 2), workers=2))
+
+
 def test_what_is_no_cells_failure_is_raised_with_its_words(project):
     (keyed,) = key("table6", "Ours", 0)
     shutil.rmtree(places.find_table_extractor("smoke", "mnist"))
