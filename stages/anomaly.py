@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.data.image_folder import read_images
-from pipeline.evaluation.auprc import judge_scores, score_chains
+from pipeline.evaluation.auprc import judge_scores, score_chains, trace_curve
 from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
 from pipeline.stage import parse_nothing, run_stage
@@ -39,12 +39,10 @@ def anomaly(params: Params, tracker: object) -> dict[str, Any]:
             "n": judged.n,
         }
     title = f"{stored.meta['dataset']}, held-out class {params.anomaly.held_out}, alpha = {params.alpha:g}"
-    save_anomaly_scores(
-        FIGURE,
-        {protocol: scores[0][chosen] for protocol, chosen in protocols.items()},
-        {protocol: is_anomaly[chosen] for protocol, chosen in protocols.items()},
-        title,
-    )
+    shown = {protocol: scores[0][chosen] for protocol, chosen in protocols.items()}
+    labels = {protocol: is_anomaly[chosen] for protocol, chosen in protocols.items()}
+    curves = {protocol: trace_curve(shown[protocol], labels[protocol]) for protocol in protocols}
+    save_anomaly_scores(FIGURE, shown, labels, curves, title)
     return metrics
 
 

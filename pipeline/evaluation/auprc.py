@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from models.interface import FittedMethod
+from pipeline.evaluation.image_bootstrap import compute_weighted_auprc, trace_precision_recall
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,21 @@ class Detection:
 
 
 def compute_auprc(scores: np.ndarray, is_anomaly: np.ndarray) -> float:
-    """Area under the precision-recall curve (average precision), anomaly = positive class."""
-    from sklearn.metrics import average_precision_score  # slow to load
+    """Area under the precision-recall curve (average precision), anomaly = positive class.
 
-    return float(average_precision_score(is_anomaly, scores))
+    The mean over the anomalies of the precision at each one's score, equal scores counted together: what
+    ``sklearn.metrics.average_precision_score`` computes (a test holds them equal), whose import takes longer
+    than the scoring. Raises ValueError for scores that are not finite and for labels without an anomaly.
+    """
+    if not np.isfinite(scores).all() or not is_anomaly.any():
+        raise ValueError("AUPRC: expected finite scores and at least one anomaly")
+    return float(compute_weighted_auprc(scores, is_anomaly, np.ones((1, len(scores))))[0])
+
+
+def trace_curve(scores: np.ndarray, is_anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and precision at each of the scores' M values, the highest first: (M,) and (M,)."""
+    recall, precision = trace_precision_recall(scores, is_anomaly, np.ones((1, len(scores))))
+    return recall[0], precision[0]
 
 
 def compute_minimum_auprc(base_rate: float) -> float:

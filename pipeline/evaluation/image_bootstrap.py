@@ -26,16 +26,26 @@ def rank_scores(scores: np.ndarray) -> np.ndarray:
     return ranks.astype(np.uint16 if len(scores) <= 1 << 16 else np.uint32)
 
 
-def compute_weighted_auprc(scores: np.ndarray, is_anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average precision of ``scores`` (N,) for each row of image weights (R, N): (R,)."""
+def trace_precision_recall(
+    scores: np.ndarray, is_anomaly: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and precision of ``scores`` (N,) at each of their M values, highest first, equal ones together.
+
+    For each row of image weights (R, N): (R, M) and (R, M); anomaly = positive class.
+    """
     order = np.argsort(-scores.astype(np.float64), kind="stable")
     last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # of each run of equal scores
     weights = weights[:, order]
     all_above = np.cumsum(weights, 1)[:, last]
     found = np.cumsum(weights * is_anomaly[order], 1)[:, last]
     precision = np.divide(found, all_above, out=np.zeros_like(found), where=all_above > 0)
-    gained = np.diff(found, axis=1, prepend=0)
-    return (gained * precision).sum(1) / found[:, -1]
+    return found / found[:, -1:], precision
+
+
+def compute_weighted_auprc(scores: np.ndarray, is_anomaly: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average precision of ``scores`` (N,) for each row of image weights (R, N): (R,)."""
+    recall, precision = trace_precision_recall(scores, is_anomaly, weights)
+    return (np.diff(recall, axis=1, prepend=0) * precision).sum(1)
 
 
 def resample_auprcs(

@@ -71,7 +71,10 @@ def read_grid(path: str | Path = "tables.yaml") -> Grid:
         raise ParamError(f"{path}: expected the keys {', '.join(GRID_KEYS)}")
     for study, entry in grid["studies"].items():
         _check_names((f"studies.{study}.{key}", key, STUDY_KEYS) for key in entry)
-        _check_names([(f"studies.{study}.methods", entry.get("methods"), grid["line_ups"])])
+        if not isinstance(methods := entry.get("methods"), list) or not methods:
+            raise ParamError(
+                f"{path}: studies.{study}.methods: found {methods!r}, expected a list of methods"
+            )
         _check_names((f"studies.{study}.axes.{key}", key, AXES) for key in entry.get("axes", {}))
     return grid
 
@@ -84,6 +87,7 @@ def check_grid(grid: Grid, methods: Iterable[str], params_content: dict[str, Any
     for name, line_up in grid["line_ups"].items():
         _check_names((f"line_ups.{name}", method, methods) for method in line_up)
     for study, entry in grid["studies"].items():
+        _check_names((f"studies.{study}.methods", method, methods) for method in list_methods(study, grid))
         _check_names([(f"studies.{study}.task", entry.get("task", DEFAULT_TASK), TASK_NAMES)])
         _check_names([(f"studies.{study}.tuned_by", entry.get("tuned_by", study), grid["studies"])])
         for method in list_methods(study, grid):
@@ -110,7 +114,7 @@ def check_study(grid: Grid, study: str) -> None:
 
 def list_methods(study: str, grid: Grid) -> list[str]:
     """The methods that have cells in ``study``, in its line-up's order."""
-    methods: list[str] = grid["line_ups"][grid["studies"][study]["methods"]]
+    methods: list[str] = grid["studies"][study]["methods"]
     return methods
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 
 from pipeline.settings.params import Params
 from pipeline.tracking.run_record import RUN_STAGES, StageRecord, read_record
@@ -18,12 +19,14 @@ from pipeline.tracking.store import Store, hide_password, tracking_uri
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0
+LIVE_AFTER = 20.0  # seconds: importing MLflow takes ten, and what ends sooner nobody watches
 
 
 class StageTracker:
     """A stage's run in MLflow; without ``open``, and after a tracking fault, it does nothing.
 
-    All that reaches MLflow is done in order by one thread of its own: the stage neither waits for MLflow's
+    The run begins once the stage has worked for LIVE_AFTER seconds. A stage that ends sooner reaches MLflow as
+    those do that never log live: from its files, when the stage ``report`` ends. All that reaches MLflow is done in order by one thread of its own: the stage neither waits for MLflow's
     import, which takes seconds, nor for a slow server, but at its end.
     """
 
@@ -34,12 +37,13 @@ class StageTracker:
         self._points: list[tuple[str, float, int]] = []
         self._flushed = 0.0
         self._is_open = False
+        self._ended = Event()
         self._thread = ThreadPoolExecutor(1, "mlflow")  # starts with the first thing to do
 
     def open(self, params: Params) -> None:
-        """Begin this stage's run in MLflow; returns at once."""
+        """Begin this stage's run in MLflow, after LIVE_AFTER seconds of work; returns at once."""
         self._is_open = True
-        self._thread.submit(self._begin, params)
+        self._thread.submit(self._begin_late, params)
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Log numbers of one step; buffered, sent every few seconds."""
@@ -56,16 +60,22 @@ class StageTracker:
 
     def close(self) -> None:
         """Send what is left, the final numbers and the pictures, and end the run FINISHED."""
+        self._ended.set()
         self.flush()
         self._thread.submit(self._finish)
         self._thread.shutdown()
 
     def fail(self, params: Params, line: str) -> None:
         """Tell MLflow that the stage FAILED, opening it now if the stage did not log live."""
+        self._ended.set()
         self._thread.submit(self._begin_again, params)
         self.flush()  # the curve up to the failure is what explains it
         self._thread.submit(self._end_failed, line)
         self._thread.shutdown()
+
+    def _begin_late(self, params: Params) -> None:
+        if not self._ended.wait(LIVE_AFTER):
+            self._begin(params)
 
     def _begin(self, params: Params) -> None:
         with self._guard():

@@ -130,11 +130,13 @@ def restrict_grid(grid: dict[str, Any], rivals: Sequence[str]) -> dict[str, Any]
             axes[key] = [value for value in _as_list(axes[key]) if value in kept or _name(value) in kept]
     for study in ("tuning", "leaderboard"):
         about = grid["studies"][study]
-        if "line_ups" in grid:
+        if "methods" not in about:  # before the rooms
+            about["only"] = list(rivals)
+        elif isinstance(about["methods"], list):
+            about["methods"] = list(rivals)
+        else:  # before a study listed its methods itself
             about["methods"] = "compared"
             grid["line_ups"]["compared"] = list(rivals)
-        else:
-            about["only"] = list(rivals)
     return grid
 
 

@@ -60,7 +60,7 @@ def make_project(tmp_path):
         (folder / "params.yaml").write_text(params)
         tables = (ROOT / "tables.yaml").read_text()
         fewer = tables.replace("        - {kind: salt_pepper, share: 0.9}\n", "").replace(
-            "tables: [VAE, ABP, Ours]", "tables: [VAE, ABP, Ours, PPCA]"
+            "[VAE, ABP, Ours]", "[VAE, ABP, Ours, PPCA]"
         )
         fewer = re.sub(r"        - \{kind: region, side: (15|25|45)\}\n", "", fewer)
         (folder / "tables.yaml").write_text(fewer)

@@ -35,6 +35,9 @@ def test_colour_images_keep_their_colour(tmp_path):
 def test_plots_are_drawn_for_edge_cases(tmp_path):
     save_latent_marginal(tmp_path / "one.png", torch.zeros(4, 1), "one coordinate, all equal")
     labels = np.array([True, False, False])
-    save_anomaly_scores(tmp_path / "s.png", {"tenth": np.ones(3)}, {"tenth": labels}, "constant scores")
+    curve = {"tenth": (np.ones(1), np.full(1, 1 / 3))}
+    save_anomaly_scores(
+        tmp_path / "s.png", {"tenth": np.ones(3)}, {"tenth": labels}, curve, "constant scores"
+    )
     for name in ("one.png", "s.png"):
         assert matplotlib.image.imread(tmp_path / name).std() > 0.01

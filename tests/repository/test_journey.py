@@ -333,7 +333,7 @@ def test_a_wrong_value_is_refused_before_anything_is_touched(committed, setting,
 
 
 def test_a_name_with_shell_code_in_it_is_an_error(committed):
-    committed.edit("tables.yaml", "tables: [VAE,", "tables: ['VAE; touch intruder', VAE,")
+    committed.edit("tables.yaml", "tables: &tables [VAE,", "tables: &tables ['VAE; touch intruder', VAE,")
     done = committed.run("dvc", "repro", "cells@table2-VAE; touch intruder")
     committed.call("git", "checkout", "HEAD", "tables.yaml")
     assert done.returncode != 0 and "touch intruder', expected one of" in done.stdout, done.stdout

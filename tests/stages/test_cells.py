@@ -112,7 +112,7 @@ def test_a_diverged_cell_is_a_result(project, monkeypatch):
 
 def test_a_method_that_nobody_wrote_stops_before_any_work(project, monkeypatch):
     tables = Path("tables.yaml")
-    tables.write_text(tables.read_text().replace("tables: [VAE,", "tables: [GAN,"))
+    tables.write_text(tables.read_text().replace("tables: &tables [VAE,", "tables: &tables [GAN,"))
     with pytest.raises(ValueError, match=r"line_ups\.tables: found 'GAN'"):
         run()
     assert not places.find_cells("smoke", "table6", "Ours").exists()
@@ -142,7 +142,7 @@ def test_a_further_method_trains_itself_alone(project, monkeypatch):
     cells.run_study(params, None, "table6", workers=0)
     assert len(measured) == 3
     tables = Path("tables.yaml")
-    tables.write_text(tables.read_text().replace("ours: [Ours]", "ours: [Ours, ABP]"))
+    tables.write_text(tables.read_text().replace("ours: &ours [Ours]", "ours: &ours [Ours, ABP]"))
     shutil.rmtree(recall.MEMO)  # a fresh clone: what is kept is what Git has
     cells.run_study(params, None, "table6", workers=0)
     assert len(measured) == 6
@@ -212,7 +212,8 @@ def test_tuned_studies_are_trained_after_their_tuning_in_one_call(project, monke
         lambda cell: CellResult({"frechet_distance": abs(cell.rate_factor - 3), "mse_train": 1.0, "n": 1}),
     )
     grid = read_grid()
-    grid["line_ups"] |= {"all": ["ABP"], "with_latents": ["ABP"]}
+    for study in ("tuning", "leaderboard"):
+        grid["studies"][study]["methods"] = ["ABP"]
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
     train = functools.partial(train_cells, workers=0)
     assert train_missing(["leaderboard", "tuning"], params, grid, train) == 0

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
 from models.interface import FittedMethod
 from pipeline.evaluation.auprc import compute_auprc, compute_minimum_auprc, judge_scores, score_chains
@@ -10,6 +11,26 @@ def test_auprc_is_the_mean_precision_at_the_anomalies():
     scores = np.array([5.0, 4.0, 3.0, 2.0, 1.0])
     is_anomaly = np.array([True, False, True, False, False])
     assert compute_auprc(scores, is_anomaly) == pytest.approx((1 / 1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("levels", [3, 40, 10**6])
+def test_auprc_is_scikit_learns(levels):
+    rng = np.random.default_rng(levels)
+    for n in (2, 7, 300, 2000):
+        scores = rng.integers(0, levels, n) / 7 - 3.0  # of three levels nearly all scores are equal ones
+        is_anomaly = rng.random(n) < 0.3
+        is_anomaly[0] = True
+        assert compute_auprc(scores, is_anomaly) == pytest.approx(
+            average_precision_score(is_anomaly, scores), rel=1e-12
+        )
+
+
+@pytest.mark.parametrize(
+    ("scores", "is_anomaly"), [([1.0, np.nan], [True, False]), ([1.0, 2.0], [False] * 2)]
+)
+def test_what_has_no_auprc_is_refused(scores, is_anomaly):
+    with pytest.raises(ValueError, match="finite scores and at least one anomaly"):
+        compute_auprc(np.array(scores), np.array(is_anomaly))
 
 
 def test_no_ranking_scores_below_the_minimum():

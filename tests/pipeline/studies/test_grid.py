@@ -134,7 +134,10 @@ def test_values_in_words():
     [
         (lambda grid: grid.pop("scales"), "expected the keys line_ups, datasets, scales, studies"),
         (lambda grid: grid["studies"]["table4"].update(only="Ours"), r"studies\.table4\.only: found 'only'"),
-        (lambda grid: grid["studies"]["table4"].update(methods="x"), r"studies\.table4\.methods: found 'x'"),
+        (
+            lambda grid: grid["studies"]["table4"].update(methods="x"),
+            r"studies\.table4\.methods: found 'x', expected a",
+        ),
         (lambda grid: grid["studies"]["table4"].pop("methods"), r"studies\.table4\.methods: found None"),
         (
             lambda grid: grid["studies"]["table6"]["axes"].update(k=[1]),

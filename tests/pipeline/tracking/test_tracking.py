@@ -23,7 +23,7 @@ from pipeline.stage import INTERRUPTED, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.measured import write_cells
-from pipeline.tracking import ui
+from pipeline.tracking import stage_tracker, ui
 from pipeline.tracking.run_record import RUN_STAGES, read_record
 from pipeline.tracking.stage_tracker import StageTracker
 from pipeline.tracking.store import EXPERIMENT, Store, hide_password
@@ -169,6 +169,12 @@ def test_the_users_tracking_uri_wins(project, monkeypatch, migrated):
     assert MlflowClient(f"sqlite:///{project.folder}/mlflow.db").get_experiment_by_name(EXPERIMENT) is None
 
 
+@pytest.fixture(autouse=True)
+def live_at_once(monkeypatch):
+    """Stages of tests end too soon to be watched; here each one is."""
+    monkeypatch.setattr(stage_tracker, "LIVE_AFTER", 0)
+
+
 def test_a_live_stage_logs_every_round_and_needs_no_publishing(project):
     def train(params, tracker):
         for step in (1, 2, 3):
@@ -184,6 +190,20 @@ def test_a_live_stage_logs_every_round_and_needs_no_publishing(project):
     assert json.loads(Path("metrics/train/complete.json").read_text()) == {"mse": 1 / 3}
     project.publish("train-complete")
     assert child.info.run_id in {run.info.run_id for run in project.read_runs().every}
+
+
+def test_a_stage_that_ends_soon_does_not_wait_for_mlflow_and_is_published_from_its_files(
+    project, monkeypatch
+):
+    opened = []
+    with monkeypatch.context() as patched:
+        patched.setattr(stage_tracker, "LIVE_AFTER", 600)
+        patched.setattr(stage_tracker, "Store", opened.append)
+        run_stage("train-complete", lambda params, tracker: {"mse": 0.25}, live=True)
+    assert not opened
+    project.publish("train-complete")
+    (child,) = project.read_runs().children
+    assert child.info.status == "FINISHED" and child.data.metrics["mse"] == 0.25
 
 
 @pytest.mark.injects("tracking and disk", 1)
