@@ -84,7 +84,9 @@ $(STAMP): requirements.lock requirements-installer.lock
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.lock
 	# uv installs the lock in a seventh of pip's time; pip remains for indexes that only pip is set up for.
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock || \
+	# Python that may not keep what it compiles (as in many containers) compiles torch and mlflow anew in each
+	# process, of which an experiment has thirteen: then here, once.
+	$(VENV)/bin/uv pip install --quiet $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode) --python $(VENV)/bin/python --require-hashes -r requirements.lock || \
 		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $@
 
