@@ -25,9 +25,10 @@ LIVE_AFTER = 20.0  # seconds: importing MLflow takes ten, and what ends sooner n
 class StageTracker:
     """A stage's run in MLflow; without ``open``, and after a tracking fault, it does nothing.
 
-    The run begins once the stage has worked for LIVE_AFTER seconds. A stage that ends sooner reaches MLflow as
-    those do that never log live: from its files, when the stage ``report`` ends. All that reaches MLflow is done in order by one thread of its own: the stage neither waits for MLflow's
-    import, which takes seconds, nor for a slow server, but at its end.
+    The run begins once the stage has worked for LIVE_AFTER seconds. A stage that ends sooner reaches MLflow
+    as those do that never log live: from its files, when the stage ``report`` ends. What reaches MLflow is
+    done in order by one thread of its own: the stage neither waits for MLflow's import, which takes seconds,
+    nor for a slow server, but at its end.
     """
 
     def __init__(self, stage: str):
