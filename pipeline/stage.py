@@ -34,11 +34,12 @@ def parse_nothing(doc: str | None) -> None:
 def run_stage(name: str, function: Stage, live: bool = False, rank: int = 0) -> None:
     """Run ``function`` as the stage ``name``; the numbers that it returns go to metrics/<name>.json.
 
-    ``live`` stages log to MLflow while they run, if they run long; the others' numbers reach it when
-    the stage ``report`` ends. A ValueError or OSError ends the process with one line and status 1 (the
-    traceback comes with DEBUG=1), Ctrl-C and SIGTERM with one line and status 130; whatever ends a stage early, MLflow is told that the run
-    FAILED. A killed stage leaves a marker that tells the next one. Of several ranks of a stage those above 0
-    only compute: they write nothing, log nothing, and are silent but for the line that an error is.
+    ``live`` stages log to MLflow while they run, if they run long; the others' numbers reach it when the
+    stage ``report`` ends. A ValueError or OSError ends the process with one line and status 1 (the
+    traceback comes with DEBUG=1), Ctrl-C and SIGTERM with one line and status 130; whatever ends a stage
+    early, MLflow is told that the run FAILED. A killed stage leaves a marker that tells the next one. Of
+    several ranks of a stage those above 0 only compute: they write nothing, log nothing, and are silent
+    but for the line that an error is.
     """
     label = f"{name}, rank {rank}" if rank else name
     set_up_logging(label)
