@@ -23,7 +23,7 @@ git:
 # The cells of all tables at once, longest first: a stage alone leaves cores idle while its last cell runs.
 # What cannot be trained (status 1) is said again by its stage, after the own run.
 repro: $(STAMP) git  ## every table, picture and MLflow run: `dvc repro`
-	$(IN_VENV) dvc repro extractors
+	$(IN_VENV) dvc repro extractors rates
 	$(IN_VENV) python -m stages.cells --ahead --changed || test $$? = 1
 	$(IN_VENV) dvc repro
 	@echo "Read artifacts/run/RUN.md (the own run) and reports/results/embedded/paper/README.md (the paper's section 7); make ui"

@@ -119,6 +119,17 @@ class FittedMethod:
         """A latent vector for each training image, from what training left: (N, d)."""
         return self.infer(images, visible, steps, draw)
 
+    def as_points(self) -> FittedMethod:
+        """The same method with a point estimate of z in the place of a draw: a chain's mode, q's mean.
+
+        Where its source infers by a point, or knows no other, this is the method itself.
+        """
+        return self
+
+    def as_draws(self) -> FittedMethod | None:
+        """The same method with one draw of its posterior for an image's z; None where it draws none."""
+        return None
+
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         """Draw z for each training image; together they are the aggregated posterior's sample: (N, d)."""
         raise Lacking("draws no posterior")

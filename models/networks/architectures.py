@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -32,3 +32,21 @@ ARCHITECTURES = {
     "svhn": Architecture(64, (), (512, 2, 2), (256, 128, 64, 3), kernel_size=5),
     "celeba": Architecture(64, (), (1024, 4, 4), (512, 256, 128, 3), kernel_size=5),
 }
+DIVISORS = (1, 2, 4, 8, 16)  # all divide every number of channels above
+
+
+def find_architecture(name: str) -> Architecture:
+    """Find a row of Table 1 by its name, or one with fewer channels: ``celeba/8`` has an eighth of celeba's.
+
+    The image's own channels and the linear layers stay. Raises ValueError for an unknown name.
+    """
+    row, _, divisor = name.partition("/")
+    if row not in ARCHITECTURES or (divisor and divisor not in map(str, DIVISORS)):
+        raise ValueError(
+            f"generator: found {name!r}, expected one of {', '.join(ARCHITECTURES)}, as it is or divided by "
+            f"one of {', '.join(map(str, DIVISORS))}, such as celeba/8"
+        )
+    whole, by = ARCHITECTURES[row], int(divisor or 1)
+    first, height, width = whole.feature_map
+    channels = (*(count // by for count in whole.channels[:-1]), whole.channels[-1])
+    return replace(whole, feature_map=(first // by, height, width), channels=channels)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from models.networks.architectures import ARCHITECTURES, Architecture
+from models.networks.architectures import Architecture, find_architecture
 from models.networks.batch_statistics import run_training_mode
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -64,11 +64,10 @@ def _build_layers(architecture: Architecture, latent_dim: int) -> list[nn.Module
 def build_generator(name: str, latent_dim: int | None, rng: torch.Generator) -> Generator:
     """Build Table 1's generator ``name`` with Xavier normal weights and zero biases drawn from ``rng``.
 
-    ``latent_dim`` None means Table 1's. Raises ValueError for an unknown name.
+    ``latent_dim`` None means Table 1's. Raises ValueError for a name that ``find_architecture`` refuses.
     """
-    if name not in ARCHITECTURES:
-        raise ValueError(f"generator: found {name!r}, expected one of {', '.join(ARCHITECTURES)}")
-    return build_network(lambda: Generator(ARCHITECTURES[name], latent_dim), rng)
+    architecture = find_architecture(name)
+    return build_network(lambda: Generator(architecture, latent_dim), rng)
 
 
 def build_network(build: Callable[[], Network], rng: torch.Generator) -> Network:

@@ -27,7 +27,7 @@ from models.langevin.dynamics import Network
 from models.langevin.energy import compute_energy
 from models.langevin.noise import Stream, draw_normal
 from models.langevin.tilted import lower, run_chains
-from models.networks.architectures import ARCHITECTURES
+from models.networks.architectures import find_architecture
 from models.networks.generator import Generator, build_network
 from models.networks.lowering import LoweredNetwork
 from models.rivals.bases.chain_inference import ChainInference, learn_generator
@@ -117,7 +117,7 @@ def fit_five(request: FitRequest) -> ChainInference:
 
 def _fit(request: FitRequest, n_layers: int) -> ChainInference:
     rng = request.make_rng()
-    architecture = ARCHITECTURES[request.architecture]
+    architecture = find_architecture(request.architecture)
 
     def build() -> Generator | LayeredGenerator:
         base = Generator(architecture, request.latent_dim)

@@ -7,6 +7,7 @@ to the density that is fitted after training (Ghosh et al., *From Variational to
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -73,6 +74,15 @@ class ShortRun(FittedMethod):
 
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int, draw: int = 0) -> Tensor:
         return self._run(self.latents, images, visible, steps, draw)
+
+    def as_points(self) -> ShortRun:
+        """Chains without noise: a descent on U(z), towards a mode."""
+        points = copy.copy(self)
+        points.chain = replace(self.chain, noise_scale=0.0)
+        return points
+
+    def as_draws(self) -> ShortRun:
+        return self
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         return self.infer_training(images, None, steps)

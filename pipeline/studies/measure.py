@@ -81,14 +81,32 @@ def _measure_reconstruction(
         measured = reconstruct_splits(fitted, train_images, test_images, train_steps, test_steps)
     except Lacking as cause:
         return describe_lack(("mse_train", "mse_test"), cause)
+    ways = {}
+    for way, method in list_ways(fitted).items():
+        if method is fitted:
+            ways[way] = measured
+        else:
+            ways[way] = reconstruct_splits(method, train_images, test_images, train_steps, test_steps)
     return CellResult(
         {
             "mse_train": measured.mse_train,
             "mse_test": measured.mse_test,
+            **{f"mse_train_{way}": one.mse_train for way, one in ways.items()},
+            **{f"mse_test_{way}": one.mse_test for way, one in ways.items()},
             "latent_std": measured.latent_std,
         },
         arrays={"reconstructions": to_bytes(fitted.generate(measured.train_latents[SHOWN]))},
     )
+
+
+def list_ways(fitted: FittedMethod) -> dict[str, FittedMethod]:
+    """The ways to infer one z for an image: ``point``, and ``draw`` where the method draws a posterior.
+
+    A draw's error is larger by the variance of the images that the posterior allows, so that errors compare
+    within one way alone.
+    """
+    drawing = fitted.as_draws()
+    return {"point": fitted.as_points()} | ({} if drawing is None else {"draw": drawing})
 
 
 def _show_inpainting(cell: Cell, fitted: FittedMethod, test_images: Tensor) -> CellResult:
@@ -174,10 +192,16 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     recovered = recover_training(fitted, request.images, seen, steps)
     originals = to_unit(torch.from_numpy(images.train_images)).to(recovered.device)
     error = measure_recovery(recovered, originals, seen)
+    numbers = {"absolute_error": error.absolute, "squared_error": error.squared}
+    for way, method in list_ways(fitted).items():
+        if method is not fitted:
+            error = measure_recovery(recover_training(method, request.images, seen, steps), originals, seen)
+        else:
+            error = measure_recovery(recovered, originals, seen)
+        numbers |= {f"absolute_error_{way}": error.absolute, f"squared_error_{way}": error.squared}
     return CellResult(
         {
-            "absolute_error": error.absolute,
-            "squared_error": error.squared,
+            **numbers,
             "n": len(originals),
             "mask_size": occlusion.size,
         },

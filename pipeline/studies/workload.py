@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from models.catalogue import METHODS
-from models.networks.architectures import ARCHITECTURES
+from models.networks.architectures import find_architecture
 from models.networks.generator import build_generator
 from models.networks.lowering import count_flops
 from models.short_run.method import count_sample_gradients
@@ -95,6 +95,6 @@ def estimate_seconds(cell: Cell) -> float:
 
 def estimate_memory(cell: Cell) -> int:
     """Estimate the bytes that a process takes for a cell, rather too high: images, what becomes of them."""
-    pixels = math.prod(ARCHITECTURES[cell.params.architecture].image_shape)
+    pixels = math.prod(find_architecture(cell.params.architecture).image_shape)
     n_train, n_test = count_images(cell.params)
     return PROCESS_BYTES + (n_train + n_test) * (pixels * BYTES_A_PIXEL + TRANSPORT_BYTES)

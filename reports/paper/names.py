@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.studies.grid import describe
 from pipeline.studies.measured import MeasuredCell
 
-STAND_IN_FOR = {"colour_digits": "SVHN", "photo_patches": "CelebA"}
+STAND_IN_FOR = {"colour_digits": "SVHN", "emoji": "CelebA"}
 
 
 def name_dataset(dataset: str) -> str:

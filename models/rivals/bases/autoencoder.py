@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -28,6 +29,7 @@ class Autoencoder(FittedMethod):
     """
 
     has_posterior = False  # whether the encoder's second output is a log variance that was learned
+    _draws = False  # whether ``infer`` draws from it
 
     def __init__(
         self,
@@ -56,24 +58,35 @@ class Autoencoder(FittedMethod):
     @torch.no_grad()
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Return the encoder's mean, a function of the image: neither ``steps`` nor ``draw`` is read."""
+        if self._draws:
+            return self._draw(images, visible, draw)
         parts = [
             self.encoder(to_unit(images[rows]), None if visible is None else visible[rows])[0]
             for rows in split(len(images))
         ]
         return torch.cat(parts)
 
+    def as_draws(self) -> Autoencoder | None:
+        """The same with draws from q(z|I), where the encoder learned one."""
+        if not self.has_posterior:
+            return None
+        drawing = copy.copy(self)
+        drawing._draws = True
+        return drawing
+
     @torch.no_grad()
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         """A draw from q(z|I) where the encoder learned one, else the encoder's output."""
-        if not self.has_posterior:
-            return self.infer(images, None, steps, 0)
-        rng = make_rng(self.seed)
+        return self._draw(images, None, 0) if self.has_posterior else self.infer(images, None, steps, 0)
 
-        def draw(part: Tensor) -> Tensor:
-            mean, log_variance = self.encoder(to_unit(part), None)
-            return draw_latents(mean, log_variance, rng)
-
-        return apply_split(draw, images)
+    def _draw(self, images: Tensor, visible: Tensor | None, draw: int) -> Tensor:
+        rng = make_rng(self.seed, draw)
+        parts = []
+        for rows in split(len(images)):
+            seen = None if visible is None else visible[rows]
+            mean, log_variance = self.encoder(to_unit(images[rows]), seen)
+            parts.append(draw_latents(mean, log_variance, rng))
+        return torch.cat(parts)
 
     @torch.no_grad()
     def generate(self, z: Tensor) -> Tensor:

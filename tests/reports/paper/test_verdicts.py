@@ -13,7 +13,7 @@ from reports.paper.verdicts import judge_claims
 
 MARGIN = np.log(1.05)
 BEATS_ABP = Beats("Ours", "ABP", "frechet_distance")
-DATASETS = ("mnist5k", "colour_digits", "photo_patches")
+DATASETS = ("mnist5k", "colour_digits", "emoji")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_known_effect_has_its_verdict_though_seeds_differ_more_than_methods(ma
 
 
 def test_a_place_that_contradicts_is_seen_and_does_not_decide_alone(make_pairs):
-    whole, *places = judge(claim(), make_pairs({"mnist5k": 0.3, "colour_digits": 0.3, "photo_patches": -0.1}))
+    whole, *places = judge(claim(), make_pairs({"mnist5k": 0.3, "colour_digits": 0.3, "emoji": -0.1}))
     assert whole.verdict == "undecided" and whole.low < 0 < whole.effect < whole.high
     assert [one.verdict for one in places] == ["reproduces", "reproduces", "contradicted"]
 
@@ -88,9 +88,9 @@ def test_one_seed_is_undecided_without_an_interval(make_pairs):
 
 def test_what_failed_or_is_missing_is_said_and_counts_for_nothing(make_pairs, make_cell):
     cells = make_pairs({"mnist5k": 0.3, "colour_digits": 0.3})
-    failed = make_cell(method="Ours", dataset="photo_patches", axes={"dataset": "photo_patches"}, error="it")
+    failed = make_cell(method="Ours", dataset="emoji", axes={"dataset": "emoji"}, error="it")
     whole, *places = judge(claim(), [*cells, failed])
-    assert len(places) == 2 and whole.note == "missing or failed: photo_patches (stand-in for CelebA)"
+    assert len(places) == 2 and whole.note == "missing or failed: emoji (stand-in for CelebA)"
     (nothing,) = judge(claim(), [])
     assert (nothing.verdict, nothing.effect, nothing.seeds) == ("undecided", None, 0)
     assert nothing.note == "no cell was measured"
