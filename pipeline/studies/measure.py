@@ -81,18 +81,17 @@ def _measure_reconstruction(
         measured = reconstruct_splits(fitted, train_images, test_images, train_steps, test_steps)
     except Lacking as cause:
         return describe_lack(("mse_train", "mse_test"), cause)
-    ways = {}
+    found = {"": measured}
     for way, method in list_ways(fitted).items():
-        if method is fitted:
-            ways[way] = measured
-        else:
-            ways[way] = reconstruct_splits(method, train_images, test_images, train_steps, test_steps)
+        found[f"_{way}"] = (
+            measured
+            if method is fitted
+            else reconstruct_splits(method, train_images, test_images, train_steps, test_steps)
+        )
     return CellResult(
         {
-            "mse_train": measured.mse_train,
-            "mse_test": measured.mse_test,
-            **{f"mse_train_{way}": one.mse_train for way, one in ways.items()},
-            **{f"mse_test_{way}": one.mse_test for way, one in ways.items()},
+            **{f"mse_train{way}": one.mse_train for way, one in found.items()},
+            **{f"mse_test{way}": one.mse_test for way, one in found.items()},
             "latent_std": measured.latent_std,
         },
         arrays={"reconstructions": to_bytes(fitted.generate(measured.train_latents[SHOWN]))},
@@ -191,17 +190,16 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     assert seen is not None  # as built above
     recovered = recover_training(fitted, request.images, seen, steps)
     originals = to_unit(torch.from_numpy(images.train_images)).to(recovered.device)
-    error = measure_recovery(recovered, originals, seen)
-    numbers = {"absolute_error": error.absolute, "squared_error": error.squared}
+    found = {"": recovered}
     for way, method in list_ways(fitted).items():
-        if method is not fitted:
-            error = measure_recovery(recover_training(method, request.images, seen, steps), originals, seen)
-        else:
-            error = measure_recovery(recovered, originals, seen)
-        numbers |= {f"absolute_error_{way}": error.absolute, f"squared_error_{way}": error.squared}
+        found[f"_{way}"] = (
+            recovered if method is fitted else recover_training(method, request.images, seen, steps)
+        )
+    errors = {way: measure_recovery(one, originals, seen) for way, one in found.items()}
     return CellResult(
         {
-            **numbers,
+            **{f"absolute_error{way}": error.absolute for way, error in errors.items()},
+            **{f"squared_error{way}": error.squared for way, error in errors.items()},
             "n": len(originals),
             "mask_size": occlusion.size,
         },
