@@ -16,6 +16,7 @@ from reports.paper.layouts import LAYOUTS
 from reports.paper.pivot import write_tables
 from reports.paper.published import read_published
 from reports.paper.rows import build_rows
+from reports.paper.yardstick import describe_convergence, describe_rates
 from reports.result_table import ResultTable
 
 
@@ -24,7 +25,13 @@ def build_exhibit(params: Params, tracker: object, study: str) -> None:
     cells = read_cells(params.profile, study, list_methods(study, read_grid()))
     layout = LAYOUTS[study]
     seeds = sorted({cell.seed for cell in cells if cell.seed is not None}) or [params.seed]
-    note = f"Profile {params.profile}, seed {', '.join(map(str, seeds))}. {layout.note}".strip()
+    sentences = (
+        f"Profile {params.profile}, seed {', '.join(map(str, seeds))}.",
+        layout.note,
+        describe_rates(cells),
+        describe_convergence(study, cells),
+    )
+    note = " ".join(filter(None, sentences))
     published = read_published()
     n_rows = 0
     with write_folder(places.find_exhibit(params.profile, study)) as folder:

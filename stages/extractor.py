@@ -48,6 +48,7 @@ def extractor_for_tables(params: Params, tracker: object, paper_dataset: str) ->
         folder,
         n_train=numbers.n_train,
         n_test=numbers.n_test,
+        at_most=True,
         seed=params.seed,
         download=params.data.download,
     )

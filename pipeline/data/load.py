@@ -74,13 +74,15 @@ def load_dataset(
     seed: int = 0,
     classes: Sequence[int] | None = None,
     apart_from: Iterable[Choice] = (),
+    at_most: bool = False,
     download: bool = False,
     checksums: Mapping[str, str] | None = None,
 ) -> ImageSet:
     """Load one of DATASETS, from ``folder`` (torchvision's layout) where it is not packaged.
 
     ``n_train`` and ``n_test`` images (None: all) of ``classes`` (None: all) are chosen as ``choose_images``
-    does, those to train on from what the choices ``apart_from`` leave. ``download`` and ``checksums`` are
+    does, those to train on from what the choices ``apart_from`` leave; ``at_most``: of a data set that has
+    fewer, all. ``download`` and ``checksums`` are
     ``find_files``'s. Raises DataError for an unknown name, missing or damaged files, too few images, an
     absent class. No other data set ever takes the place of the one named.
     """
@@ -114,6 +116,8 @@ def load_dataset(
         free = np.arange(len(labels))
         for other in apart_from if split == "train" else ():
             free = np.setdiff1d(free, choose_images(labels, *other, what=what))
+        if at_most and n is not None:
+            n = min(n, len(free))
         chosen = free[choose_images(labels[free], n, seed, classes, what)]
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = splits[split].read(chosen), labels[chosen]
     return ImageSet(name, source, **arrays)

@@ -194,6 +194,13 @@ def test_a_digit_has_one_colour_that_contrasts_with_its_background(digits, mnist
 # emoji
 
 
+def test_who_asks_for_at_most_so_many_gets_all_of_a_smaller_set(emoji):
+    images = load_dataset("emoji", "unused", n_train=4000, n_test=100, at_most=True)
+    assert len(images.train_images) == len(emoji.train_images) and len(images.test_images) == 100
+    with raises_line("emoji n_train: 4000 images asked for; should be 2 to 3418"):
+        load_dataset("emoji", "unused", n_train=4000)
+
+
 @pytest.mark.parametrize(
     ("name", "emoji_shown"),
     [

@@ -1,0 +1,51 @@
+"""Which methods have visibly learned: those that a linear model with as many latent numbers does not beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.studies.measured import MeasuredCell
+from reports.paper.names import describe_place, name_dataset, name_row
+
+YARDSTICK = "PPCA"
+QUALITIES = {  # of a study; lower is better, and one that is below the yardstick's is enough
+    "table2": ("frechet_distance", "mse_test_point"),
+    "table8": ("absolute_error_point", "squared_error_point"),
+}
+
+
+def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:
+    """A sentence that names the cells no better than PPCA in any quality of the study; none without PPCA."""
+    keys = QUALITIES.get(study, ())
+    linear = {
+        (cell.dataset, cell.seed, describe_place(cell)): cell for cell in cells if cell.method == YARDSTICK
+    }
+    judged, behind = 0, []
+    for cell in cells:
+        rival = linear.get((cell.dataset, cell.seed, describe_place(cell)))
+        if cell.method == YARDSTICK or rival is None or cell.error or rival.error:
+            continue
+        judged += 1
+        pairs = [(cell.numbers[key], rival.numbers[key]) for key in keys if key in cell.numbers]
+        if not any(value < linear_value for value, linear_value in pairs):
+            words = (name_row(cell), name_dataset(cell.dataset), describe_place(cell))
+            behind.append(" ".join(words).strip())
+    if not judged:
+        return ""
+    if not behind:
+        return f"Every cell is ahead of {YARDSTICK}, with as many latent numbers, in one of its qualities."
+    if len(behind) == judged:
+        return f"None of the {judged} cells has converged: {YARDSTICK}, with as large a z, is ahead of all."
+    return (
+        f"Not converged, being behind {YARDSTICK} with as many latent numbers in everything: "
+        f"{len(behind)} of {judged} cells ({'; '.join(behind)})."
+    )
+
+
+def describe_rates(cells: Sequence[MeasuredCell]) -> str:
+    """A sentence with what each method's learning rate was multiplied by; none where all are at 1."""
+    factors = {cell.method: cell.rate_factor for cell in cells}
+    if set(factors.values()) <= {1.0}:
+        return ""
+    words = ", ".join(f"{method} {factor:g}" for method, factor in factors.items() if method != YARDSTICK)
+    return f"Learning rates, tuned on validation images, in units of the profile's: {words}."

@@ -1,0 +1,37 @@
+from reports.paper.yardstick import describe_convergence, describe_rates
+
+
+def test_a_cell_behind_the_linear_model_in_everything_is_named(make_cell):
+    linear = make_cell("table2", "PPCA", frechet_distance=30.0, mse_test_point=0.02)
+    ahead = make_cell("table2", "VAE", frechet_distance=20.0, mse_test_point=0.03)
+    behind = make_cell("table2", "ABP", frechet_distance=30.0, mse_test_point=0.03)
+    said = describe_convergence("table2", [ahead, behind, linear])
+    assert said.startswith("Not converged") and "1 of 2 cells (ABP mnist5k)" in said
+    assert describe_convergence("table2", [behind, linear]).startswith("None of the 1 cells has converged")
+    assert describe_convergence("table2", [ahead, linear]).startswith("Every cell is ahead of PPCA")
+
+
+def test_a_cell_is_held_against_the_linear_model_of_its_own_place(make_cell):
+    masks = [{"kind": "region", "side": side} for side in (15, 45)]
+    cells = [
+        make_cell("table8", method, axes={"mask": mask}, absolute_error_point=error, squared_error_point=1.0)
+        for mask, errors in zip(masks, [(0.1, 0.2), (0.4, 0.3)], strict=True)
+        for method, error in zip(("Ours", "PPCA"), errors, strict=True)
+    ]
+    said = describe_convergence("table8", cells)
+    assert "1 of 2 cells (Ours" in said and "region 45" in said and "region 15" not in said
+
+
+def test_nothing_is_said_without_the_linear_model(make_cell):
+    assert describe_convergence("table8", [make_cell("table8", absolute_error_point=0.1)]) == ""
+    assert describe_convergence("table6", [make_cell("table6", mse_train=0.1)]) == ""
+
+
+def test_tuned_rates_are_said_of_each_method_that_has_one(make_cell):
+    cells = [
+        make_cell("table2", "VAE", rate_factor=3.0),
+        make_cell("table2", "Ours", rate_factor=1.0),
+        make_cell("table2", "PPCA"),
+    ]
+    assert describe_rates(cells).endswith("in units of the profile's: VAE 3, Ours 1.")
+    assert describe_rates(cells[1:]) == ""
