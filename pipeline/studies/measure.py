@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,10 +34,13 @@ CHAINS_KEPT = 3  # whose scores a cell keeps, for what resampled test images wou
 ENDS = ("frechet_before", "mse_before", "mse_after", "ot_cost", "matched_share")  # of curves, as numbers
 RECORDED = ("ot_cost", "matched_share", "mse_before", "mse_after", "latent_std_before")  # of each round
 DETECTION = ("mean", "std", "base_rate", "minimum")  # of each protocol
+WAYS = ("", "_point", "_draw")  # to infer z: as the method's source does, by a point, by a draw
+MSES = tuple(f"{name}{way}" for way in WAYS for name in ("mse_train", "mse_test"))
+RECOVERY_ERRORS = tuple(f"{name}{way}" for way in WAYS for name in ("absolute_error", "squared_error"))
 NUMBERS = {  # by task, what a method that cannot be measured at all is said to lack
-    "complete": ("mse_train", "mse_test", "frechet_distance"),
+    "complete": (*MSES, "frechet_distance"),
     "anomaly": tuple(f"{protocol}_{part}" for protocol in ("pooled", "tenth") for part in DETECTION),
-    "occluded": ("absolute_error", "squared_error"),
+    "occluded": RECOVERY_ERRORS,
     "latent": ("to_prior", "floor"),
 }
 
@@ -80,7 +84,7 @@ def _measure_reconstruction(
     try:
         measured = reconstruct_splits(fitted, train_images, test_images, train_steps, test_steps)
     except Lacking as cause:
-        return describe_lack(("mse_train", "mse_test"), cause)
+        return describe_lack(MSES, cause)
     found = {"": measured}
     for way, method in list_ways(fitted).items():
         found[f"_{way}"] = (
@@ -95,6 +99,7 @@ def _measure_reconstruction(
             "latent_std": measured.latent_std,
         },
         arrays={"reconstructions": to_bytes(fitted.generate(measured.train_latents[SHOWN]))},
+        lacks=describe_missing_ways(found, MSES),
     )
 
 
@@ -106,6 +111,12 @@ def list_ways(fitted: FittedMethod) -> dict[str, FittedMethod]:
     """
     drawing = fitted.as_draws()
     return {"point": fitted.as_points()} | ({} if drawing is None else {"draw": drawing})
+
+
+def describe_missing_ways(found: Collection[str], names: Iterable[str]) -> dict[str, str]:
+    """Say of each of ``names`` that is of a way not in ``found`` why it is not there."""
+    missing = [way for way in WAYS if way not in found]
+    return {name: "draws no posterior" for name in names if any(name.endswith(way) for way in missing)}
 
 
 def _show_inpainting(cell: Cell, fitted: FittedMethod, test_images: Tensor) -> CellResult:
@@ -209,6 +220,7 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
             "visible": occlusion.visible[SHOWN],
             "recovered": to_bytes(recovered[SHOWN]),
         },
+        lacks=describe_missing_ways(found, RECOVERY_ERRORS),
     )
 
 

@@ -15,9 +15,12 @@ from pipeline.studies.measure import measure_anomaly, measure_complete, measure_
 from pipeline.studies.result import CellResult, Extract, Fit
 
 KEPT = {  # the numbers of each task's cell
-    "complete": ("mse_train", "mse_test", "frechet_distance", "floor", "n"),
+    "complete": (
+        *("mse_train", "mse_test", "mse_test_point", "mse_test_draw"),
+        *("frechet_distance", "floor", "n"),
+    ),
     "anomaly": ("tenth_mean", "tenth_base_rate", "pooled_mean", "pooled_base_rate"),
-    "occluded": ("absolute_error", "squared_error"),
+    "occluded": ("absolute_error", "squared_error", "absolute_error_point", "absolute_error_draw"),
 }
 SCORED = 1000  # images that a scoring is timed for
 
@@ -66,7 +69,8 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
         watch = Stopwatch(fit)
         try:
             part = measure(replace(cell, task=task), images, extract, watch)
-            result.numbers.update({key: part.numbers[key] for key in KEPT[task]})
+            result.numbers.update({key: part.numbers[key] for key in KEPT[task] if key in part.numbers})
+            result.lacks.update(part.lacks)
             if task == "anomaly":
                 steps = cell.params.profile_settings.evaluate.anomaly_steps
                 result.numbers["score_seconds"] = time_scoring(watch.trainings[-1], images, steps)
@@ -75,7 +79,8 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
     kept = {key for keys in KEPT.values() for key in keys}
     kept |= {"training_seconds", "sample_gradients", "parameters", "score_seconds"} | diagnostics
     numbers = {key: value for key, value in result.numbers.items() if key in kept}
-    return replace(result, numbers=numbers)
+    lacks = {key: cause for key, cause in result.lacks.items() if key in kept}
+    return replace(result, numbers=numbers, lacks=lacks)
 
 
 def time_scoring(training: Training, images: ImageSet, steps: int) -> float:

@@ -37,14 +37,17 @@ def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_recovery_errors(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Draw Table 8 as curves: mean absolute error on hidden pixels over the occlusion level."""
+    """Draw Table 8 as curves: mean absolute error on hidden pixels, of points, over the occlusion level."""
+    error = "absolute_error_point"
     figure, axes = start_figure(2)
     for axis, kind, key in zip(axes, ("region", "salt_pepper"), ("side", "share"), strict=True):
         for colour, method in zip(PALETTE, list_methods(cells), strict=False):
             on_curve = [cell for cell in cells if cell.method == method and cell.axes["mask"]["kind"] == kind]
-            points = [(cell.axes["mask"][key], cell.numbers["absolute_error"]) for cell in on_curve]
+            points = [
+                (cell.axes["mask"][key], cell.numbers[error]) for cell in on_curve if error in cell.numbers
+            ]
             axis.plot(*np.array(points).reshape(-1, 2).T, "o-", color=colour, label=method)
-        axis.set(title=f"{kind}: mean absolute error, hidden pixels", xlabel=key)
+        axis.set(title=f"{kind}: mean absolute error of points, hidden pixels", xlabel=key)
     finish_figure(figure, axes, path, "Recovery of occluded training images")
 
 

@@ -16,12 +16,14 @@ from reports.paper.figures import FIGURES
 from reports.paper.layouts import LAYOUTS
 from reports.paper.pivot import render_tables
 from reports.paper.verdicts import Cells
+from reports.paper.yardstick import describe_convergence, describe_rates
 from reports.result_table import ResultRow, ResultTable
 
 DEVIATIONS = {
     "table2": "Data sets, images and passes are the profile's, far fewer than the paper's 60,000 and 500.",
     "table3": "The paper does not state its protocol; its numbers for VAE and ABP fit `tenth` alone.",
-    "table4": "The stand-in has as many pixels as SVHN, and other images.",
+    "table4": "The stand-in has as many pixels as SVHN, and other images; the generator has a quarter of the "
+    "channels.",
     "table5": "Our s is that of Eq. (8); the paper's row fits a tenth of it.",
     "table6": "All but K is as in Table 2.",
     "table7": "All but L2 is as in Table 2.",
@@ -63,7 +65,10 @@ def tabulate_architectures(published: dict[str, Any]) -> ResultTable:
             ResultRow(name, layers, "parameters", float(n_parameters)),
             ResultRow(name, layers, "MFLOP of a Langevin step", count_flops(generator.layers) / 1e6),
         ]
-    note = "The layers are the paper's; MFLOP: forward and gradient in z, per sample."
+    note = (
+        "The layers are the paper's; MFLOP: forward and gradient in z, per sample. Profiles smoke and "
+        "embedded divide the channels of SVHN's by 4 and of CelebA's by 8 (`channels_divided_by` in params.yaml)."
+    )
     return ResultTable("table1", "Table 1: the generators", note, rows)
 
 
@@ -104,7 +109,8 @@ def render_paper(
 def render_study(study: str, cells: Sequence[MeasuredCell], published: dict[str, Any]) -> str:
     """Render a study's tables, one for each quantity, methods by places; then its figures."""
     layout = LAYOUTS[study]
-    parts = [f"### {layout.title}", "", f"{layout.note} {DEVIATIONS[study]}".strip(), ""]
+    sentences = (layout.note, DEVIATIONS[study], describe_rates(cells), describe_convergence(study, cells))
+    parts = [f"### {layout.title}", "", " ".join(filter(None, sentences)), ""]
     parts.append(render_tables(study, cells, published))
     for name in FIGURES[study]:
         caption = CAPTIONS.get(name, f"{layout.title}, drawn")

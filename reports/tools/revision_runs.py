@@ -26,7 +26,9 @@ from pipeline.studies.machine import WORKERS
 from reports.tools import stage_server
 from reports.tools.revision_results import PAGES, PROFILE, RESULT_FOLDERS, Layout, detect_layout
 
-SETTINGS = {  # of profile smoke in both; above chance, so that the extractor's distance is not refused
+SETTINGS: dict[
+    str, dict[str, Any]
+] = {  # of profile smoke in both; above chance, so that the extractor's distance is not refused
     "prepare": {"n_train": 200, "n_test": 200},
     "extractor": {"epochs": 6},
     "train": {
@@ -116,7 +118,11 @@ def make_ready(checkout: Checkout, rivals: Sequence[str]) -> None:
         (checkout.folder / name).unlink(missing_ok=True)
     params, tables = checkout.folder / "params.yaml", checkout.folder / "tables.yaml"
     content = read_yaml(params)
-    profiles = {**content["profiles"], PROFILE: SETTINGS}
+    settings = SETTINGS
+    if "channels_divided_by" in content["profiles"][PROFILE]["train"]:  # else this revision knows no such key
+        whole = {"channels_divided_by": {"mnist": 1, "svhn": 1, "celeba": 1}}
+        settings = SETTINGS | {"train": SETTINGS["train"] | whole}
+    profiles = {**content["profiles"], PROFILE: settings}
     write_text(params, yaml.safe_dump({**content, "profile": PROFILE, "profiles": profiles}, sort_keys=False))
     write_text(tables, yaml.safe_dump(restrict_grid(read_yaml(tables), rivals), sort_keys=False))
 
@@ -128,6 +134,9 @@ def restrict_grid(grid: dict[str, Any], rivals: Sequence[str]) -> dict[str, Any]
         axes = about.get("axes", about)  # before the rooms, axes stood beside the study's other keys
         for key, kept in fewer.items():
             axes[key] = [value for value in _as_list(axes[key]) if value in kept or _name(value) in kept]
+    for about in grid["studies"].values():
+        if about.get("tuned_by") == "rates":  # which older revisions do not have, nor their rates
+            del about["tuned_by"]
     for study in ("tuning", "leaderboard"):
         about = grid["studies"][study]
         if "methods" not in about:  # before the rooms

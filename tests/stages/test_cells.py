@@ -1,6 +1,7 @@
 import functools
 import shutil
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,19 @@ from pipeline.studies.result import CellResult
 from stages import cells
 
 ROOT = Path(__file__).parents[2]
+TABLES = (ROOT / "tables.yaml").read_text()
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with the settings files at profile smoke and an extractor, and no data but mnist5k."""
-    for name in ("params.yaml", "tables.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    text = (tmp_path / "params.yaml").read_text().replace("profile: embedded", "profile: smoke")
+    """A folder with the settings files at profile smoke and an extractor, and no data but mnist5k.
+
+    The tables are at their profile's learning rate: a test that wants them tuned writes TABLES back.
+    """
+    text = (ROOT / "params.yaml").read_text().replace("profile: embedded", "profile: smoke")
     (tmp_path / "params.yaml").write_text(text)
+    assert "    tuned_by: rates\n" in TABLES
+    (tmp_path / "tables.yaml").write_text(TABLES.replace("    tuned_by: rates\n", ""))
     classifier = build_classifier(1, 10, torch.Generator().manual_seed(0))
     monkeypatch.chdir(tmp_path)
     save_classifier(places.find_table_extractor("smoke", "mnist") / places.EXTRACTOR.name, classifier, 1)
@@ -198,6 +203,35 @@ def test_what_is_missing_is_nothing_once_it_is_trained(project, monkeypatch, cap
     assert say(monkeypatch, capsys, "--missing", "table6", "table7") == [""]
     run()
     assert len(measured) == 6 and [cell.key for cell in read()] == missing[:3]
+
+
+def test_the_tables_wait_for_their_rates_and_train_at_what_those_chose(project, monkeypatch, capsys):
+    Path("tables.yaml").write_text(TABLES)
+    factors = defaultdict(set)
+
+    def measure(cell, images, extract, fit):
+        factors[cell.study].add(cell.rate_factor)
+        best = {"VAE": 10, "ABP": 3, "Ours": 0.3, "PPCA": 1}[cell.method]
+        return CellResult({"frechet_distance": abs(cell.rate_factor - best), "n": 1})
+
+    monkeypatch.setattr("pipeline.studies.recall.measure_cell", measure)
+    waiting = say(monkeypatch, capsys, "--plan", "table6", "table8")[:-1]
+    assert len(waiting) == 3 + 4 * 14 and all(
+        "no key (waits for the study rates)" in line for line in waiting
+    )
+    with pytest.raises(ValueError, match="`python -m stages.cells rates` makes it"):
+        run()
+    say(monkeypatch, capsys, "--ahead", "rates", "table6", "--workers", "0")
+    assert factors["rates"] == {0.3, 1, 3, 10} and factors["table6"] == {0.3}
+    planned = say(monkeypatch, capsys, "--plan", "table6", "table8")[:-1]
+    assert all("  kept  " in line for line in planned[:3])
+    assert all("  missing  " in line and line[0] != "-" for line in planned[3:])
+    for method in ("VAE", "Ours"):
+        run("rates", method)
+    run()
+    run("table8", "VAE")
+    assert {cell.rate_factor for cell in read()} == factors["table6"] == {0.3}
+    assert {cell.rate_factor for cell in read("table8", "VAE")} == factors["table8"] == {10}
 
 
 def test_a_key_that_no_cell_has_is_refused(project, monkeypatch):

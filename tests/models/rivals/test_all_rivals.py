@@ -96,6 +96,24 @@ def test_a_learned_posterior_is_drawn_from(name, make_request, smooth_images):
     assert drawn.shape == means.shape and not torch.isclose(drawn, means).all(1).any()
 
 
+@pytest.mark.parametrize("name", ["RAE", "WAE-MMD", "BiGAN-sigma", "iWGAN", "GLO"])
+def test_a_method_without_a_posterior_has_points_alone(name, make_request, smooth_images):
+    fitted = METHODS[name].load()(make_request(budget=200))
+    assert fitted.as_draws() is None and fitted.as_points() is fitted
+
+
+@pytest.mark.parametrize("name", ["VAE", "2sVAE", "EBM-VAE", "ALI", "SRI", "LEBM", "DAMC", "PGD"])
+def test_a_method_with_a_posterior_has_draws_that_differ_and_points_that_do_not(
+    name, make_request, smooth_images
+):
+    fitted = METHODS[name].load()(make_request(budget=200))
+    one, other = (fitted.as_draws().infer(smooth_images, None, 3, draw) for draw in (0, 1))
+    assert one.shape == (40, 5) and not torch.isclose(one, other).all(1).any()
+    one, other = (fitted.as_points().infer_training(smooth_images, None, 3, draw) for draw in (0, 1))
+    if name not in ("SRI", "LEBM", "DAMC"):  # whose descent has a start of its own for each draw
+        assert torch.equal(one, other)
+
+
 def test_chains_without_memory_take_their_own_number_of_steps_to_the_training_images(
     make_request, smooth_images
 ):

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from models.langevin.energy import compute_energy
 from models.langevin.tilted import run_chains
 from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_network
@@ -74,6 +75,23 @@ def test_chains_of_a_sample_do_not_depend_on_the_company(make_request, smooth_im
     together, alone = (fitted.infer(images, None, 3, 0) for images in (smooth_images, smooth_images[:2]))
     torch.testing.assert_close(together[:2], alone, atol=1e-5, rtol=0)
     assert not torch.isclose(fitted.infer(smooth_images, None, 3, 1), together).any()
+
+
+def test_a_point_is_the_chain_without_its_noise(make_request, smooth_images):
+    network = build_network(lambda: Generator(ARCHITECTURES["mnist"], 5), rng())
+    latents = torch.randn(40, 5, generator=rng(1))
+    fitted = ChainInference(network, 5, make_request(), step_size=0.3, latents=latents)
+    points, images = fitted.as_points(), smooth_images.float() / 255
+    assert fitted.as_draws() is fitted
+    before = fitted.infer_training(smooth_images, None, 4, 0)
+    found = [points.infer_training(smooth_images, None, 4, draw) for draw in (0, 1)]
+    expected = run_chains(network, latents, images, None, torch.zeros(4, 40, 5), 0.3, fitted.sigma)
+    torch.testing.assert_close(found[0], expected, atol=1e-4, rtol=1e-4)
+    assert torch.equal(*found)
+    assert torch.equal(fitted.infer_training(smooth_images, None, 4, 0), before)
+    drawn, point = (way.infer(smooth_images, None, 30, 0) for way in (fitted, points))
+    energies = [compute_energy(fitted.generate(z), images, z, fitted.sigma).mean() for z in (drawn, point)]
+    assert energies[1] < energies[0] - 1
 
 
 def test_the_prior_learns_to_tell_posterior_from_prior():

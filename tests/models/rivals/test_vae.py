@@ -67,6 +67,36 @@ def test_training_repeats_itself_and_leaves_the_global_draws_alone(make_request)
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("is_occluded", [False, True])
+def test_draws_have_the_encoders_mean_and_spread(make_request, smooth_images, is_occluded):
+    vae, images, visible = fit(make_request(budget=400)), smooth_images[:8], None
+    if is_occluded:
+        visible = torch.ones(8, 1, 28, 28, dtype=torch.uint8)
+        visible[:, :, 8:20, 8:20] = 0
+    drawing, n = vae.as_draws(), 400
+    with torch.no_grad():
+        mean, log_variance = vae.encoder(images.float() / 255, visible)
+    spread = (log_variance / 2).exp()
+    draws = torch.stack([drawing.infer(images, visible, 0, draw) for draw in range(n)])
+    assert ((draws.mean(0) - mean) / spread).abs().max() < 5 / n**0.5
+    assert ((draws.std(0) / spread) - 1).abs().max() < 5 / (2 * n) ** 0.5
+    centred = ((draws - mean) / spread).flatten(1)
+    assert (centred[:-1] * centred[1:]).mean().abs() < 5 / centred.numel() ** 0.5  # one draw after another
+
+
+def test_equal_draws_agree_and_points_are_the_encoders_mean(make_request, smooth_images):
+    vae = fit(make_request(budget=200))
+    drawing = vae.as_draws()
+    one, again, other = (drawing.infer(smooth_images, None, 0, draw) for draw in (3, 3, 4))
+    assert torch.equal(one, again) and not torch.isclose(one, other).all(1).any()
+    assert torch.equal(drawing.infer_training(smooth_images, None, 9, 3), one)  # which counts no steps
+    points = vae.as_points()
+    assert points is vae and torch.equal(
+        points.infer(smooth_images, None, 0, 3), vae.infer(smooth_images, None, 0, 4)
+    )
+    assert not torch.isclose(points.infer(smooth_images, None, 0, 3), one).all(1).any()
+
+
 def test_training_lowers_the_reconstruction_error(make_request, smooth_images):
     floats, errors = smooth_images.float() / 255, []
     for budget in (40, 4000):

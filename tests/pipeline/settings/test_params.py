@@ -96,6 +96,20 @@ def test_the_mnist_scripts_chain_is_two_thousand_times_too_warm():
             {"profiles__embedded__train__batch_size": 1},
             "profiles.embedded.train.batch_size: found 1, expected",
         ),
+        (
+            {"profiles__embedded__train__channels_divided_by__svhn": 3},
+            "profiles.embedded.train.channels_divided_by.svhn: found 3, expected one of 1, 2, 4, 8, 16",
+        ),
+        (
+            {
+                "profiles__paper__train__channels_divided_by__celeba": 32
+            },  # a profile that is not the chosen one
+            "profiles.paper.train.channels_divided_by.celeba: found 32, expected one of 1, 2, 4, 8, 16",
+        ),
+        (
+            {"profiles__smoke__train__channels_divided_by__mnist": 0},
+            "profiles.smoke.train.channels_divided_by.mnist: found 0, expected an integer >= 1",
+        ),
         ({"data__download": "yes"}, "data.download: found 'yes', expected true or false"),
     ],
 )
@@ -104,6 +118,27 @@ def test_a_wrong_value_is_one_line_with_key_value_and_range(change, message):
         parse_params(changed(**change))
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("profile", "dataset", "architecture"),
+    [
+        ("smoke", "emoji", "celeba/8"),
+        ("embedded", "emoji", "celeba/8"),
+        ("embedded", "celeba", "celeba/8"),
+        ("embedded", "colour_digits", "svhn/4"),
+        ("embedded", "mnist5k", "mnist"),
+        ("paper", "celeba", "celeba"),
+        ("paper", "svhn", "svhn"),
+    ],
+)
+def test_table_1s_channels_are_divided_as_the_profile_says(profile, dataset, architecture):
+    params = parse_params(changed(profile=profile, dataset=dataset, anomaly__held_out=1))
+    assert params.architecture == architecture
+    assert params.resolved_latent_dim == {"mnist5k": 30}.get(dataset, 64)
+    key = f"profiles__{profile}__train__channels_divided_by__celeba"
+    other = parse_params(changed(profile=profile, dataset="emoji", **{key: 16}))
+    assert other.architecture == "celeba/16" and other.flat() != params.flat()
 
 
 def test_a_missing_key_and_a_missing_file_are_named(tmp_path):

@@ -56,8 +56,8 @@ def test_every_cell_of_every_profile_has_valid_parameters(profile):
         for method in list_methods(study, GRID)
         for cell in cells(study, method, profile=profile)
     ]
-    n_tables = 3 * 3 + (5 + 5 + 15) + 3 + 4 + 3 + 3 + 3 * 14
-    assert len(places) == len(set(places)) == n_tables + 2 * 3 + 6  # and figures 3 and 8
+    n_tables = 4 * 3 + (3 * 5 + 15) + 3 + 4 + 3 + 3 + 4 * 14
+    assert len(places) == len(set(places)) == n_tables + 4 * 2 + 6  # and figures 3 and 8
     scale = GRID["scales"][profile].get("mnist5k", {}).get("prepare", {}).get("n_train")
     assert cells("table6", profile=profile)[0].params.profile_settings.prepare.n_train == scale
 
@@ -87,7 +87,7 @@ def test_a_latent_space_names_data_classes_and_dimension():
         2,
     )
     assert (fashion.params.dataset, fashion.params.resolved_latent_dim) == ("fashion_mnist", 3)
-    assert digits.task == "latent" and digits.params.profile_settings.prepare.n_train == 800
+    assert digits.task == "latent" and digits.params.profile_settings.prepare.n_train == 500
 
 
 def test_a_study_wins_over_its_data_set_in_the_scales():
@@ -95,6 +95,32 @@ def test_a_study_wins_over_its_data_set_in_the_scales():
     cell = cells("figure8", profile="smoke")[0]
     assert cell.params.profile_settings.train.rounds.complete == rounds
     assert cells("table6", profile="smoke")[0].params.profile_settings.train.rounds.complete != rounds
+
+
+@pytest.mark.parametrize("profile", ["smoke", "embedded"])
+def test_a_data_sets_own_step_size_stands_unless_an_axis_names_one(profile):
+    digits, coloured, emoji = (cell.params for cell in cells("table2", profile=profile, s=0.27))
+    own = GRID["scales"][profile]["emoji"]["s"]
+    assert (digits.s, coloured.s, emoji.s) == (0.27, 0.27, own) and own != 0.27
+    assert (
+        emoji.profile_settings.train.K == cells("table2", profile=profile)[2].params.profile_settings.train.K
+    )
+    grid = copy.deepcopy(GRID)
+    grid["studies"]["table5"]["axes"]["dataset"] = "celeba"
+    swept = list_cells("table5", "Ours", {**CONTENT, "profile": profile}, grid)
+    assert {cell.params.dataset for cell in swept} == {"emoji"}
+    assert [cell.params.s for cell in swept] == [0.03, 0.15, 0.3, 0.6]
+    grid["scales"][profile]["emoji"]["s"] = -1
+    with pytest.raises(ParamError, match="^s: found -1, expected a number > 0"):
+        list_cells("table2", "Ours", {**CONTENT, "profile": profile}, grid)
+
+
+def test_every_table_has_the_rates_that_one_study_chose_for_its_methods():
+    rates = GRID["studies"]["rates"]
+    assert rates["task"] == "validation" and 1 in rates["axes"]["rate_factor"]
+    for study in PAPER_STUDIES:
+        assert GRID["studies"][study]["tuned_by"] == "rates"
+        assert set(list_methods(study, GRID)) <= set(list_methods("rates", GRID))
 
 
 def test_whatever_changes_a_cells_numbers_changes_its_fingerprint():
@@ -166,7 +192,7 @@ def test_a_wrong_file_is_one_line(tmp_path, change, message):
         (lambda grid: grid["studies"]["table3"].update(task="normal"), "expected one of complete, anomaly, "),
         (
             lambda grid: grid["scales"]["embedded"]["mnist5k"].update(train={"minibatch": 0}),
-            r"^tables\.yaml: study table2, VAE: .*minibatch: found 0, expected an integer >= 2",
+            r"^tables\.yaml: study rates, VAE: .*minibatch: found 0, expected an integer >= 2",
         ),
     ],
 )
@@ -183,11 +209,12 @@ def test_every_task_is_known_by_name_before_torch_is_imported():
 
 
 def test_a_study_has_the_methods_of_its_line_up():
-    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == ["VAE", "ABP", "Ours"]
+    of_tables = ["VAE", "ABP", "Ours", "PPCA"]
+    assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == of_tables
     assert list_methods("leaderboard", GRID) == list(METHODS)
-    assert list_methods("fashion", GRID) == ["VAE", "ABP", "Ours"]
+    assert list_methods("fashion", GRID) == of_tables
     assert [len(cells("fashion", method)) for method in ("VAE", "Ours")] == [1, 1]
-    with pytest.raises(ParamError, match="no study 'table9', expected one of table2, "):
+    with pytest.raises(ParamError, match="no study 'table9', expected one of rates, table2, "):
         check_study(GRID, "table9")
 
 

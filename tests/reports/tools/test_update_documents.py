@@ -53,3 +53,10 @@ def test_a_part_that_nobody_makes_is_refused_with_the_documents_name(recorded):
 def test_seconds_of_stages_that_ran_here_take_the_place_of_recorded_ones(tmp_path):
     write_text(tmp_path / "fid.json", '{"seconds": 2.5}')
     assert merge_seconds({"fid": 9.0, "mask": 1.0}, tmp_path) == "stage,seconds\nfid,2.5\nmask,1.0\n"
+
+
+@pytest.mark.parametrize("path", list_documents(ROOT), ids=lambda path: path.stem)
+def test_each_document_can_be_brought_up_to_date_from_what_is_committed(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(update_documents, "render_dag", lambda: "drawn")
+    assert update_document(path.read_text(encoding="utf-8"), str(path))
