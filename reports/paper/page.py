@@ -20,7 +20,8 @@ from reports.paper.yardstick import describe_convergence, describe_rates
 from reports.result_table import ResultRow, ResultTable
 
 DEVIATIONS = {
-    "table2": "Data sets, images and passes are the profile's, far fewer than the paper's 60,000 and 500.",
+    "table2": "Data sets, images and passes are the profile's, far fewer than the paper's 60,000 and 500. "
+    "Emoji graphics: Twemoji, CC-BY 4.0.",
     "table3": "The paper does not state its protocol; its numbers for VAE and ABP fit `tenth` alone.",
     "table4": "The stand-in has as many pixels as SVHN, and other images; the generator has a quarter of the "
     "channels.",
@@ -67,7 +68,7 @@ def tabulate_architectures(published: dict[str, Any]) -> ResultTable:
         ]
     note = (
         "The layers are the paper's; MFLOP: forward and gradient in z, per sample. Profiles smoke and "
-        "embedded divide the channels of SVHN's by 4 and of CelebA's by 8 (`channels_divided_by` in params.yaml)."
+        "embedded divide SVHN's channels by 4 and CelebA's by 8 (`channels_divided_by` in params.yaml)."
     )
     return ResultTable("table1", "Table 1: the generators", note, rows)
 

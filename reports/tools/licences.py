@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, files, metadata
 from pathlib import Path
 
 from pipeline.storage import places
@@ -13,6 +13,8 @@ from pipeline.storage.files import write_text
 LOCK = Path("requirements.lock")
 PAGE = places.RESULTS / "licences.md"
 UNSAID = "not said in its metadata"
+KNOWN = ("MIT License", "Apache License", "Mozilla Public License", "BSD 3-Clause")
+FIRST_CHARACTERS = 600  # of a licence file, where it says which licence it is
 LONGEST = 60  # a longer ``License`` field is the licence's text
 
 
@@ -37,7 +39,18 @@ def find_licence(name: str) -> str:
     if classifiers:
         return ", ".join(dict.fromkeys(classifiers))
     first_line = field.splitlines()[0] if field else ""
-    return first_line[:LONGEST] or UNSAID
+    return first_line[:LONGEST] or _recognise_licence(name) or UNSAID
+
+
+def _recognise_licence(name: str) -> str:
+    """The licence that a distribution's own licence file begins with, "" where none is known."""
+    for path in files(name) or []:
+        if path.name.upper().startswith("LICEN") and ".dist-info" in str(path):
+            beginning = path.read_text()[:FIRST_CHARACTERS]
+            for known in KNOWN:
+                if known in beginning:
+                    return f"{known} (its licence file)"
+    return ""
 
 
 def render_licences(names: Iterable[str]) -> str:

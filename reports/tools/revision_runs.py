@@ -26,9 +26,8 @@ from pipeline.studies.machine import WORKERS
 from reports.tools import stage_server
 from reports.tools.revision_results import PAGES, PROFILE, RESULT_FOLDERS, Layout, detect_layout
 
-SETTINGS: dict[
-    str, dict[str, Any]
-] = {  # of profile smoke in both; above chance, so that the extractor's distance is not refused
+# Of profile smoke in both; above chance, so that the extractor's distance is not refused.
+SETTINGS: dict[str, dict[str, Any]] = {
     "prepare": {"n_train": 200, "n_test": 200},
     "extractor": {"epochs": 6},
     "train": {

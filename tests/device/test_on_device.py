@@ -55,6 +55,7 @@ def test_noise_and_chains_are_those_of_the_cpu(make_request, device, smooth_imag
     torch.testing.assert_close(one.latents.cpu(), other.latents, atol=2e-2, rtol=0)
 
 
+@pytest.mark.slow  # where a processor has no bfloat16; `make test-gpu` runs it
 def test_bfloat16_learns_as_float32_on_the_cpu_does(make_request, device, smooth_images):
     plan = {"rounds": 4, "passes": 4, "learning_rate": 3e-3}
     images = smooth_images.float() / 255

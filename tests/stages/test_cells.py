@@ -222,7 +222,7 @@ def test_the_tables_wait_for_their_rates_and_train_at_what_those_chose(project, 
     with pytest.raises(ValueError, match="`python -m stages.cells rates` makes it"):
         run()
     say(monkeypatch, capsys, "--ahead", "rates", "table6", "--workers", "0")
-    assert factors["rates"] == {0.3, 1, 3, 10} and factors["table6"] == {0.3}
+    assert factors["rates"] == {0.3, 1, 3, 10, 30} and factors["table6"] == {0.3}
     planned = say(monkeypatch, capsys, "--plan", "table6", "table8")[:-1]
     assert all("  kept  " in line for line in planned[:3])
     assert all("  missing  " in line and line[0] != "-" for line in planned[3:])

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import math
+import shutil
 
 import pytest
 import torch
@@ -139,11 +140,21 @@ def test_a_checkpoint_of_other_parameters_or_a_truncated_one_is_refused(images, 
     assert resume_training(tmp_path / "none.pt", generator, PLAN, key) is None
 
 
+@pytest.fixture(scope="module")
+def interrupted(images, tmp_path_factory):
+    """A folder with the last two checkpoints of a training, their key, and the state that it ended in."""
+    folder, key = tmp_path_factory.mktemp("interrupted"), compute_training_key(PLAN, data="x")
+    path = folder / "state.pt"
+    end = train(begin(), images, None, PLAN, EngineSettings(), lambda state: save_training(path, state, key))
+    return folder, key, end
+
+
 @pytest.mark.injects("damaged checkpoints", 1)
 @pytest.mark.parametrize("damage", ["empty", "text", "truncated", "one_bit", "no_dict"])
-def test_the_checkpoint_before_a_damaged_one_is_taken(images, tmp_path, caplog, damage):
-    path, key = tmp_path / "state.pt", compute_training_key(PLAN, data="x")
-    train(begin(), images, None, PLAN, EngineSettings(), lambda state: save_training(path, state, key))
+def test_the_checkpoint_before_a_damaged_one_is_taken(images, interrupted, tmp_path, caplog, damage):
+    folder, key, end = interrupted
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "state.pt"
     content = path.read_bytes()
     middle = len(content) // 2  # within a tensor
     no_dict = io.BytesIO()
@@ -161,7 +172,7 @@ def test_the_checkpoint_before_a_damaged_one_is_taken(images, tmp_path, caplog, 
     assert "state.pt: not a readable checkpoint" in caplog.text
     save_training(path, state, key)  # leaves the good one where it was
     assert resume_training(name_previous(path), begin().generator, PLAN, key).round == PLAN.rounds - 1
-    assert_same(run(images), train(state, images, None, PLAN, EngineSettings()))
+    assert_same(end, train(state, images, None, PLAN, EngineSettings()))
     forget_training(path)
     assert not list(tmp_path.iterdir())
 
