@@ -206,7 +206,8 @@ def render_pipeline() -> str:
     if measured is None:
         return NOT_RUN
     training = f"{measured['dataset']}, {measured['profile']}"
-    duration = f"{measured['seconds']:.0f} s for {measured['rounds']} rounds"
+    rounds = "one round" if measured["rounds"] == 1 else f"{measured['rounds']} rounds"
+    duration = f"{measured['seconds']:.0f} s for {rounds}"
     lines = [f"{_name_machine(measured)} {training}: {duration}."]
     lines += ["", "| part | seconds | share | of the matrix-product peak |", "|---|---|---|---|"]
     for part, share in measured["share_of"].items():
