@@ -24,22 +24,24 @@ def save_grid(
 ) -> None:
     """Draw titled rows of images, each (B, C, H, W) float in [0, 1]; more than ``columns`` images wrap.
 
-    Each row's title stands above it. ``columns`` None puts all images of a row on one line.
+    Each row's title stands above it. ``columns`` None puts all images of a row on one line. All images are
+    drawn equally wide, whatever their pixels.
     """
-    strips = [(title, _tile(images, columns or len(images))) for title, images in rows]
-    heights = [strip.shape[0] for _, strip in strips]
-    width = max(strip.shape[1] for _, strip in strips)
-    inches = 12.0
-    scale = inches / width
-    title_space = 0.26  # inches
-    figure = Figure(figsize=(inches, sum(heights) * scale + title_space * len(strips)))
+    most = max(columns or len(images) for _, images in rows)
+    strips = []  # title, picture, and its share of the width
+    for title, images in rows:
+        across = columns or len(images)
+        strips.append((title, _tile(images, across), across / most))
+    inches, title_space = 12.0, 0.26
+    heights = [inches * share * strip.shape[0] / strip.shape[1] for _, strip, share in strips]
+    total = sum(heights) + title_space * len(strips)
+    figure = Figure(figsize=(inches, total))
     top = 1.0
-    total = figure.get_figheight()
-    for title, strip in strips:
+    for (title, strip, share), strip_inches in zip(strips, heights, strict=True):
         top -= title_space / total
         figure.text(0.002, top + 0.06 / total, title, fontsize=10, va="bottom", ha="left")
-        height = strip.shape[0] * scale / total
-        axes = figure.add_axes((0, top - height, strip.shape[1] / width, height))
+        height = strip_inches / total
+        axes = figure.add_axes((0, top - height, share, height))
         axes.imshow(strip, vmin=0, vmax=1, cmap="gray", interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         top -= height
