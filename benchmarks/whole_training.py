@@ -135,6 +135,7 @@ def benchmark(params: Params, rounds: int | None) -> dict[str, Any]:
         with clock.part("logging"):
             tracker.flush()
         total = time.perf_counter() - start
+        tracker.wait()  # whose database lies in this folder
 
     assert state.transport is not None  # a training has a round
     seconds = {part: clock.seconds[part] for part in PARTS}

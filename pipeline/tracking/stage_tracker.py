@@ -59,6 +59,10 @@ class StageTracker:
         points, self._points, self._flushed = self._points, [], time.monotonic()
         self._thread.submit(self._send, points)
 
+    def wait(self) -> None:
+        """Wait until MLflow has all that was sent so far."""
+        self._thread.submit(lambda: None).result()
+
     def close(self) -> None:
         """Send what is left, the final numbers and the pictures, and end the run FINISHED."""
         self._ended.set()
