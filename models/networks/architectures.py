@@ -38,7 +38,7 @@ DIVISORS = (1, 2, 4, 8, 16)  # all divide every number of channels above
 def find_architecture(name: str) -> Architecture:
     """Find a row of Table 1 by its name, or one with fewer channels: ``celeba/8`` has an eighth of celeba's.
 
-    The image's own channels and the linear layers stay. Raises ValueError for an unknown name.
+    The image's own channels and the hidden linear layers stay. Raises ValueError for an unknown name.
     """
     row, _, divisor = name.partition("/")
     if row not in ARCHITECTURES or (divisor and divisor not in map(str, DIVISORS)):
