@@ -31,8 +31,17 @@ def parse_nothing(doc: str | None) -> None:
     argparse.ArgumentParser(description=doc).parse_args()
 
 
-def run_stage(name: str, function: Stage, live: bool = False, rank: int = 0) -> None:
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """Let a stage of the studies run at another profile than params.yaml's."""
+    parser.add_argument("--profile", metavar="NAME", help="params.yaml's, if not given")
+
+
+def run_stage(
+    name: str, function: Stage, live: bool = False, rank: int = 0, profile: str | None = None
+) -> None:
     """Run ``function`` as the stage ``name``; the numbers that it returns go to metrics/<name>.json.
+
+    ``profile``: another than params.yaml's.
 
     ``live`` stages log to MLflow while they run, if they run long; the others' numbers reach it when the
     stage ``report`` ends. A ValueError or OSError ends the process with one line and status 1 (the
@@ -49,7 +58,7 @@ def run_stage(name: str, function: Stage, live: bool = False, rank: int = 0) -> 
     params, tracker = None, StageTracker(name)
     start = time.perf_counter()
     try:
-        params = load_params()
+        params = load_params(profile=profile)
         if rank:
             function(params, tracker)  # never opened, so that it does nothing
             return

@@ -17,13 +17,14 @@ from collections.abc import Iterable, Sequence
 from models.catalogue import METHODS
 from pipeline.settings.params import Params, load_params
 from pipeline.settings.yaml_files import ParamError, read_yaml
-from pipeline.stage import INTERRUPTED, describe_error, run_stage, set_up_logging
+from pipeline.stage import INTERRUPTED, add_profile, describe_error, run_stage, set_up_logging
 from pipeline.storage import places
 from pipeline.studies.ahead import train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
 from pipeline.studies.measured import place_result, write_cells
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
+from pipeline.studies.provenance import write_provenance
 from pipeline.studies.recall import is_final, recall_kept
 from pipeline.studies.result import CellResult
 from pipeline.studies.workload import estimate_seconds
@@ -38,7 +39,7 @@ def run_study(
     loses its folder. ``workers`` as in ``train_cells``. Raises ParamError for a study or method that is
     unknown.
     """
-    grid = read_checked_grid([study])
+    grid = read_checked_grid([study], params.profile)
     line_up = list_methods(study, grid)
     keyed = {method: key_method(study, method, params, grid) for method in only or line_up}
     results: dict[str, CellResult] = {}
@@ -48,6 +49,8 @@ def run_study(
         results |= {key: result for key, result in found.items() if result is not None}
     missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]
     results |= {cell.key: result for cell, result in train_cells(missing, workers)}
+    made = {key: result.made for key, result in results.items()}
+    write_provenance(params.profile, study, made, results)
     for method, cells in keyed.items():
         named_by_alpha = METHODS[method].named_by_alpha
         measured = [place_result(one.cell, results[one.key], one.key, named_by_alpha) for one in cells]
@@ -57,10 +60,10 @@ def run_study(
             shutil.rmtree(folder)
 
 
-def read_checked_grid(studies: Iterable[str]) -> Grid:
+def read_checked_grid(studies: Iterable[str], profile: str) -> Grid:
     """Read tables.yaml; raises ParamError for what is unknown in it, and for a study that it lacks."""
     grid = read_grid()
-    check_grid(grid, METHODS, read_yaml("params.yaml"))
+    check_grid(grid, METHODS, read_yaml("params.yaml") | {"profile": profile})
     for study in studies:
         check_study(grid, study)
     return grid
@@ -75,9 +78,9 @@ def list_changed() -> list[str]:
     return [name.removeprefix("cells@") for name in json.loads(done.stdout) if name.startswith("cells@")]
 
 
-def train_one(key: str, studies: Sequence[str], workers: int | None) -> int:
+def train_one(key: str, studies: Sequence[str], params: Params, workers: int | None) -> int:
     """Train the one cell of that key and keep it; returns 0. Raises ValueError where it fails."""
-    params, grid = load_params(), read_checked_grid(studies)
+    grid = read_checked_grid(studies, params.profile)
     for one in plan_studies(studies, params, grid, download=True):
         if one.keyed and one.keyed.key == key:
             for keyed, result in train_cells([one.keyed], workers):
@@ -117,6 +120,7 @@ def parse_arguments() -> argparse.Namespace:
         "studies", nargs="*", metavar="study", help="one of tables.yaml's; for what follows, all"
     )
     parser.add_argument("--method", choices=list(METHODS), help="this one alone of the study's line-up")
+    add_profile(parser)
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes, 0 for this one; as many as there are cores"
     )
@@ -145,12 +149,14 @@ def parse_arguments() -> argparse.Namespace:
 def run_command(arguments: argparse.Namespace) -> int:
     """Do what is no stage; returns the exit status."""
     studies = list_changed() if arguments.changed else arguments.studies or list(read_grid()["studies"])
+    params = load_params(profile=arguments.profile)
+    if arguments.cell:
+        return train_one(arguments.cell, studies, params, arguments.workers)
+    grid = read_checked_grid(studies, params.profile)
     if arguments.ahead:
         train = functools.partial(train_cells, workers=arguments.workers)
-        return int(train_missing(studies, load_params(), read_checked_grid(studies), train) > 0)
-    if arguments.cell:
-        return train_one(arguments.cell, studies, arguments.workers)
-    planned = list(plan_studies(studies, load_params(), read_checked_grid(studies)))
+        return int(train_missing(studies, params, grid, train) > 0)
+    planned = list(plan_studies(studies, params, grid))
     if arguments.plan:
         print(render_plan(planned))
     else:
@@ -179,7 +185,7 @@ def main() -> None:
         (study,) = arguments.studies
         only = [arguments.method] if arguments.method else []
         stage = functools.partial(run_study, study=study, only=only, workers=arguments.workers)
-        run_stage(f"cells-{study}", stage)
+        run_stage(f"cells-{study}", stage, profile=arguments.profile)
 
 
 if __name__ == "__main__":

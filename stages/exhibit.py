@@ -6,7 +6,7 @@ import argparse
 import functools
 
 from pipeline.settings.params import Params
-from pipeline.stage import run_stage
+from pipeline.stage import add_profile, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_json
 from pipeline.studies.grid import list_methods, read_grid
@@ -49,8 +49,10 @@ def main() -> None:
     """Run the stage for the study named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=list(LAYOUTS))
-    study = parser.parse_args().study
-    run_stage(f"exhibit-{study}", functools.partial(build_exhibit, study=study))
+    add_profile(parser)
+    arguments = parser.parse_args()
+    stage = functools.partial(build_exhibit, study=arguments.study)
+    run_stage(f"exhibit-{arguments.study}", stage, profile=arguments.profile)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pipeline.data.load import load_dataset
 from pipeline.data.published_files import is_there
 from pipeline.evaluation.features import measure_accuracy, save_classifier, train_classifier
 from pipeline.settings.params import Params
-from pipeline.stage import run_stage
+from pipeline.stage import add_profile, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import project_root, write_folder, write_json
 from pipeline.studies.grid import choose_dataset, read_grid
@@ -87,11 +87,14 @@ def main() -> None:
     """Run the stage, for the data set named on the command line if there is one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", nargs="?", help="one of tables.yaml's `datasets`")
-    dataset = parser.parse_args().dataset
+    add_profile(parser)
+    arguments = parser.parse_args()
+    dataset = arguments.dataset
     if dataset is None:
-        run_stage("extractor", extractor)
+        run_stage("extractor", extractor, profile=arguments.profile)
     else:
-        run_stage(f"extractor-{dataset}", functools.partial(extractor_for_tables, paper_dataset=dataset))
+        stage = functools.partial(extractor_for_tables, paper_dataset=dataset)
+        run_stage(f"extractor-{dataset}", stage, profile=arguments.profile)
 
 
 if __name__ == "__main__":

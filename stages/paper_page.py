@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+
 from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import read_yaml
-from pipeline.stage import parse_nothing, run_stage
+from pipeline.stage import add_profile, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import PAPER_STUDIES, list_methods, read_grid
@@ -63,8 +65,9 @@ def read_beyond(profile: str) -> list[tuple[str, str]]:
 
 def main() -> None:
     """Run the stage."""
-    parse_nothing(__doc__)
-    run_stage("paper_page", paper_page)
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_profile(parser)
+    run_stage("paper_page", paper_page, profile=parser.parse_args().profile)
 
 
 if __name__ == "__main__":

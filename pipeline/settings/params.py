@@ -33,7 +33,7 @@ N_CLASSES = {
     "emoji": 9,  # pipeline.data.emoji.EMOJI_CLASSES
 }
 Auto = Literal["auto"]
-Profile = Literal["smoke", "embedded", "paper"]
+Profile = Literal["smoke", "embedded", "recorded", "paper"]
 Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "emoji"]
 Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
 Preset = Literal["eq8", "authors-svhn", "authors-mnist"]
@@ -215,6 +215,7 @@ class ProfileSettings:
 class Profiles:
     smoke: ProfileSettings
     embedded: ProfileSettings
+    recorded: ProfileSettings
     paper: ProfileSettings
 
 
@@ -299,9 +300,13 @@ class Params:
         return dict(flatten(nested))
 
 
-def load_params(path: str | Path = "params.yaml") -> Params:
-    """Read and validate params.yaml; raises ParamError with one line: key, value found, expected range."""
-    return parse_params(read_yaml(path))
+def load_params(path: str | Path = "params.yaml", profile: str | None = None) -> Params:
+    """Read and validate params.yaml, with another ``profile`` than it names where one is given.
+
+    Raises ParamError with one line: key, value found, expected range.
+    """
+    content = read_yaml(path)
+    return parse_params(content if profile is None else {**content, "profile": profile})
 
 
 def parse_params(content: Any) -> Params:

@@ -44,6 +44,11 @@ def find_cells(profile: str, study: str, method: str) -> Path:
     return RESULTS / profile / "cells" / study / method
 
 
+def find_provenance(profile: str, study: str) -> Path:
+    """Find how a study's cells were made: no output of a stage, for seconds differ each time."""
+    return RESULTS / profile / "provenance" / f"{study}.json"
+
+
 def find_exhibit(profile: str, study: str) -> Path:
     """Find the folder of a study's tables and figures."""
     return RESULTS / profile / "exhibits" / study

@@ -24,10 +24,11 @@ TASK_NAMES = (
 DEFAULT_TASK = "complete"
 AXES = (
     *("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space"),
-    *("rate_factor", "seed"),
+    *("rate_factor", "n_train", "rounds", "seed"),
 )
 GRID_KEYS = ("line_ups", "datasets", "scales", "studies")
-STUDY_KEYS = ("task", "methods", "axes", "own", "tuned_by", "scale")
+STUDY_KEYS = ("task", "methods", "axes", "axes_at", "own", "tuned_by", "scale")
+OR = " or "  # between data sets of which the first whose files are at hand is taken
 Grid = dict[str, Any]
 
 
@@ -76,6 +77,8 @@ def read_grid(path: str | Path = "tables.yaml") -> Grid:
                 f"{path}: studies.{study}.methods: found {methods!r}, expected a list of methods"
             )
         _check_names((f"studies.{study}.axes.{key}", key, AXES) for key in entry.get("axes", {}))
+        for profile, axes in entry.get("axes_at", {}).items():
+            _check_names((f"studies.{study}.axes_at.{profile}.{key}", key, AXES) for key in axes)
     return grid
 
 
@@ -123,13 +126,13 @@ def choose_dataset(
 ) -> str:
     """Name the data set of ours that is measured where the paper has ``paper_dataset``.
 
-    tables.yaml names one, or several, of which the first that ``is_there`` is taken, else the last. Raises
-    ParamError naming the key where tables.yaml names none.
+    tables.yaml names one, or several (``a or b``), of which the first that ``is_there`` is taken, else the
+    last. Raises ParamError naming the key where tables.yaml names none.
     """
     candidates = grid["datasets"].get(profile, {}).get(paper_dataset)
     if not candidates:
         raise ParamError(f"tables.yaml: datasets.{profile}.{paper_dataset}: missing, expected a data set")
-    names = _as_list(candidates)
+    names = candidates.split(OR)
     return next((name for name in names[:-1] if is_there(name)), names[-1])
 
 
@@ -146,15 +149,19 @@ def list_cells(
     """
     if method not in list_methods(study, grid):
         return []
-    entry = grid["studies"][study]
-    axes = {**entry.get("axes", {}), **entry.get("own", {}).get(method, {})}
+    entry, profile = grid["studies"][study], params_content["profile"]
+    axes = {
+        **entry.get("axes", {}),
+        **entry.get("own", {}).get(method, {}),
+        **entry.get("axes_at", {}).get(profile, {}),
+    }
     varying = {axis for axis, values in axes.items() if isinstance(values, list)}
     cells = []
     for combination in itertools.product(*map(_as_list, axes.values())):
         on_axes = dict(zip(axes, combination, strict=True))
         settings = {**on_axes, **on_axes.get("space", {})}
         paper_dataset = settings.get("dataset", "mnist")
-        settings["dataset"] = choose_dataset(grid, params_content["profile"], paper_dataset, is_there)
+        settings["dataset"] = choose_dataset(grid, profile, paper_dataset, is_there)
         # The axis names the paper's data set; a cell's place names ours, which ``settings`` has by now.
         place = tuple((axis, settings.get(axis, value)) for axis, value in on_axes.items() if axis in varying)
         cells.append(
@@ -190,6 +197,11 @@ def _apply(settings: dict[str, Any], study: str, params_content: dict[str, Any],
     changed["s"] = settings.get("s", step_size)
     of_study = grid["studies"][study].get("scale", {}).get(profile, {})
     scaled = _merge(_merge(base["profiles"][profile], of_data_set), of_study)
+    if "n_train" in settings:
+        scaled = _merge(scaled, {"prepare": {"n_train": settings["n_train"]}})
+    if "rounds" in settings:  # of all three trainings, of which a cell has one
+        rounds = dict.fromkeys(scaled["train"]["rounds"], settings["rounds"])
+        scaled = _merge(scaled, {"train": {"rounds": rounds}})
     changed["profiles"] = {**base["profiles"], profile: scaled}
     return parse_params(changed)
 

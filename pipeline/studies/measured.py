@@ -21,6 +21,7 @@ from pipeline.studies.grid import PAPER_STUDIES, Cell
 from pipeline.studies.result import CellResult
 
 FILE = "cells.json"
+RECORDED = "recorded"  # the profile of the trainings that are run once, over hours
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,14 @@ def read_cells(profile: str, study: str, methods: Sequence[str]) -> list[Measure
         try:
             cells += read_folder(folder)
         except (OSError, ValueError) as error:
-            cells.append(describe_missing(study, method, f"{type(error).__name__}: {folder / FILE}"))
+            cause = f"{type(error).__name__}: {folder / FILE}"
+            cells.append(describe_missing(profile, study, method, cause))
     return cells
 
 
-def describe_missing(study: str, method: str, cause: str) -> MeasuredCell:
+def describe_missing(profile: str, study: str, method: str, cause: str) -> MeasuredCell:
     """A cell that stands for a method's missing ones."""
     target = f"exhibit@{study}" if study in PAPER_STUDIES else f"beyond/dvc.yaml:exhibit@{study}"
+    if profile == RECORDED:  # which is not params.yaml's, and has stages of its own
+        target = f"beyond/dvc.yaml:recorded_exhibit@{study}"
     return MeasuredCell(study, method, error=f"not measured ({cause}); `dvc repro {target}` measures it")

@@ -44,6 +44,7 @@ def save_result(folder: Path, key: str, result: CellResult) -> None:
                 "curves": result.curves,
                 "error": result.error,
                 "lacks": result.lacks,
+                "made": result.made,
             }
         ),
     )
@@ -54,6 +55,7 @@ def load_result(folder: Path, key: str) -> CellResult | None:
     try:
         kept = json.loads((folder / f"{key}.json").read_text())
         arrays = read_arrays(folder / f"{key}.npz")
-        return CellResult(kept["numbers"], kept["curves"], arrays, kept["error"], kept["lacks"])
+        made = kept.get("made", {})  # of what was kept before there was one
+        return CellResult(kept["numbers"], kept["curves"], arrays, kept["error"], kept["lacks"], made)
     except (OSError, ValueError, KeyError, TypeError):
         return None

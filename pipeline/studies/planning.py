@@ -38,7 +38,8 @@ class PlannedCell:
 def list_here(study: str, method: str, params: Params, grid: Grid) -> list[Cell]:
     """A study's cells of a method, with the data sets whose files are on this machine."""
     folder = project_root() / params.data.folder
-    return list_cells(study, method, read_yaml("params.yaml"), grid, lambda name: is_there(name, folder))
+    content = read_yaml("params.yaml") | {"profile": params.profile}
+    return list_cells(study, method, content, grid, lambda name: is_there(name, folder))
 
 
 def key_method(study: str, method: str, params: Params, grid: Grid) -> list[KeyedCell]:
@@ -92,11 +93,11 @@ def _plan_method(study: str, method: str, params: Params, grid: Grid) -> Iterato
             continue
         try:
             # The images are looked for as the caller says; the cell itself goes on with its own settings.
-            key = key_cell(replace(cell, params=replace(cell.params, data=params.data)), code, seen).key
+            as_asked = replace(cell, params=replace(cell.params, data=params.data))
+            keyed = replace(key_cell(as_asked, code, seen), cell=cell)
         except (ValueError, OSError) as error:
             yield PlannedCell(cell, reason=" ".join(str(error).split()))
             continue
-        keyed = KeyedCell(cell, tuple(seen), key)
         yield PlannedCell(cell, keyed, find_result(keyed, kept) is not None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from pipeline.storage.files import project_root
 from pipeline.studies.grid import DEFAULT_TASK, Cell, Grid
 from pipeline.studies.measured import read_folder
 from pipeline.studies.memo import compute_key, fingerprint, load_result, save_result
+from pipeline.studies.provenance import Stopwatch
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS, measure_cell
 from pipeline.studies.threads import THREADS, use_one_thread
@@ -31,11 +32,12 @@ NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks w
 
 @dataclass(frozen=True)
 class KeyedCell:
-    """A cell, the cells that tuned it, and the key that its result is kept under."""
+    """A cell, the cells that tuned it, the key that its result is kept under, the digest of its code."""
 
     cell: Cell
     seen: tuple[Cell, ...]
     key: str
+    code: str = ""
 
     def __str__(self) -> str:
         return f"{self.cell.study} {self.cell.method} {self.cell.place}".rstrip()
@@ -74,7 +76,7 @@ def key_cell(cell: Cell, code: str, seen: Iterable[Cell] = ()) -> KeyedCell:
         threads=THREADS,
         extractor=extractor.digest or None,
     )
-    return KeyedCell(cell, seen, key)
+    return KeyedCell(cell, seen, key, code)
 
 
 def recall_cell(key: str) -> CellResult | None:
@@ -88,8 +90,11 @@ def measure_and_keep(keyed: KeyedCell) -> CellResult:
     if result is None:
         cell = keyed.cell
         images, extractor = load_images(cell, keyed.seen), find_extractor(cell)
+        watch = Stopwatch()
         with use_one_thread():
             result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
+        on_gpu = cell.params.engine.device != "cpu" and torch.cuda.is_available()
+        result = replace(result, made=watch.describe(on_gpu, data=images.digest, code=keyed.code))
         if is_final(result):
             save_result(project_root() / MEMO, keyed.key, result)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class CellResult:
 
     ``numbers`` by name; ``curves``: a value for each round; ``arrays``: what its figures are drawn from,
     images as uint8 (n, C, H, W), latents as float32 (N, d). ``lacks``: why the method gives no number, by
-    the number's name.
+    the number's name. ``made``: where and how long (``pipeline.studies.provenance``), which is no result.
     """
 
     numbers: dict[str, float] = field(default_factory=dict)
@@ -32,6 +32,7 @@ class CellResult:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     error: str = ""
     lacks: dict[str, str] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 def unite_results(parts: Iterable[CellResult]) -> CellResult:

@@ -33,6 +33,7 @@ WITHOUT_NUMBERS = (
 )  # as the header of dvc.yaml says
 LOADED_BY_NAME = "models/short_run/method.py"  # of the method that every study has
 CHECK = "python -m pipeline.studies.check_methods"
+ONLY_RECORDED = {"convergence"}  # studies of many seeds alone
 MODULE_OF = {"extractors": "extractor", "rates": "cells"}  # stages that are not the module of their name
 ALLOWED = {  # the direction between packages
     "models": {"models"},
@@ -164,7 +165,7 @@ def test_an_init_imports_no_module_so_that_rooms_are_what_modules_say():
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_the_module_of_its_name(stage):
-    name = stage.partition(":")[2]
+    name = stage.partition(":")[2].removeprefix("recorded_")
     command = list_commands(stage)[-1].split(" ")
     assert command[:2] == ["python", "-m"] and command[2].startswith("stages.")
     expected = "cells" if name.endswith("cells") else MODULE_OF.get(name, name)
@@ -216,20 +217,32 @@ def list_choices(stage: str, axis: str) -> list[str]:
 
 def list_studies_of(stage: str) -> set[str]:
     """The studies that a stage trains."""
-    (study,) = list_commands(stage)[-1].split(" ")[3:]
+    study = list_commands(stage)[-1].split(" ")[3]
     return set(list_choices(stage, "study") if study == "${item.study}" else [study])
+
+
+def is_recorded(stage: str) -> bool:
+    """Whether a stage runs at the profile `recorded` whatever params.yaml says."""
+    recorded = stage.startswith("beyond/dvc.yaml:recorded_")
+    assert list_commands(stage)[-1].endswith(" --profile recorded") == recorded
+    assert ("${profile}" in yaml.safe_dump(STAGES[stage])) <= (not recorded)
+    return recorded
 
 
 def test_every_study_has_its_cells_once_and_its_exhibit():
     grid = read_grid(ROOT / "tables.yaml")
-    trained = Counter(
-        study for stage in STAGES if name_module(stage) == "cells" for study in list_studies_of(stage)
-    )
-    assert set(trained) == set(grid["studies"]) and set(trained.values()) == {1}
+    trained: dict[bool, list[str]] = {True: [], False: []}
+    for stage in STAGES:
+        if name_module(stage) == "cells":
+            trained[is_recorded(stage)] += list_studies_of(stage)
+    assert sorted(trained[False]) == sorted(set(grid["studies"]) - ONLY_RECORDED)
+    recorded = {*PAPER_STUDIES, *ONLY_RECORDED}
+    assert sorted(trained[True]) == sorted(recorded | {"rates"})
+    assert set(list_choices("beyond/dvc.yaml:recorded_exhibit", "study")) == recorded
     shown = {file: set(list_choices(f"{file}:exhibit", "study")) for file in FILES}
     assert shown["dvc.yaml"] == set(PAPER_STUDIES)
     # The stage `leaderboard` shows its own and `tuning`; `rates` is in every table that it tunes.
-    unshown = {"leaderboard", "tuning", "rates"}
+    unshown = {"leaderboard", "tuning", "rates"} | ONLY_RECORDED
     assert shown["beyond/dvc.yaml"] == set(grid["studies"]) - set(PAPER_STUDIES) - unshown
     for study in PAPER_STUDIES:
         assert LAYOUTS[study].split(study) or FIGURES[study]
@@ -247,7 +260,7 @@ def fill(key: str, stage: str, profile: str) -> list[str]:
     return keys
 
 
-@pytest.mark.parametrize("profile", ["smoke", "embedded", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "embedded", "recorded", "paper"])
 def test_every_listed_parameter_exists(profile):
     contents = {name: yaml.safe_load((ROOT / name).read_text()) for name in SETTINGS}
     for stage in STAGES:
@@ -281,26 +294,26 @@ def test_no_output_is_a_folder_with_code_and_none_has_two_owners():
 
 def test_stages_write_tables_where_dvc_looks_for_them():
     """The folders below reports/results that dvc.yaml names are those of pipeline.storage.places."""
-    written, profile = set(), "embedded"
+    written = {places.find_paper("embedded")}
     for stage in STAGES:
-        module = name_module(stage)
+        module, profile = name_module(stage), "recorded" if is_recorded(stage) else "embedded"
         if module == "cells":
             written |= {places.find_cells(profile, study, "") for study in list_studies_of(stage)}
         elif module == "exhibit":
             written |= {places.find_exhibit(profile, study) for study in list_choices(stage, "study")}
         elif module in ("leaderboard", "anomaly_study"):
             written.add(places.find_exhibit(profile, module))
-        elif stage.endswith(":extractors"):
+        elif stage.endswith("extractors"):
             names = list_choices(stage, "dataset")
             written |= {places.find_table_extractor(profile, name) for name in names}
     named = {
         path
         for stage in STAGES
         for output in list_outputs(stage)
-        for path in fill(output, stage, profile)
+        for path in fill(output, stage, "embedded")
         if path.startswith("reports/")
     }
-    assert named == {str(path) for path in written | {places.find_paper(profile)}}
+    assert named == {str(path) for path in written}
 
 
 def test_the_second_dag_makes_nothing_that_the_first_waits_for():
@@ -501,7 +514,8 @@ def test_another_scale_of_one_study_is_another_run_of_that_study_alone(settings)
     settings.replace("tables.yaml", grid)
     after = settings.read_params()
     assert {name for name in before | after if before.get(name) != after.get(name)} == {
-        *("cells@table3", "exhibit@table3", "paper_page")
+        *("cells@table3", "exhibit@table3", "paper_page"),
+        *(f"beyond/dvc.yaml:recorded_{kind}@table3" for kind in ("cells", "exhibit")),  # all seeds kept
     }
 
 

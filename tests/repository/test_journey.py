@@ -316,7 +316,7 @@ def test_queued_experiments_end_in_mlflow_as_direct_ones_do(committed):
     [
         ("alpha=-1", r"alpha: found -1, expected a number >= 0 and <= 1"),
         ("mask.side=100", r"mask\.side: found 100, expected 1 to 64 .*"),
-        ("profile=foo", r"profile: found 'foo', expected smoke \| embedded \| paper"),
+        ("profile=foo", r"profile: found 'foo', expected smoke \| embedded \| recorded \| paper"),
         ("dataset=cifar", r"dataset: found 'cifar', expected mnist5k \| mnist \| .*"),
         ("transport.solver=foo", r"transport\.solver: found 'foo', expected auto \| exact \| .*"),
     ],

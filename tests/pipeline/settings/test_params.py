@@ -87,7 +87,7 @@ def test_the_mnist_scripts_chain_is_two_thousand_times_too_warm():
         ({"beta": 1}, "beta: unknown key, expected one of profile, dataset"),
         ({"langevin__stepsize": 1}, "langevin.stepsize: unknown key, expected one of preset"),
         ({"dataset": "x; rm -rf"}, "dataset: found 'x; rm -rf', expected mnist5k | mnist"),
-        ({"profile": "huge"}, "profile: found 'huge', expected smoke | embedded | paper"),
+        ({"profile": "huge"}, "profile: found 'huge', expected smoke | embedded | recorded | paper"),
         ({"langevin": 3}, "langevin: found 3, expected a mapping of keys"),
         ({"anomaly__held_out": 10}, "anomaly.held_out: found 10, expected a class of mnist5k, 0 to 9"),
         ({"mask__side": 65}, "mask.side: found 65, expected 1 to 64"),

@@ -1,0 +1,70 @@
+"""Where, when and how long a cell was measured: what never decides its numbers, and stands beside them.
+
+Seconds differ from run to run, so they are kept apart from the cells, in a file that is no stage's output:
+two runs of the same code leave the same cells.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.storage import places
+from pipeline.storage.files import write_json
+
+CPU_INFO = Path("/proc/cpuinfo")
+Making = dict[str, Any]
+
+
+class Stopwatch:
+    """Seconds since it was made, of the clock and of this process's processors."""
+
+    def __init__(self) -> None:
+        self._clock, self._processors = time.perf_counter(), time.process_time()
+
+    def describe(self, on_gpu: bool, **more: str) -> Making:
+        """How a cell was made that has just ended; ``more``: digests, by name."""
+        return {
+            "seconds": round(time.perf_counter() - self._clock, 1),
+            "cpu_seconds": round(time.process_time() - self._processors, 1),
+            "machine": name_machine(on_gpu),
+            "torch": torch.__version__,
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            **more,
+        }
+
+
+def name_machine(on_gpu: bool) -> str:
+    """Name what computes: the GPU, or the processor's model."""
+    if on_gpu:
+        return torch.cuda.get_device_name()
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())
+
+
+def write_provenance(profile: str, study: str, made: Mapping[str, Making], keys: Iterable[str]) -> None:
+    """Write how a study's cells were made, by key: ``made`` now; of the others in ``keys`` what was known."""
+    known = read_provenance(profile, study) | {key: how for key, how in made.items() if how}
+    kept = {key: known[key] for key in sorted(set(keys)) if key in known}
+    if kept:
+        write_json(places.find_provenance(profile, study), kept)
+
+
+def read_provenance(profile: str, study: str) -> dict[str, Making]:
+    """How a study's cells were made, by key; empty where nobody knows."""
+    try:
+        found: dict[str, Making] = json.loads(places.find_provenance(profile, study).read_text())
+        return found
+    except (OSError, ValueError):
+        return {}
