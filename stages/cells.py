@@ -22,9 +22,9 @@ from pipeline.storage import places
 from pipeline.studies.ahead import train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
+from pipeline.studies.making import write_making
 from pipeline.studies.measured import place_result, write_cells
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
-from pipeline.studies.provenance import write_provenance
 from pipeline.studies.recall import is_final, recall_kept
 from pipeline.studies.result import CellResult
 from pipeline.studies.workload import estimate_seconds
@@ -50,7 +50,7 @@ def run_study(
     missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]
     results |= {cell.key: result for cell, result in train_cells(missing, workers)}
     made = {key: result.made for key, result in results.items()}
-    write_provenance(params.profile, study, made, results)
+    write_making(params.profile, study, made, results)
     for method, cells in keyed.items():
         named_by_alpha = METHODS[method].named_by_alpha
         measured = [place_result(one.cell, results[one.key], one.key, named_by_alpha) for one in cells]

@@ -17,9 +17,9 @@ from pipeline.storage import places
 from pipeline.storage.code_digest import digest_code
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import DEFAULT_TASK, Cell, Grid
+from pipeline.studies.making import Stopwatch
 from pipeline.studies.measured import read_folder
 from pipeline.studies.memo import compute_key, fingerprint, load_result, save_result
-from pipeline.studies.provenance import Stopwatch
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS, measure_cell
 from pipeline.studies.threads import THREADS, use_one_thread

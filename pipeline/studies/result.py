@@ -24,7 +24,7 @@ class CellResult:
 
     ``numbers`` by name; ``curves``: a value for each round; ``arrays``: what its figures are drawn from,
     images as uint8 (n, C, H, W), latents as float32 (N, d). ``lacks``: why the method gives no number, by
-    the number's name. ``made``: where and how long (``pipeline.studies.provenance``), which is no result.
+    the number's name. ``made``: where and how long (``pipeline.studies.making``), which is no result.
     """
 
     numbers: dict[str, float] = field(default_factory=dict)

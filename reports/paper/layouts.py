@@ -117,6 +117,12 @@ LAYOUTS = {
             Quantity("matched_share", "matched share of the last round's correction"),
         ),
     ),
+    "convergence": TableLayout(
+        "Does the correction's gain stay with more images and longer training?",
+        "Rounds of Algorithm 1; the rivals have as many sample-gradients. A column a number of images and "
+        f"rounds, each trained from the start. {WAYS}",
+        (FRECHET, *TEST_MSES),
+    ),
     "fashion": TableLayout(
         "All 60,000 images of Fashion-MNIST",
         "Table 2's row; the paper has none for this data set. A few passes, not its 500.",

@@ -53,15 +53,15 @@ def name_machine(on_gpu: bool) -> str:
     return next(models, platform.processor() or platform.machine())
 
 
-def write_provenance(profile: str, study: str, made: Mapping[str, Making], keys: Iterable[str]) -> None:
+def write_making(profile: str, study: str, made: Mapping[str, Making], keys: Iterable[str]) -> None:
     """Write how a study's cells were made, by key: ``made`` now; of the others in ``keys`` what was known."""
-    known = read_provenance(profile, study) | {key: how for key, how in made.items() if how}
+    known = read_making(profile, study) | {key: how for key, how in made.items() if how}
     kept = {key: known[key] for key in sorted(set(keys)) if key in known}
     if kept:
         write_json(places.find_provenance(profile, study), kept)
 
 
-def read_provenance(profile: str, study: str) -> dict[str, Making]:
+def read_making(profile: str, study: str) -> dict[str, Making]:
     """How a study's cells were made, by key; empty where nobody knows."""
     try:
         found: dict[str, Making] = json.loads(places.find_provenance(profile, study).read_text())
