@@ -76,10 +76,17 @@ def read_grid(path: str | Path = "tables.yaml") -> Grid:
             raise ParamError(
                 f"{path}: studies.{study}.methods: found {methods!r}, expected a list of methods"
             )
-        _check_names((f"studies.{study}.axes.{key}", key, AXES) for key in entry.get("axes", {}))
-        for profile, axes in entry.get("axes_at", {}).items():
-            _check_names((f"studies.{study}.axes_at.{profile}.{key}", key, AXES) for key in axes)
+    check_axes(grid)
     return grid
+
+
+def check_axes(grid: Grid) -> None:
+    """Raise ParamError for an axis of a study that no cell can be placed by."""
+    for study, entry in grid["studies"].items():
+        parts = {"axes": entry.get("axes", {})}
+        parts |= {f"axes_at.{profile}": axes for profile, axes in entry.get("axes_at", {}).items()}
+        for name, axes in parts.items():
+            _check_names((f"studies.{study}.{name}.{key}", key, AXES) for key in axes)
 
 
 def check_grid(grid: Grid, methods: Iterable[str], params_content: dict[str, Any]) -> None:

@@ -35,10 +35,10 @@ def prepare_scales(
     """
 
     @functools.cache
-    def list_both(study: str) -> list[tuple[Cell, Cell]]:
-        at_paper = {**params_content, "profile": "paper"}
-        both = (list_cells(study, OURS, content, grid) for content in (params_content, at_paper))
-        return list(zip(*both, strict=True))
+    def list_both(study: str) -> list[tuple[Cell, Cell | None]]:
+        at_paper = list_cells(study, OURS, {**params_content, "profile": "paper"}, grid)
+        cells = list_cells(study, OURS, params_content, grid)
+        return [(cell, find_counterpart(cell, at_paper)) for cell in cells]
 
     def find_one(cell: MeasuredCell) -> Scale | None:
         for ours, theirs in list_both(cell.study):
@@ -57,10 +57,20 @@ def prepare_scales(
     return find_smallest
 
 
-def compare_plans(ours: Cell, theirs: Cell, n_images: int, train_sizes: Mapping[str, int]) -> Scale:
+def find_counterpart(cell: Cell, at_paper: Sequence[Cell]) -> Cell | None:
+    """The cell of the paper's profile at the same place, of any seed; None where the paper has none there."""
+    place = dict(cell.axes) | {"dataset": cell.paper_dataset}
+    for one in at_paper:
+        theirs = dict(one.axes) | {"dataset": one.paper_dataset}
+        if all(place[axis] == value for axis, value in theirs.items() if axis in place):
+            return one
+    return None
+
+
+def compare_plans(ours: Cell, theirs: Cell | None, n_images: int, train_sizes: Mapping[str, int]) -> Scale:
     """The scale of a cell of ours on ``n_images``, beside the same cell of the paper's profile."""
     plan, share = _build_plan(ours), None
-    if ours.classes is None and ours.paper_dataset in train_sizes:
+    if theirs is not None and ours.classes is None and ours.paper_dataset in train_sizes:
         full = count_sample_gradients(_build_plan(theirs), train_sizes[ours.paper_dataset])
         share = count_sample_gradients(plan, n_images) / full
     return Scale(count_updates(plan, n_images), share)

@@ -1,31 +1,122 @@
-"""How much arithmetic each study takes: ``python -m reports.tools.budget --profile paper --tflops 300``.
+"""What studies cost: ``python -m reports.tools.budget --profile recorded``.
 
-Counted from the plans as ``pipeline.studies.workload`` does, not measured.
+The arithmetic is counted from the plans as ``pipeline.studies.workload`` does. The hours are those of one
+thread of this machine, from the seconds that kept cells of the same kind took on it; ``--tflops`` reckons
+them from a machine's arithmetic instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
 
 from pipeline.settings.yaml_files import read_yaml
-from pipeline.studies.grid import PAPER_STUDIES, list_cells, list_methods, read_grid
-from pipeline.studies.workload import count_cell
+from pipeline.storage import places
+from pipeline.studies.grid import PAPER_STUDIES, Cell, Grid, list_cells, list_methods, read_grid
+from pipeline.studies.making import name_machine, read_making
+from pipeline.studies.measured import read_folder
+from pipeline.studies.workload import count_cell, estimate_seconds
 
 RATES = "rates"  # the study that tunes the paper's
+PROFILES = ("smoke", "embedded", "recorded", "paper")
+
+
+@dataclass(frozen=True)
+class TimedCell:
+    """A cell that was trained on this machine, and the seconds of one thread that it took."""
+
+    cell: Cell
+    seconds: float
+
+
+def describe_kinds(cell: Cell) -> tuple[tuple[str, ...], ...]:
+    """What a cell has in common with others that cost alike, the closest first."""
+    task, architecture = cell.task, cell.params.architecture
+    return (cell.method, task, architecture), (cell.method, architecture), (cell.method,)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that a cell takes over those that its arithmetic says, by kind, as kept cells took them."""
+
+    ratios: dict[tuple[str, ...], float]
+
+    def predict(self, cell: Cell) -> float | None:
+        """Seconds of one thread; None where no cell of the method was trained on this machine."""
+        ratio = next((self.ratios[kind] for kind in describe_kinds(cell) if kind in self.ratios), None)
+        return None if ratio is None else ratio * estimate_seconds(cell)
+
+
+def learn_pace(timed: Iterable[TimedCell]) -> Pace:
+    """Learn the pace of each kind: the median over its cells."""
+    ratios: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for one in timed:
+        for kind in describe_kinds(one.cell):
+            ratios[kind].append(one.seconds / estimate_seconds(one.cell))
+    return Pace({kind: statistics.median(values) for kind, values in ratios.items()})
+
+
+def measure_errors(timed: Sequence[TimedCell]) -> list[float]:
+    """How far each cell is from what the other studies' and places' cells predict: |predicted / true - 1|.
+
+    A cell is left out with all others of its place, which differ from it in the seed alone.
+    """
+    errors = []
+    for one in timed:
+        others = [other for other in timed if name_place(other.cell) != name_place(one.cell)]
+        predicted = learn_pace(others).predict(one.cell)
+        if predicted is not None:
+            errors.append(abs(predicted / one.seconds - 1))
+    return errors
+
+
+def name_place(cell: Cell) -> tuple[object, ...]:
+    """A cell's place without its seed."""
+    return cell.study, cell.method, *((axis, str(value)) for axis, value in cell.axes if axis != "seed")
+
+
+def list_studies(
+    profile: str, grid: Grid, is_there: Callable[[str], bool] = lambda name: False
+) -> dict[str, list[Cell]]:
+    """The cells of each study that has some at ``profile``, in order."""
+    content = read_yaml("params.yaml") | {"profile": profile}
+    studies = [RATES, *PAPER_STUDIES, *(["convergence"] if profile == "recorded" else [])]
+    return {
+        study: [
+            cell
+            for method in list_methods(study, grid)
+            for cell in list_cells(study, method, content, grid, is_there)
+        ]
+        for study in studies
+    }
+
+
+def list_timed(grid: Grid, machine: str) -> list[TimedCell]:
+    """The kept cells of all profiles that were trained on ``machine``, with their seconds."""
+    timed = []
+    for profile in PROFILES:
+        for study, cells in list_studies(profile, grid).items():
+            made = read_making(profile, study)
+            if not made:
+                continue
+            placed = {(cell.method, cell.place): cell for cell in cells}
+            for method in list_methods(study, grid):
+                for measured in read_folder(places.find_cells(profile, study, method)):
+                    how, cell = made.get(measured.key, {}), placed.get((method, measured.place))
+                    if cell is not None and how.get("machine") == machine and not measured.error:
+                        timed.append(TimedCell(cell, how["cpu_seconds"]))
+    return timed
 
 
 def count_studies(profile: str, is_there: Callable[[str], bool] = lambda name: False) -> dict[str, float]:
     """Count the floating-point operations of each study at ``profile``."""
-    params_content = read_yaml("params.yaml") | {"profile": profile}
-    grid = read_grid()
-    flops_of: dict[str, float] = defaultdict(float)
-    for study in (RATES, *PAPER_STUDIES):
-        for method in list_methods(study, grid):
-            for cell in list_cells(study, method, params_content, grid, is_there):
-                flops_of[study] += count_cell(cell)
-    return dict(flops_of)
+    studies = list_studies(profile, read_grid(), is_there)
+    return {study: sum(map(count_cell, cells)) for study, cells in studies.items()}
 
 
 def render_budget(profile: str, tflops: float) -> str:
@@ -37,13 +128,46 @@ def render_budget(profile: str, tflops: float) -> str:
     return "\n".join(lines)
 
 
+def render_hours(profile: str, machine: str) -> str:
+    """Render a line a study: its cells, their arithmetic, the hours of one thread, and how sure that is."""
+    grid = read_grid()
+    timed = list_timed(grid, machine)
+    pace = learn_pace(timed)
+    lines = ["| study | cells | TFLOP | hours of one thread |", "|---|---|---|---|"]
+    total, unknown = 0.0, set()
+    for study, cells in list_studies(profile, grid).items():
+        predicted = [pace.predict(cell) for cell in cells]
+        unknown |= {cell.method for cell, one in zip(cells, predicted, strict=True) if one is None}
+        hours = sum(
+            estimate_seconds(cell) if one is None else one for cell, one in zip(cells, predicted, strict=True)
+        )
+        total += hours
+        flops = sum(map(count_cell, cells)) / 1e12
+        lines.append(f"| {study} | {len(cells)} | {flops:,.0f} | {hours / 3600:.2f} |")
+    lines += [f"| all | | | {total / 3600:.1f} |", "", f"{machine}, from {len(timed)} kept cells' seconds."]
+    if errors := measure_errors(timed):
+        within = sum(error <= 0.3 for error in errors)
+        lines.append(
+            f"Each place predicted from the others: median error {100 * statistics.median(errors):.0f} %, "
+            f"{within} of {len(errors)} cells within 30 %."
+        )
+    if unknown:
+        lines.append(
+            f"No cell of these was timed here, so by arithmetic alone: {', '.join(sorted(unknown))}."
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="paper", choices=["smoke", "embedded", "paper"])
-    parser.add_argument("--tflops", type=float, default=300.0, help="what the machine reaches, all told")
+    parser.add_argument("--profile", default="paper", choices=PROFILES)
+    parser.add_argument("--tflops", type=float, help="what the machine reaches, all told")
     arguments = parser.parse_args()
-    print(render_budget(arguments.profile, arguments.tflops))
+    if arguments.tflops:
+        print(render_budget(arguments.profile, arguments.tflops))
+    else:
+        print(render_hours(arguments.profile, name_machine(torch.cuda.is_available())))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pipeline.settings.yaml_files import ParamError
 from pipeline.studies.grid import (
     PAPER_STUDIES,
     TASK_NAMES,
+    check_axes,
     check_grid,
     check_study,
     choose_dataset,
@@ -77,6 +78,39 @@ def test_of_several_data_sets_the_first_at_hand_is_taken():
     assert choose(lambda name: name == "fashion_mnist") == "fashion_mnist"
     with pytest.raises(ParamError, match=r"datasets\.embedded\.cifar: missing"):
         choose_dataset(GRID, "embedded", "cifar")
+
+
+def test_a_profile_may_have_further_axes_and_other_values():
+    recorded = cells("table2", profile="recorded")
+    assert [(cell.params.dataset, cell.params.seed) for cell in recorded] == [
+        ("mnist5k", seed) for seed in (1, 2, 3, 4, 5)
+    ]
+    assert [cell.place for cell in recorded][:2] == ["seed 1", "seed 2"]
+    dims = {cell.params.resolved_latent_dim for cell in cells("table3", "VAE", profile="recorded")}
+    assert dims == {10, 30} and len(cells("table3", profile="recorded")) == 5 * 3 * 2 * 3
+    grid = copy.deepcopy(GRID)
+    grid["studies"]["table2"]["axes_at"]["recorded"] = {"alpah": [0, 1]}
+    with pytest.raises(ParamError, match=r"studies\.table2\.axes_at\.recorded\.alpah: found 'alpah'"):
+        check_axes(grid)
+
+
+def test_images_and_rounds_can_be_axes_of_every_task():
+    lengths = cells("convergence", profile="recorded")
+    numbers = [cell.params.profile_settings for cell in lengths]
+    assert {(one.prepare.n_train, one.train.rounds.complete) for one in numbers} == {
+        (n, rounds) for n in (250, 1000, 3000) for rounds in (1, 4, 16)
+    }
+    assert all(len(set(vars(one.train.rounds).values())) == 1 for one in numbers)
+    plain = cells("table2", profile="recorded")[0].params.profile_settings
+    assert (plain.prepare.n_train, plain.train.rounds.complete) == (3000, 4)
+
+
+def test_tables_on_many_digits_leave_those_that_tuned_their_rates():
+    tuned = cells("rates", profile="recorded")[0].params.profile_settings.prepare.n_train
+    for study in PAPER_STUDIES:
+        for cell in cells(study, profile="recorded"):
+            if cell.params.dataset == "mnist5k" and cell.classes is None:
+                assert tuned + cell.params.profile_settings.prepare.n_train <= 4000
 
 
 def test_a_latent_space_names_data_classes_and_dimension():

@@ -54,6 +54,18 @@ def test_the_share_is_of_the_papers_sample_gradients(make_cell):
     assert prepare("paper")([at_paper, half]).share == 0.5
 
 
+def test_of_several_seeds_each_stands_beside_the_papers_cell_of_its_place(make_cell):
+    shares = {}
+    for alpha in (0, 0.5):
+        axes = {"alpha": alpha, "seed": 4}
+        cell = make_cell("figure8", seed=4, axes=axes, paper_dataset="mnist", n=3000)
+        shares[alpha] = prepare("recorded")([cell]).share
+    assert shares[0] == shares[0.5] and 0 < shares[0] < 1e-2
+    axes = {"dataset": "mnist5k", "latent_dim": 40, "seed": 2}  # of SVHN in the paper
+    elsewhere = prepare("recorded")([make_cell("table4", seed=2, axes=axes, paper_dataset="mnist", n=3000)])
+    assert elsewhere.updates > 0 and elsewhere.share is None
+
+
 def test_a_cell_that_the_settings_no_longer_have_has_no_scale(make_cell):
     unknown = make_cell("table6", axes={"K": 31}, paper_dataset="mnist")
     assert prepare("embedded")([unknown]) is None
