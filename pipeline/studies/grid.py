@@ -22,9 +22,10 @@ TASK_NAMES = (
     "validation",
 )  # of pipeline/studies/tasks.py
 DEFAULT_TASK = "complete"
+DEFAULT_PRESET = "eq8"
 AXES = (
     *("dataset", "held_out", "latent_dim", "s", "K", "L2", "alpha", "solver", "mask", "space"),
-    *("rate_factor", "n_train", "rounds", "seed"),
+    *("rate_factor", "n_train", "rounds", "preset", "seed"),
 )
 GRID_KEYS = ("line_ups", "datasets", "scales", "studies")
 STUDY_KEYS = ("task", "methods", "axes", "axes_at", "own", "tuned_by", "scale")
@@ -195,6 +196,10 @@ def _apply(settings: dict[str, Any], study: str, params_content: dict[str, Any],
     base = params_content
     changed = {**base, **{key: value for key, value in settings.items() if key in base}}
     changed["anomaly"] = {**base["anomaly"], "held_out": settings.get("held_out", 0)}
+    preset = settings.get("preset", base["langevin"]["preset"])
+    changed["langevin"] = {**base["langevin"], "preset": preset}
+    if preset != DEFAULT_PRESET:  # the authors' chains draw, also where they score
+        changed["anomaly"]["inference"] = "draw"
     changed["mask"] = {**base["mask"], **settings.get("mask", {})}
     solver = settings.get("solver", base["transport"]["solver"])
     changed["transport"] = {**base["transport"], "solver": solver}

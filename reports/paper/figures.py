@@ -40,6 +40,7 @@ FIGURES: dict[str, dict[str, Callable[[Path, Sequence[MeasuredCell]], None]]] = 
     "table8": {"table8": draw_recovery_errors, "figure9": draw_recoveries, "figure10": draw_recovery_curves},
     "figure3": {"figure2": draw_evolution, "figure3": draw_posteriors},
     "figure8": {"figure8": draw_alpha_curves},
+    "authors": {},
     "convergence": {"convergence": draw_convergence},
     "solvers": {"solvers": draw_solvers},
     "fashion": {"fashion": draw_rivals},

@@ -105,6 +105,17 @@ def test_images_and_rounds_can_be_axes_of_every_task():
     assert (plain.prepare.n_train, plain.train.rounds.complete) == (3000, 4)
 
 
+def test_the_authors_chain_draws_where_it_scores_and_eq_8s_does_not():
+    placed = {cell.axes: cell.params for cell in cells("authors", "ABP", profile="embedded")}
+    assert len(placed) == 2 * 2 and {params.alpha for params in placed.values()} == {CONTENT["alpha"]}
+    for axes, params in placed.items():
+        chain, draws = params.resolve_langevin(), params.anomaly.inference == "draw"
+        assert draws == (chain.drift_reduction == "mean") == (("preset", "authors-mnist") in axes)
+        train = params.profile_settings.train
+        assert (params.resolved_latent_dim, train.K, train.L, train.L2) == (10, 50, 50, 2)
+    assert {cell.params.alpha for cell in cells("authors")} == {0.1}
+
+
 def test_tables_on_many_digits_leave_those_that_tuned_their_rates():
     tuned = cells("rates", profile="recorded")[0].params.profile_settings.prepare.n_train
     for study in PAPER_STUDIES:
