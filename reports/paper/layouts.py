@@ -121,7 +121,7 @@ LAYOUTS = {
         "Does Table 3 come out of the authors' own settings?",
         "The chain of the authors' MNIST script (drift of the energy's mean over a batch of 2,000, noise s, "
         "batch statistics) beside that of Eq. (8), with the script's ten latent numbers, K, L, L2, learning "
-        "rate, regression passes and 500 test steps. At a mean over 2,000 images the data hardly moves z: the "
+        "rate, regression passes and 500 test steps. At such a mean the data hardly moves z: the "
         "chain is close to a random walk. The area is average precision; the script takes the trapezoidal "
         "one.",
         (
