@@ -45,8 +45,8 @@ def check_images(images: Any, shape: tuple[int, int, int]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array))
     if array.dtype.kind in "iu":
         raise ValueError(
-            f"images: dtype {array.dtype}, values from {array.min()} to {array.max()}, found; should be uint8, or "
-            "a float in [0, 1]"
+            f"images: dtype {array.dtype}, values from {array.min()} to {array.max()}, found; should be "
+            "uint8, or a float in [0, 1]"
         )
     if array.dtype.kind != "f":
         raise ValueError(f"images: dtype {array.dtype} found; should be uint8, or a float in [0, 1]")

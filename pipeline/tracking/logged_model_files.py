@@ -23,7 +23,13 @@ import torch
 from models.langevin.noise import Stream, draw_normal
 from pipeline.inference.portable import PortableModel, parse_settings
 from pipeline.storage.files import project_root
-from pipeline.tracking.store import hide_password, open_client, quieten_mlflow, tracking_uri
+from pipeline.tracking.store import (
+    find_or_create_experiment,
+    hide_password,
+    open_client,
+    quieten_mlflow,
+    tracking_uri,
+)
 
 GENERATOR, SETTINGS = "generator", "settings"  # artifacts of the folder, by MLflow's name of them
 SETTINGS_FILE = "settings.json"
@@ -94,6 +100,12 @@ def write_logged_model(folder: Path, model: PortableModel, mlflow_model: Any = N
             pip_requirements=pins,
             mlflow_model=outer,
         )
+    # MLflow writes where these files were on this machine, and reads them by their places in the folder.
+    flavour = outer.flavors[mlflow.pyfunc.FLAVOR_NAME]
+    flavour["model_code_path"] = Path(flavour["model_code_path"]).name
+    for artifact in flavour["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    outer.save(str(folder / "MLmodel"))
 
 
 def read_logged_model(folder: Path) -> PortableModel:
@@ -135,7 +147,7 @@ def fetch_folder(address: str) -> Path:
             f"{address}: no {database.name} in {database.parent}; run this in the project's folder, or set "
             "MLFLOW_TRACKING_URI"
         )
-    open_client()  # which migrates a database that is older
+    find_or_create_experiment(open_client())  # of a project that was moved, its files are here
     from mlflow.artifacts import download_artifacts
 
     try:

@@ -80,7 +80,7 @@ def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
         return False
     name = name_registered(store.run_params, task)
     version = _find_version(store.client, name, digest)
-    model_id = version.model_id if version else _upload(store, run, model, digest, name)
+    model_id = _find_model(version) if version else _upload(store, run, model, digest, name)
     _link(store, run.info.run_id, model_id, task, metrics)
     version = version or _register(store.client, name, model_id, run.info.run_id, digest)
     _measure(store.client, name, version.version, task, metrics)
@@ -140,6 +140,11 @@ def _link(store: Store, run_id: str, model_id: str, task: str, metrics: dict[str
 def _find_version(client: Any, name: str, digest: str) -> Any | None:
     found = [one for one in _list_versions(client, name) if one.tags.get(MODEL_DIGEST) == digest]
     return found[0] if found else None
+
+
+def _find_model(version: Any) -> str:
+    """The id of a version's model: MLflow's search leaves it out, and the source names it."""
+    return str(version.source).removeprefix("models:/")
 
 
 def _list_versions(client: Any, name: str) -> list[Any]:

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipeline.settings.params import TASKS, load_params
-from pipeline.stage import describe_error
 from pipeline.tracking.logged_model_files import fetch_folder, is_address
 from pipeline.tracking.logged_models import CHAMPION, name_registered
 
@@ -47,7 +46,7 @@ def build_application(source: str) -> Any:
             try:
                 answer = await work(request)
             except Exception as error:  # MLflow has no answer to some requests: no content in its frame
-                return _answer(400, f"request: not understood ({describe_error(error)})")
+                return _answer(400, f"request: not understood ({_join(error)})")
         return answer if answer.status_code < 400 else await _shorten(answer)
 
     return application
@@ -86,6 +85,10 @@ async def _shorten(answer: Any) -> Any:
     return _answer(answer.status_code, " ".join(message.split())[:500])
 
 
+def _join(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _answer(status: int, line: str) -> Any:
     from fastapi.responses import JSONResponse
 
@@ -106,7 +109,7 @@ def main() -> None:
         source = given.model or f"models:/{name_registered(load_params(), given.task)}@{CHAMPION}"
         application = build_application(source)
     except (ValueError, OSError) as error:
-        sys.exit(f"serve: {describe_error(error)}; `make publish` logs models")
+        sys.exit(f"serve: {_join(error)}; `make publish` logs models")
     import uvicorn
 
     print(f"{source} on http://{given.host}:{given.port}/invocations  (Ctrl-C ends it)", flush=True)
