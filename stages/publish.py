@@ -1,6 +1,6 @@
 """Stage publish: bring MLflow up to date with the files; cheap, and idempotent.
 
-The stage ``report`` publishes the own run by itself, its trained models among it. This one adds what was trained
+The stage ``report`` publishes the own run, its trained models with it. This one adds what was trained
 for the tables here, and makes up for a tracking server that could not be reached.
 """
 
