@@ -9,7 +9,7 @@ JOBS ?= 2
 export RANKS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro main queue ui publish record docs portable compare test test-slow test-faults test-gpu lint types install lock git
+.PHONY: help repro main queue ui serve publish record docs portable compare test test-slow test-faults test-gpu lint types install lock git
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/' | column -t -s '|'
@@ -37,6 +37,9 @@ queue: $(STAMP) git  ## work off the queued experiments by JOBS workers, then co
 
 ui: $(STAMP)  ## browse the runs on http://127.0.0.1:PORT
 	$(IN_VENV) python -m pipeline.tracking.ui --port $(PORT)
+
+serve: $(STAMP)  ## answer requests to the champion, or to MODEL=..., on http://127.0.0.1:PORT (5001), this machine alone
+	$(IN_VENV) python -m pipeline.tracking.serve --port $(if $(filter file,$(origin PORT)),5001,$(PORT)) $(if $(MODEL),--model $(MODEL))
 
 publish: $(STAMP)  ## bring MLflow up to date with the files, after it could not be reached
 	$(IN_VENV) dvc repro --single-item publish

@@ -1,7 +1,7 @@
 """Stage publish: bring MLflow up to date with the files; cheap, and idempotent.
 
-The stage ``report`` publishes the own run by itself. This one adds what was trained for the tables here, and
-makes up for a tracking server that could not be reached.
+The stage ``report`` publishes the own run, its trained models with it. This one adds what was trained
+for the tables here, and makes up for a tracking server that could not be reached.
 """
 
 from __future__ import annotations

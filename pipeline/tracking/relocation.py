@@ -1,7 +1,7 @@
 """A project that was moved or copied writes its pictures into its own folder.
 
 MLflow stores where artifacts lie as absolute addresses, so a copied database still names the original's
-folder. There is no call of MLflow's to change that; the three columns are corrected in the SQLite file.
+folder. There is no call of MLflow's to change that; the columns are corrected in the SQLite file.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-COLUMNS = (  # table, column
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
+OF_EXPERIMENT = " AND experiment_id = ?"
+COLUMNS = (  # table, column, and whose rows
+    ("experiments", "artifact_location", OF_EXPERIMENT),
+    ("runs", "artifact_uri", OF_EXPERIMENT),
+    ("logged_models", "artifact_location", OF_EXPERIMENT),
+    ("model_versions", "storage_location", ""),  # of the registry, which knows no experiments
 )
 
 
@@ -30,11 +32,12 @@ def relocate_artifacts(database: Path, experiment: str, folder: Path) -> int:
             return 0
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         changed = 0
-        for table, column in COLUMNS:
+        for table, column, whose in COLUMNS:
             if table in tables:
+                values = [folder.as_uri(), len(row[1]) + 1, len(row[1]), row[1]]
                 changed += connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                    f"WHERE experiment_id = ? AND substr({column}, 1, ?) = ?",
-                    (folder.as_uri(), len(row[1]) + 1, row[0], len(row[1]), row[1]),
+                    f"WHERE substr({column}, 1, ?) = ?{whose}",
+                    [*values, row[0]] if whose else values,
                 ).rowcount
         return changed

@@ -5,6 +5,7 @@ A server that cannot be reached costs one warning line; ``make publish`` brings 
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from threading import Event
 
 from pipeline.settings.params import Params
+from pipeline.storage import places
 from pipeline.tracking.run_record import RUN_STAGES, StageRecord, read_record
 from pipeline.tracking.store import Store, hide_password, tracking_uri
 
@@ -129,7 +131,12 @@ def publish_run(params: Params, of_tables: Sequence[StageRecord] = (), with_own_
     if not records and not of_tables:
         return 0
     try:
-        return Store(params).publish(records, of_tables)
+        store = Store(params)
+        changed = store.publish(records, of_tables)
+        if records and any(places.MODELS.glob("*/model.pt")):
+            # By name, and where there is a model: it loads torch, and decides no stage's numbers.
+            importlib.import_module("pipeline.tracking.logged_models").log_models(store, records)
+        return changed
     except ValueError:
         raise
     except Exception as error:

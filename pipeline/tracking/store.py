@@ -193,9 +193,7 @@ class Store:
 
 def open_client() -> Any:
     """MLflow's client of the tracking database, which is migrated where it is new."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # MLflow prints the traceback of a database error that we report in one line.
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    quieten_mlflow()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     from mlflow import MlflowClient
@@ -204,6 +202,14 @@ def open_client() -> Any:
     # migrates as soon as it is made.
     with _lock():
         return MlflowClient(tracking_uri())
+
+
+def quieten_mlflow() -> None:
+    """Let MLflow, which is not imported yet, send and print nothing."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow prints the traceback of a database error that we report in one line.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # of files that lie here
 
 
 def find_or_create_experiment(client: Any) -> str:

@@ -28,6 +28,8 @@ PACKAGES = ("models", "pipeline", "stages", "reports", "benchmarks")
 ROOMY = ("models", "pipeline", "reports")  # packages whose folders are dependencies as wholes
 WITHOUT_NUMBERS = (
     "pipeline/tracking",
+    "pipeline/inference",
+    "pipeline/use.py",
     "pipeline/stage.py",
     "pipeline/launch.py",
 )  # as the header of dvc.yaml says
@@ -64,7 +66,9 @@ ROOMS_ALLOWED: dict[str, set[str]] = {
     "pipeline/data": {"pipeline/storage"},
     "pipeline/evaluation": {"pipeline/data", "pipeline/settings", "pipeline/storage"},
     "pipeline/studies": {"pipeline/evaluation", "pipeline/data", "pipeline/settings", "pipeline/storage"},
-    "pipeline/tracking": {"pipeline/settings", "pipeline/storage"},
+    "pipeline/inference": {"pipeline/evaluation", "pipeline/data", "pipeline/settings", "pipeline/storage"},
+    "pipeline/tracking": {"pipeline/inference", "pipeline/settings", "pipeline/storage"},
+    "pipeline/use.py": {"pipeline/inference", "pipeline/tracking", "pipeline/stage.py"},
     "pipeline/stage.py": {"pipeline/tracking", "pipeline/settings", "pipeline/storage"},
     "reports/drawing.py": set(),
     "reports/result_table.py": set(),

@@ -1,0 +1,1 @@
+"""A trained model in use: images sampled, encoded, reconstructed, completed and scored, and its one file."""

@@ -1,0 +1,185 @@
+"""Trained models in MLflow: logged with their training, registered, the best one called ``champion``.
+
+What a champion is chosen by looks at no test image. Of ``complete`` it is the run's Frechet distance, of
+samples to the training images; of ``occluded`` the squared error on the hidden pixels of training images,
+which training never sees. A run has no validation images (its data has a training and a test part), and what
+it measures of ``normal`` is the AUPRC on test images: that one has no champion.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.inference.portable import PortableModel, read_trained
+from pipeline.settings.params import TASKS, Params
+from pipeline.storage import places
+from pipeline.tracking.logged_model_files import write_logged_model
+from pipeline.tracking.run_record import StageRecord, read_data_sets
+from pipeline.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+CHAMPION = "champion"
+NAME = "model"  # of the logged model within its run
+MODEL_DIGEST, MODEL_ID, DISTANCE, DISTANCE_OF = "model_digest", "model_id", "distance", "distance_of"
+MEASURED_BY = {"complete": ("reconstruct", "fid"), "normal": ("anomaly",), "occluded": ("recover",)}
+# Stage, number, and what it is: lowest is best.
+CHOSEN_BY = {
+    "complete": ("fid", "frechet_distance", "Frechet distance of samples to the training images"),
+    "occluded": ("recover", "squared_error", "squared error on hidden pixels of training images"),
+}
+
+
+def name_registered(params: Params, task: str) -> str:
+    """What a training's models are called in the registry: only those of one kind of data compare."""
+    return f"{params.dataset}-{params.profile}-{task}"
+
+
+def log_models(store: Store, records: Sequence[StageRecord]) -> int:
+    """Log the model of each training whose file is here, unless it is there already; returns how many.
+
+    A model's file that cannot be read is a warning.
+    """
+    new = 0
+    for task in TASKS:
+        if not (places.MODELS / task / "model.pt").exists():
+            continue
+        try:
+            new += _log_model(store, task, records)
+        except ValueError as error:
+            log.warning("model of %s not logged: %s", task, error)
+    return new
+
+
+def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
+    """Log one training's model; what is the same model as a registered one gets no second copy."""
+    run = store.find_child(f"train-{task}")
+    if run is None:
+        return False
+    path = places.MODELS / task / "model.pt"
+    model = read_trained(task, store.run_params)
+    settings = json.dumps(dataclasses.asdict(model.settings), sort_keys=True)
+    digest = hashlib.sha256(path.read_bytes() + settings.encode()).hexdigest()
+    metrics = {
+        f"{'train' if record.stage == run.data.tags['stage'] else record.stage}/{name}": value
+        for record in records
+        if record.stage in (f"train-{task}", *MEASURED_BY[task])
+        for name, value in record.metrics.items()
+        if name != "seconds"
+    }
+    numbers = hashlib.sha256(json.dumps(metrics, sort_keys=True).encode()).hexdigest()
+    if run.data.tags.get(MODEL_DIGEST) == digest + numbers:
+        return False
+    name = name_registered(store.run_params, task)
+    version = _find_version(store.client, name, digest)
+    model_id = _find_model(version) if version else _upload(store, run, model, digest, name)
+    _link(store, run.info.run_id, model_id, task, metrics)
+    version = version or _register(store.client, name, model_id, run.info.run_id, digest)
+    _measure(store.client, name, version.version, task, metrics)
+    _crown(store.client, name)
+    store.client.set_tag(run.info.run_id, MODEL_ID, model_id)
+    store.client.set_tag(run.info.run_id, MODEL_DIGEST, digest + numbers)
+    return True
+
+
+def _upload(store: Store, run: Any, model: PortableModel, digest: str, name: str) -> str:
+    """Put the model's folder into MLflow; returns the model's id."""
+    from mlflow.models import Model
+
+    logged = store.client.create_logged_model(
+        store.experiment,
+        name=NAME,
+        source_run_id=run.info.run_id,
+        tags={MODEL_DIGEST: digest, "registered_as": name},
+        params=store.params,
+        model_type="generator",
+    )
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch, NAME)
+            known = Model(
+                artifact_path=logged.artifact_location,
+                run_id=run.info.run_id,
+                model_id=logged.model_id,
+                model_uuid=logged.model_id,
+            )
+            write_logged_model(folder, model, known)
+            store.client.log_model_artifacts(logged.model_id, str(folder))
+    except BaseException:
+        store.client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    store.client.finalize_logged_model(logged.model_id, "READY")
+    return logged.model_id
+
+
+def _link(store: Store, run_id: str, model_id: str, task: str, metrics: dict[str, float]) -> None:
+    """Let the run name the model as what came out of it, and the model the run's numbers and data."""
+    from mlflow.entities import LoggedModelOutput, Metric
+
+    store.client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+    data = next((data for data in read_data_sets() if data.task == task), None)
+    about = (
+        {} if data is None else {"dataset_name": f"{data.name} ({task})", "dataset_digest": data.digest[:36]}
+    )
+    now = int(time.time() * 1000)
+    points = [
+        Metric(name, value, now, 0, model_id=model_id, run_id=run_id, **about)
+        for name, value in metrics.items()
+    ]
+    store.client.log_batch(run_id, metrics=points)
+
+
+def _find_version(client: Any, name: str, digest: str) -> Any | None:
+    found = [one for one in _list_versions(client, name) if one.tags.get(MODEL_DIGEST) == digest]
+    return found[0] if found else None
+
+
+def _find_model(version: Any) -> str:
+    """The id of a version's model: MLflow's search leaves it out, and the source names it."""
+    return str(version.source).removeprefix("models:/")
+
+
+def _list_versions(client: Any, name: str) -> list[Any]:
+    return list(client.search_model_versions(f"name = '{name}'"))
+
+
+def _register(client: Any, name: str, model_id: str, run_id: str, digest: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    task = name.rpartition("-")[2]
+    chosen = f"Alias {CHAMPION}: lowest {CHOSEN_BY[task][2]}." if task in CHOSEN_BY else "No champion."
+    try:
+        client.create_registered_model(
+            name,
+            description=f"{chosen} `make serve`, `python -m pipeline.use --model models:/{name}@{CHAMPION}`",
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return client.create_model_version(
+        name, f"models:/{model_id}", run_id, tags={MODEL_DIGEST: digest}, model_id=model_id
+    )
+
+
+def _measure(client: Any, name: str, version: str, task: str, metrics: dict[str, float]) -> None:
+    """Tag a version with the number that champions are chosen by, where its run has it."""
+    stage, number, what = CHOSEN_BY.get(task, ("", "", ""))
+    if (value := metrics.get(f"{stage}/{number}")) is not None:
+        client.set_model_version_tag(name, version, DISTANCE, repr(value))
+        client.set_model_version_tag(name, version, DISTANCE_OF, what)
+
+
+def _crown(client: Any, name: str) -> None:
+    """Call the version with the lowest distance ``champion``, of equal ones the first."""
+    measured = [one for one in _list_versions(client, name) if DISTANCE in one.tags]
+    if measured:
+        best = min(measured, key=lambda one: (float(one.tags[DISTANCE]), int(one.version)))
+        client.set_registered_model_alias(name, CHAMPION, best.version)
