@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import tile_images
 from reports.paper.figures import CLOUDS, FIGURES, GRIDS, list_drawn
-from reports.paper.html_parts import embed_png, slug, tag
+from reports.paper.html_parts import embed_png, join_sentences, slug, tag
 from reports.paper.image_figures import Grid
 from reports.paper.names import describe_facts
 
@@ -36,7 +36,7 @@ def render_figures(
     drawn = list_drawn(cells)
     facts = describe_facts(drawn)
     return "".join(
-        _render_figure(study, name, drawn, exhibits, f"{captions[name]}. {facts}.".replace(" .", ""))
+        _render_figure(study, name, drawn, exhibits, join_sentences(captions[name], facts))
         for name in FIGURES[study]
     )
 

@@ -64,9 +64,14 @@ def write_number(value: float) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
-def join_words(words: Sequence[str]) -> str:
-    """``a``; ``a and b``; ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+def write_spread(value: float) -> str:
+    """A standard deviation as tables show it: two digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def join_sentences(*sentences: str) -> str:
+    """Sentences one after the other, those that have no end with a full stop; empty ones left out."""
+    return " ".join(one if one.endswith((".", "?")) else f"{one}." for one in sentences if one)
 
 
 def paragraphs(text: str) -> str:

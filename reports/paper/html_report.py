@@ -13,7 +13,7 @@ from pipeline.studies.measured import MeasuredCell
 from reports.paper.figures import FIGURES
 from reports.paper.html_claims import render_belief, render_forests
 from reports.paper.html_figures import render_figures, render_png
-from reports.paper.html_parts import paragraphs, read_asset, tag
+from reports.paper.html_parts import join_sentences, paragraphs, read_asset, tag
 from reports.paper.html_tables import (
     Details,
     count_published,
@@ -105,7 +105,7 @@ def render_report(
         parts.append(tag("h2", "Beyond the paper", id="beyond"))
         for study in beyond:
             parts.append(_render_beyond(study, tables[study], cells, exhibits, index, details))
-    parts.append(paragraphs(describe_sources(details)))
+    parts.insert(2, paragraphs(describe_sources(details)))
     return _fill_page(profile, "\n".join(parts), details)
 
 
@@ -176,7 +176,7 @@ def _render_beyond(
     parts = [tag("h3", escape(title)), paragraphs(layout.note) if layout else ""]
     for table in tables:
         name = layout.title if layout else BEYOND_TITLES.get(table.name, table.name)
-        parts.append(tag("h4", escape(name)) if len(tables) > 1 else "")
+        parts.append(tag("h4", escape(name)) if name != title else "")
         if len(table.rows) > MAX_ROWS:
             parts.append(paragraphs(f"{len(table.rows)} lines: `{table.source}`."))
         else:
@@ -187,7 +187,7 @@ def _render_beyond(
     else:
         facts = describe_facts([cell for cell in own if not cell.error])
         parts += [
-            render_png(path, f"{title}, drawn. {facts}.".replace(" .", ""))
+            render_png(path, join_sentences(f"{title}, drawn", facts))
             for path in sorted((exhibits / study).glob("*.png"))
         ]
     return tag("section", "".join(parts), id=f"s-{study}")

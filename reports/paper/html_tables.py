@@ -16,12 +16,14 @@ from reports.paper.html_parts import (
     slug,
     tag,
     write_number,
+    write_spread,
 )
 from reports.paper.provenance import NOT_RECORDED, CellIndex, Origin
 from reports.paper.shown_tables import Number, ShownRow, ShownTable
 
 MAX_KEYS = 12  # listed of a number; a claim may rest on dozens
 HEADS = {"dataset": "data set"}
+PRINTED_HEADS = {"columns": "data set, quantity", "digits": "method", "latent_dim": "dimension of z"}
 PUBLISHED_OF = {
     "table2": "table2_reconstruction_generation",
     "table3": "table3_anomaly_auprc",
@@ -117,7 +119,7 @@ def _render_number(
         source=table.source,
     )
     text = write_number(number.value)
-    spread = "" if not number.spread else tag("span", f" ± {number.spread:.2g}", class_="spread")
+    spread = "" if not number.spread else tag("span", f" ± {write_spread(number.spread)}", class_="spread")
     button = tag("button", text, type="button", class_="n", data_d=place, tabindex=-1)
     return HtmlCell(button + spread, repr(number.value))
 
@@ -135,6 +137,7 @@ def render_published(study: str, published: Mapping[str, Any]) -> str:
     content = dict(published[PUBLISHED_OF[study]])
     suspects = content.pop("suspect", [])
     columns, rows = list_printed(content)
+    columns[0] = PRINTED_HEADS.get(columns[0], columns[0])
     heads = [HtmlColumn(slug(column), escape(column), number > 0) for number, column in enumerate(columns)]
     lines = [
         [HtmlCell(escape(str(row[0])), str(row[0])), *(_render_printed(value) for value in row[1:])]
@@ -184,7 +187,8 @@ def describe_sources(details: Details) -> str:
     known = sum(
         details.origins[number["origin"]]["keys"] not in ([], [NOT_RECORDED]) for number in details.numbers
     )
-    return f"{known} of the {len(details.numbers)} numbers below are those of cells on disk, by key."
+    total = len(details.numbers)
+    return f"{known:,} of the {total:,} numbers below are those of cells on disk, and have their keys."
 
 
 def count_published(tables: Sequence[ShownTable]) -> tuple[int, int]:

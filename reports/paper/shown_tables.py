@@ -87,7 +87,7 @@ def read_shown(path: Path, study: str, source: str) -> ShownTable:
 
 
 def read_exactly(path: Path) -> pd.DataFrame:
-    """Read a CSV whose numbers keep all their digits, empty cells being NaN; raises ValueError with its name."""
+    """Read a CSV, numbers with all their digits, empty cells as NaN; raises ValueError with its name."""
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, pd.errors.ParserError) as error:

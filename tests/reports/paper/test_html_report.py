@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections import Counter
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -78,14 +79,14 @@ class Page(HTMLParser):
         return [dict(zip(keys, row, strict=True)) for row in self.tables[table]["rows"]]
 
 
-@pytest.fixture
-def make_results(tmp_path, make_cell):
-    """A function that leaves the exhibits and claims of measured cells as the stages do."""
+@pytest.fixture(scope="session")
+def make_results(make_cell):
+    """A function that leaves the exhibits and claims of measured cells below a folder as the stages do."""
     rng = np.random.default_rng(3)
     images = rng.integers(0, 255, (16, 1, 28, 28)).astype(np.uint8)
     curves = {"ot_cost": [3.0, 2.0], "mse_after": [0.2, 0.1], "frechet_distance": [40.0, 30.5]}
 
-    def make(seeds=(1, 2, 3)):
+    def make(results, seeds=(1, 2, 3)):
         cells = {study: [] for _, studies in READING for study in studies}
         for seed in seeds:
             for method in ("VAE", "ABP", "Ours"):
@@ -105,13 +106,13 @@ def make_results(tmp_path, make_cell):
                 cells["figure8"].append(
                     make_cell(
                         "figure8", seed=seed, alpha=alpha, axes={"alpha": alpha}, key=f"f8-{alpha}-{seed}",
-                        curves=curves, mse_train=rng.random(), frechet_distance=1e5 * rng.random(), ot_cost=9.5,
+                        curves=curves, mse_train=rng.random(), ot_cost=9.5,
+                        frechet_distance=1e5 * rng.random(),
                     )
                 )  # fmt: skip
         cells["table6"].append(
             make_cell("table6", axes={"K": 30}, error="DivergenceError: <chains> diverged")
         )
-        results = tmp_path / "results"
         for study, of_study in cells.items():
             if not of_study:
                 continue
@@ -131,17 +132,25 @@ def make_results(tmp_path, make_cell):
 
 
 @pytest.fixture
-def results(make_results):
-    return make_results()
+def results(make_results, tmp_path):
+    """Files that a test may change."""
+    return make_results(tmp_path / "results")
 
 
-@pytest.fixture
-def text(results):
-    folder, below, cells, verdicts = results
-    return render_report(folder, below, "smoke", cells, read_published(), verdicts, NOTHING)
+@pytest.fixture(scope="module")
+def shared(make_results, tmp_path_factory):
+    """Files that no test changes, and the report of them."""
+    folder, below, cells, verdicts = make_results(tmp_path_factory.mktemp("shared") / "results")
+    text = render_report(folder, below, "smoke", cells, read_published(), verdicts, NOTHING)
+    return folder, below, text
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def text(shared):
+    return shared[2]
+
+
+@pytest.fixture(scope="module")
 def page(text):
     return Page(text)
 
@@ -151,8 +160,8 @@ def read_facts(text):
 
 
 @pytest.mark.parametrize("study", ["table2", "figure8"])
-def test_each_number_is_that_of_its_csv(results, page, text, study):
-    frame = read_exactly(results[1] / f"exhibits/{study}/{study}.csv")
+def test_each_number_is_that_of_its_csv(shared, page, text, study):
+    frame = read_exactly(shared[1] / f"exhibits/{study}/{study}.csv")
     means = frame[~frame["quantity"].str.contains(", std over")]
     facts = read_facts(text)["numbers"]
     shown = {}
@@ -177,8 +186,8 @@ def test_each_number_is_that_of_its_csv(results, page, text, study):
         np.testing.assert_array_equal(shown[key], pair)
 
 
-def test_each_claim_has_the_effect_interval_verdict_and_seeds_of_the_csv(results, page):
-    frame = read_exactly(results[0] / "claims.csv")
+def test_each_claim_has_the_effect_interval_verdict_and_seeds_of_the_csv(shared, page):
+    frame = read_exactly(shared[0] / "claims.csv")
     rows = [
         row
         for name in ("claims-ratio", "claims-difference", "places-ratio", "places-difference")
@@ -212,9 +221,7 @@ def test_each_claim_has_the_effect_interval_verdict_and_seeds_of_the_csv(results
     assert n_intervals > 3
 
 
-def test_a_forest_plots_marker_lies_between_the_ends_of_its_interval_and_right_of_the_middle_for_the_papers_side(
-    text,
-):
+def test_a_marker_lies_inside_its_interval_and_right_of_the_middle_on_the_papers_side(text):
     strips = re.findall(r'<svg class="strip.*?</svg></svg>', text, re.DOTALL)
     assert len(strips) > 5
     for strip in strips:
@@ -241,7 +248,7 @@ def test_the_opening_words_count_the_verdicts_of_the_csv(results):
     assert f"{counts['reproduces']} are reproduced and {counts['contradicted']} are contradicted" in words
     assert "none is undecided" in words and "1/1,234" in words
     for claim in frame[whole]["claim"]:
-        assert claim[1:] in words  # each is named, as verdicts other than undecided are
+        assert claim[1:] in unescape(words)  # each is named, as verdicts other than undecided are
 
 
 def test_the_page_loads_nothing_and_is_well_formed(text, page):
@@ -319,13 +326,13 @@ def test_the_commit_of_cells_is_told_until_they_change(results, tmp_path, monkey
     assert read_digests(tmp_path / "none.lock") == {}
 
 
-def test_the_interval_of_a_mean_is_students(results):
+def test_the_interval_of_a_mean_is_students(shared):
     values = np.array([3.0, 4.5, 4.0, 7.0])
     number = Number(values.mean(), seeds=4, spread=values.std(ddof=1))
     expected = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
     np.testing.assert_allclose(number.bound(), expected)
     assert Number(1.0, seeds=1).bound() is None
-    shown = read_shown(results[1] / "exhibits/table2/table2.csv", "table2", "")
+    shown = read_shown(shared[1] / "exhibits/table2/table2.csv", "table2", "")
     assert all(one.bound() is not None for row in shown.rows for one in row.numbers.values())
 
 
