@@ -67,7 +67,7 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
         ("no difference", "Too small to matter here, whatever its sign, is the effect in:"),
     ):
         of_it = [
-            f"{_lower(row['claim'])} ({_name(row['study'])}, {describe_effect(row)})"
+            f"{_lower(row['claim'])} ({_name(row['study'])}, {_name_unit(row)} {describe_effect(row)})"
             for row in list_records(whole[whole["verdict"] == verdict])
         ]
         if of_it:
@@ -107,6 +107,10 @@ def _count(number: int) -> str:
 def _lower(claim: str) -> str:
     """A claim inside a sentence: its first letter small, but for the name of the method."""
     return claim if claim.startswith("Ours") else claim[0].lower() + claim[1:]
+
+
+def _name_unit(row: Mapping[str, Any]) -> str:
+    return "factor" if UNITS[row["unit"]] == "ratio" else "difference"
 
 
 def _name(study: str) -> str:
