@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from pipeline.storage.files import write_bytes
@@ -15,8 +16,33 @@ from pipeline.storage.files import write_bytes
 if TYPE_CHECKING:  # takes a second to load
     from torch import Tensor
 
-OURS, REFERENCE, THIRD = "#1f5a96", "#d1662a", "#4a9c6d"
+# Okabe and Ito's colours, told apart by the colour-blind ("Color Universal Design", 2008), without the
+# yellow, which is too light for lines on white.
+OURS, REFERENCE, THIRD = "#0072b2", "#d55e00", "#009e73"
+Look = dict[str, Any]  # how a curve is drawn, as matplotlib's plot takes it
+PALETTE: tuple[Look, ...] = tuple(
+    {"color": colour, "marker": marker, "linestyle": style, "markersize": 5}
+    for colour, marker, style in (
+        (OURS, "o", "-"),
+        (REFERENCE, "s", "-"),
+        (THIRD, "^", "-"),
+        ("#cc79a7", "D", "-"),
+        ("#e69f00", "v", "-"),
+        ("#56b4e9", "P", "-"),
+        ("#000000", "X", "-"),
+    )
+)
+REFERENCE_LOOK = PALETTE[1] | {"linestyle": "--"}
 _METADATA = {"Software": None}  # no version or date in the file: same numbers, same bytes
+_METADATA_SVG = {"Creator": None, "Date": None, "Format": None, "Type": None}
+Strips = list[tuple[str, "Tensor | np.ndarray"]]  # titled rows of images, each (B, C, H, W) float in [0, 1]
+
+
+def list_looks(count: int) -> list[Look]:
+    """Looks for ``count`` curves: after all colours they come again, dashed."""
+    dashed = [look | {"linestyle": "--", "fillstyle": "none"} for look in PALETTE]
+    both = [*PALETTE, *dashed]
+    return [both[number % len(both)] for number in range(count)]
 
 
 def save_grid(
@@ -31,7 +57,7 @@ def save_grid(
     strips = []  # title, picture, and its share of the width
     for title, images in rows:
         across = columns or len(images)
-        strips.append((title, _tile(images, across), across / most))
+        strips.append((title, tile_images(images, across), across / most))
     inches, title_space = 12.0, 0.26
     heights = [inches * share * strip.shape[0] / strip.shape[1] for _, strip, share in strips]
     total = sum(heights) + title_space * len(strips)
@@ -48,7 +74,7 @@ def save_grid(
     save_figure(figure, path, dpi=110)
 
 
-def _tile(images: Tensor | np.ndarray, columns: int) -> np.ndarray:
+def tile_images(images: Tensor | np.ndarray, columns: int) -> np.ndarray:
     """(B, C, H, W) -> (rows * H, columns * W, C) with a light line between neighbours."""
     array = images if isinstance(images, np.ndarray) else images.detach().float().cpu().numpy()
     array = array.transpose(0, 2, 3, 1)  # (B, H, W, C)
@@ -147,7 +173,11 @@ def save_anomaly_scores(
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = 100) -> None:
-    """Write a figure as PNG, atomically; the same numbers give the same bytes."""
+    """Write a figure atomically, SVG where the name ends so and PNG else; equal numbers give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA)
+    if Path(path).suffix == ".svg":  # text stays text; identifiers are those of the file's name, not random
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": Path(path).name}):
+            figure.savefig(buffer, format="svg", metadata=_METADATA_SVG)
+    else:
+        figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA)
     write_bytes(path, buffer.getvalue())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.stage import add_profile, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_text
-from pipeline.studies.grid import PAPER_STUDIES, list_methods, read_grid
-from pipeline.studies.measured import read_cells
+from pipeline.studies.grid import PAPER_STUDIES, Grid, list_methods, read_grid
+from pipeline.studies.measured import MeasuredCell, read_cells
 from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
+from reports.paper.html_report import write_report
 from reports.paper.page import render_paper, tabulate_architectures
 from reports.paper.published import read_published
 from reports.paper.scale import prepare_scales
@@ -43,12 +45,15 @@ def paper_page(params: Params, tracker: object) -> None:
     verdicts = judge_claims(read_claims(), cells)
     content = read_yaml("params.yaml") | {"profile": params.profile}
     find_scale = prepare_scales(content, grid, published["settings"]["train_size"])
+    results = places.RESULTS / params.profile
     with write_folder(places.find_paper(params.profile)) as folder:
         write_table(table1, folder)
         claims = write_claims(verdicts, find_scale, folder)
         beyond = read_beyond(params.profile)
         page = render_paper(params, cells, published, render_markdown(table1), claims, beyond)
         write_text(folder / "README.md", page)
+        everything = cells | read_beyond_cells(results, grid)
+        write_report(folder, results, params.profile, everything, published, verdicts)
 
 
 def read_beyond(profile: str) -> list[tuple[str, str]]:
@@ -61,6 +66,16 @@ def read_beyond(profile: str) -> list[tuple[str, str]]:
                 text = path.read_text(encoding="utf-8")
                 found.append((text, f"{study}/{figure}.png" if figure else ""))
     return found
+
+
+def read_beyond_cells(results: Path, grid: Grid) -> dict[str, list[MeasuredCell]]:
+    """The cells of studies of beyond/dvc.yaml that were measured, by study."""
+    studies = [study for study in grid["studies"] if study not in PAPER_STUDIES]
+    return {
+        study: read_cells(results.name, study, list_methods(study, grid))
+        for study in studies
+        if (results / "cells" / study).exists()
+    }
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from models.short_run.scores import SCORES
 from pipeline.studies.auprc_factors import (
@@ -27,6 +28,7 @@ from pipeline.studies.auprc_factors import (
 from reports.drawing import OURS, REFERENCE, THIRD, save_figure
 
 COLOURS = dict(zip(SCORES, (OURS, REFERENCE, THIRD), strict=True))
+MARKERS = dict(zip(SCORES, ("o", "s", "^"), strict=True))
 STYLES = {"draw": "-", "mode": "--"}
 
 
@@ -136,14 +138,20 @@ def draw_study(path: Path, rows: Sequence[StudyRow], setup: str) -> None:
                     [row.steps for row in shown],
                     [row.auprc for row in shown],
                     STYLES[inference],
-                    marker="o",
+                    marker=MARKERS[score],
+                    fillstyle="full" if inference == INFERENCES[0] else "none",
                     color=COLOURS[score],
                     label=f"{score}, {inference}",
                 )
-            axis.axhline(tested[0].base_rate, color="0.6", linewidth=1)
-            axis.set(title=f"{protocol}, alpha {alpha:g}", xlabel="test steps", xscale="log")
+            axis.axhline(tested[0].base_rate, color="#000000", linewidth=1, linestyle=":", label="base rate")
+            axis.set(title=f"{protocol}, alpha {alpha:g}", xscale="log")
+            axis.set_xticks(TEST_STEPS, [str(steps) for steps in TEST_STEPS])
+            axis.xaxis.set_minor_locator(NullLocator())
             axis.spines[["top", "right"]].set_visible(False)
-    grid[0, 0].set_ylabel("AUPRC")
-    grid[0, -1].legend(fontsize=8, frameon=False)
+        line[0].set_ylabel("AUPRC")
+    for axis in grid[-1]:
+        axis.set_xlabel("Langevin steps at test time")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", fontsize=9, frameon=False)
     figure.suptitle(f"AUPRC of the test half, base training: {setup}", fontsize=11)
     save_figure(figure, path)

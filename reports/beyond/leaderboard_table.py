@@ -1,4 +1,4 @@
-"""The leaderboard: a line a method over all that is measured of it, and quality against cost as a picture."""
+"""The leaderboard: a line a method over all that is measured of it, and all of it as a picture."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from models.catalogue import Method
 from pipeline.studies.measured import MeasuredCell
@@ -26,6 +27,7 @@ COLUMNS = {
     "sample_gradients": "budget, sample-gradients",
     "score_seconds": "scoring 1,000 images, s",
 }
+ORDER = "frechet_distance"  # of the lines of the figure
 QUALITIES = {  # with the better side
     "mse_test": "lower",
     "frechet_distance": "lower",
@@ -134,25 +136,57 @@ def _format(mean: float, std: float) -> str:
 
 
 def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
-    """Draw training seconds against each quality, a point a method, ours in colour."""
-    figure = Figure(figsize=(17, 13), layout="constrained")
-    for axis, (key, side) in zip(figure.subplots(2, 2).flat, QUALITIES.items(), strict=True):
-        for row in frame.to_dict("records"):
+    """Draw each quality and the training's seconds, a line a method in one order, its mean ± std over seeds.
+
+    The order is that of the Frechet distance, best first; Ours in another colour and shape. What a method
+    lacks is an empty place in its line.
+    """
+    ordered = frame.sort_values(ORDER, kind="stable", na_position="last").to_dict("records")
+    names = [str(row["method"]) for row in ordered]
+    panels = {**QUALITIES, "training_seconds": "lower"}
+    figure = Figure(figsize=(15, 1.6 + 0.24 * len(names)), layout="constrained")
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, (key, side) in zip(every, panels.items(), strict=True):
+        for place, row in enumerate(ordered):
             if math.isnan(row[key]):
                 continue
-            colour = OURS if str(row["method"]).startswith("Ours") else REFERENCE
+            is_ours = names[place].startswith("Ours")
             spread = None if math.isnan(row[f"{key}_std"]) else row[f"{key}_std"]
-            axis.errorbar(row["training_seconds"], row[key], spread, fmt="o", color=colour)
-            axis.annotate(
-                row["method"],
-                (row["training_seconds"], row[key]),
-                xytext=(4, 3),
-                textcoords="offset points",
-                fontsize=8,
-            )
-        axis.set(
-            xscale="log", yscale="log", xlabel="training, s", ylabel=f"{COLUMNS[key]} ({side} is better)"
-        )
+            axis.errorbar(
+                row[key], place, xerr=spread, fmt="s" if is_ours else "o", markersize=6 if is_ours else 5,
+                color=OURS if is_ours else REFERENCE, elinewidth=1.2, capsize=2,
+            )  # fmt: skip
+        axis.set(xscale="log", title=f"{COLUMNS[key]}\n({side} is better)")
+        axis.xaxis.set_major_locator(FixedLocator(pick_ticks(*axis.get_xlim())))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.tick_params(axis="x", labelsize=8)
+        axis.title.set_fontsize(10)
+        axis.grid(color="0.9", linewidth=0.8)
+        axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("Quality against cost", fontsize=12)
+    every[0].set_yticks(range(len(names)), names, fontsize=9)
+    every[0].set_ylim(len(names) - 0.5, -0.5)
+    for label in every[0].get_yticklabels():
+        label.set_fontweight("bold" if label.get_text().startswith("Ours") else "normal")
+    seeds = sorted({int(row["seeds"]) for row in ordered})
+    words = "-".join(map(str, seeds[:1] + seeds[1:][-1:])) if seeds else "no"
+    figure.suptitle(
+        f"Every method, in order of the Frechet distance: mean ± std of {words} seeds", fontsize=12
+    )
     save_figure(figure, path)
+
+
+def pick_ticks(low: float, high: float) -> list[float]:
+    """Pick a few round numbers on a logarithmic axis from ``low`` to ``high``, whose labels stand apart."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [float(f"{digit}e{power}") for power in decades for digit in digits]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if 3 <= len(inside) <= 6:
+            return inside
+    return [
+        float(tick)
+        for tick in MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
+        if low <= tick <= high and tick > 0
+    ]

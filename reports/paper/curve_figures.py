@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.studies.measured import MeasuredCell
-from reports.drawing import OURS, REFERENCE, THIRD, save_figure
-from reports.paper.names import name_dataset, name_row
+from reports.drawing import PALETTE, REFERENCE_LOOK, Look, list_looks, save_figure
+from reports.paper.names import describe_facts, name_dataset, name_row
 
-PALETTE = (REFERENCE, THIRD, OURS, "#7b5ea7", "#b8860b", "#5a5a5a", "#c04c7a", "#2a9d9d")
+ERROR = "MSE per pixel, images in [0, 1]"
+DISTANCE = "Frechet distance, classifier features"
+COST = "transport cost, mean |z - T(z)|²"
+AXIS_TITLES = {
+    "latent_dim": "dimension d of z",
+    "s": "step size s of Eq. (8)",
+    "K": "Langevin steps K",
+    "L2": "learning steps L2",
+}
+Value = Callable[[MeasuredCell], float]
 
 
 def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
@@ -25,30 +34,35 @@ def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
         if cell.method == "Ours" and cell.axes["mask"] == {"kind": "region", "side": 20}
     ]
     figure, axes = start_figure(2)
-    for cell in chosen:
+    for cell, look in zip(chosen, list_looks(len(chosen)), strict=True):
         rounds = range(1, len(cell.curves["ot_cost"]) + 1)
-        axes[0].plot(rounds, cell.curves["mse_after"], "o-", color=OURS, label=name_row(cell))
-        axes[1].plot(rounds, cell.curves["ot_cost"], "o-", color=OURS, label=name_row(cell))
-    axes[0].set(title="MSE per visible pixel, end of round", xlabel="round")
-    axes[1].set(title="transport cost", xlabel="round")
+        label = name_row(cell) if len(chosen) == 1 else f"seed {cell.seed}"
+        axes[0].plot(rounds, cell.curves["mse_after"], **look, label=label)
+        axes[1].plot(rounds, cell.curves["ot_cost"], **look, label=label)
+    axes[0].set(title="visible pixels, end of round", ylabel=ERROR, xlabel="round")
+    axes[1].set(title="correction of the round", ylabel=COST, xlabel="round")
     for axis in axes:
         mark_whole_rounds(axis)
-    finish_figure(figure, axes, path, "Recovery under one mask of 20 x 20 (of 64 x 64), by round")
+    finish_figure(figure, axes, path, "Recovery under one mask of 20 x 20 (of 64 x 64), by round", chosen)
 
 
 def draw_recovery_errors(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """Draw Table 8 as curves: mean absolute error on hidden pixels, of points, over the occlusion level."""
     error = "absolute_error_point"
-    figure, axes = start_figure(2)
-    for axis, kind, key in zip(axes, ("region", "salt_pepper"), ("side", "share"), strict=True):
-        for colour, method in zip(PALETTE, list_methods(cells), strict=False):
-            on_curve = [cell for cell in cells if cell.method == method and cell.axes["mask"]["kind"] == kind]
-            points = [
-                (cell.axes["mask"][key], cell.numbers[error]) for cell in on_curve if error in cell.numbers
+    figure, axes = start_figure(2, sharey=True)
+    methods = list_methods(cells)
+    for axis, kind in zip(axes, ("region", "salt_pepper"), strict=True):
+        for look, method in zip(list_looks(len(methods)), methods, strict=True):
+            on_curve = [
+                cell
+                for cell in cells
+                if (cell.method, cell.axes["mask"]["kind"]) == (method, kind) and error in cell.numbers
             ]
-            axis.plot(*np.array(points).reshape(-1, 2).T, "o-", color=colour, label=method)
-        axis.set(title=f"{kind}: mean absolute error of points, hidden pixels", xlabel=key)
-    finish_figure(figure, axes, path, "Recovery of occluded training images")
+            plot_means(axis, on_curve, measure_mask, error, look, method)
+    axes[0].set(title="one square", xlabel="side of the hidden square, of 64 pixels")
+    axes[1].set(title="salt and pepper", xlabel="share of hidden pixels")
+    axes[0].set_ylabel("mean absolute error of points,\nhidden pixels, images in [0, 1]")
+    finish_figure(figure, axes, path, "Recovery of occluded training images", cells)
 
 
 def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
@@ -58,39 +72,54 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
     rows = list(dict.fromkeys(name_row(cell) for cell in cells))
     width = 0.8 / max(1, len(rows))
     for axis, protocol in zip(axes, ("tenth", "pooled"), strict=True):
-        for number, (row, colour) in enumerate(zip(rows, PALETTE, strict=False)):
+        for number, (row, look) in enumerate(zip(rows, list_looks(len(rows)), strict=True)):
             in_row = [cell for cell in cells if name_row(cell) == row]
-            places = [digits.index(cell.axes["held_out"]) + number * width - 0.4 for cell in in_row]
-            means, stds = (
-                [cell.numbers[f"{protocol}_{part}"] for cell in in_row] for part in ("mean", "std")
-            )
-            axis.bar(places, means, width, align="edge", yerr=stds, color=colour, label=row)
-        for cell in cells:
-            place = digits.index(cell.axes["held_out"])
-            base_rate = cell.numbers[f"{protocol}_base_rate"]
-            axis.plot([place - 0.45, place + 0.45], [base_rate] * 2, color="0.3", linestyle="--", linewidth=1)
-        axis.set(title=f"{protocol} (dashed: base rate)", xlabel="held-out digit", ylim=(0, 1))
+            held_out = list(dict.fromkeys(cell.axes["held_out"] for cell in in_row))
+            means, spreads = [], []
+            for digit in held_out:
+                seeds = [cell for cell in in_row if cell.axes["held_out"] == digit]
+                values = [cell.numbers[f"{protocol}_mean"] for cell in seeds]
+                means.append(np.mean(values))
+                several = len(values) > 1
+                spreads.append(np.std(values, ddof=1) if several else seeds[0].numbers[f"{protocol}_std"])
+            places = [digits.index(digit) + number * width - 0.4 for digit in held_out]
+            axis.bar(
+                places, means, 0.9 * width, align="edge", yerr=spreads, color=look["color"], label=row,
+                error_kw={"linewidth": 0.8}, hatch=("", "///")[number % 2], edgecolor="white", linewidth=0,
+            )  # fmt: skip
+        for digit in digits:
+            rates = [
+                cell.numbers[f"{protocol}_base_rate"] for cell in cells if cell.axes["held_out"] == digit
+            ]
+            ends = [digits.index(digit) - 0.45, digits.index(digit) + 0.45]
+            label = "base rate" if digit == digits[0] else None
+            axis.plot(ends, [np.mean(rates)] * 2, color="#000000", linestyle="--", linewidth=1, label=label)
+        axis.set(title=f"protocol {protocol}", xlabel="held-out digit", ylabel="AUPRC")
         axis.set_xticks(range(len(digits)), [str(digit) for digit in digits])
-    finish_figure(figure, axes, path, "Anomaly detection: AUPRC, mean and std over test chains")
+    several = len({cell.seed for cell in cells}) > 1
+    over = "seeds" if several else "test chains"
+    finish_figure(figure, axes, path, f"Anomaly detection: mean AUPRC, bars of one std over {over}", cells)
 
 
 def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> None:
-    """Draw Tables 4 to 7 as curves: MSE and Frechet distance over the parameter."""
+    """Draw Tables 4 to 7 as curves: MSE and Frechet distance over the parameter, means over the seeds."""
     figure, axes = start_figure(2)
-    values = [cell.axes[axis_name] for cell in cells]
+    values = sorted({cell.axes[axis_name] for cell in cells})
     # Table 5 prints the error of the round's end beside the one before the correction: the same chains' both.
     error = "mse_after" if axis_name == "s" else "mse_train"
-    curves = {"Ours": (error, "frechet_distance", "o-", OURS)}
+    curves = {"Ours, end of round" if axis_name == "s" else "Ours": ((error, "frechet_distance"), PALETTE[0])}
     if axis_name == "s":
-        curves["before the correction"] = ("mse_before", "frechet_before", "o--", REFERENCE)
-    for label, (*keys, style, colour) in curves.items():
+        curves["Ours, before the correction"] = (("mse_before", "frechet_before"), REFERENCE_LOOK)
+    for label, (keys, look) in curves.items():
         for axis, key in zip(axes, keys, strict=True):
-            axis.plot(values, [cell.numbers[key] for cell in cells], style, color=colour, label=label)
-    for axis, title in zip(axes, ("MSE of training images", "Frechet distance"), strict=True):
-        axis.set(title=title, xlabel=axis_name)
+            plot_means(axis, cells, lambda cell: cell.axes[axis_name], key, look, label)
+    for axis, title, unit in zip(
+        axes, ("training images", "samples of the prior"), (ERROR, DISTANCE), strict=True
+    ):
+        axis.set(title=title, xlabel=AXIS_TITLES.get(axis_name, axis_name), ylabel=unit)
         axis.set_xticks(values, [f"{value:g}" for value in values])
-    dataset = name_dataset(cells[0].dataset) if cells else "no cell finished"
-    finish_figure(figure, axes, path, f"{axis_name}: {dataset}")
+    title = f"{AXIS_TITLES.get(axis_name, axis_name)}: {name_dataset(cells[0].dataset)}"
+    finish_figure(figure, axes, path, title[0].upper() + title[1:], cells)
 
 
 def draw_solvers(path: Path, cells: Sequence[MeasuredCell]) -> None:
@@ -98,34 +127,52 @@ def draw_solvers(path: Path, cells: Sequence[MeasuredCell]) -> None:
     figure, axes = start_figure(2)
     alphas = sorted({read_alpha(cell) for cell in cells})
     solvers = list(dict.fromkeys(cell.axes["solver"] for cell in cells))
-    for axis, key, title in zip(
-        axes, ("frechet_distance", "mse_train"), ("Frechet distance", "MSE of training images"), strict=True
-    ):
-        for number, (solver, colour) in enumerate(zip(solvers, PALETTE, strict=False)):
+    for axis, key, title in zip(axes, ("frechet_distance", "mse_train"), (DISTANCE, ERROR), strict=True):
+        for number, (solver, look) in enumerate(zip(solvers, list_looks(len(solvers)), strict=True)):
             solved = [cell for cell in cells if cell.axes["solver"] == solver]
-            places = [alphas.index(read_alpha(cell)) + 0.12 * (number - len(solvers) / 2) for cell in solved]
-            axis.plot(places, [cell.numbers[key] for cell in solved], "o", color=colour, label=solver)
-        axis.set(title=title, xlabel="alpha")
+            shift = 0.13 * (number - (len(solvers) - 1) / 2)
+            places = [alphas.index(read_alpha(cell)) + shift for cell in solved]
+            values = [cell.numbers[key] for cell in solved]
+            axis.plot(places, values, **(look | {"linestyle": ""}), label=solver)
+        axis.set(xlabel="share alpha of the correction", ylabel=title)
         axis.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
-    finish_figure(figure, axes, path, "Transport solvers by alpha, a point a seed")
+    finish_figure(figure, axes, path, "Transport solvers by alpha, a point a training", cells)
 
 
 def draw_alpha_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Draw Figure 8: transport cost, MSE and Frechet distance over rounds, a curve for each alpha."""
+    """Draw Figure 8: transport cost, MSE and Frechet distance over rounds, a curve for each alpha.
+
+    Several seeds of an alpha are their mean.
+    """
     figure, axes = start_figure(3)
-    for axis, key, title in zip(
-        axes,
-        ("ot_cost", "mse_after", "frechet_distance"),
-        ("transport cost", "MSE, end of round", "Frechet distance, end of round"),
-        strict=True,
+    alphas = sorted({read_alpha(cell) for cell in cells})
+    for axis, key, unit in zip(
+        axes, ("ot_cost", "mse_after", "frechet_distance"), (COST, ERROR, DISTANCE), strict=True
     ):
-        for number, cell in enumerate(cells):
-            values = cell.curves[key]
-            colour = PALETTE[number % len(PALETTE)]
-            axis.plot(range(1, len(values) + 1), values, "o-", color=colour, label=f"alpha {cell.alpha:g}")
-        axis.set(title=title, xlabel="round")
+        for alpha, look in zip(alphas, list_looks(len(alphas)), strict=True):
+            curves = [cell.curves[key] for cell in cells if cell.alpha == alpha]
+            values = np.mean([curve[: min(map(len, curves))] for curve in curves], axis=0)
+            axis.plot(range(1, len(values) + 1), values, **look, label=f"alpha {alpha:g}")
+        axis.set(ylabel=unit, xlabel="round, at its end")
         mark_whole_rounds(axis)
-    finish_figure(figure, axes, path, "The share alpha of the correction, by round")
+    finish_figure(figure, axes, path, "The share alpha of the correction, by round", cells)
+
+
+def plot_means(
+    axis: Axes, cells: Sequence[MeasuredCell], locate: Value, key: str, look: Look, label: str
+) -> None:
+    """Plot a quantity's mean over seeds at each place, with a bar of one standard deviation for several."""
+    places = sorted({locate(cell) for cell in cells})
+    values = [[cell.numbers[key] for cell in cells if locate(cell) == place] for place in places]
+    means = [float(np.mean(one)) for one in values]
+    spreads = [float(np.std(one, ddof=1)) if len(one) > 1 else 0.0 for one in values]
+    axis.errorbar(places, means, spreads if any(spreads) else None, **look, label=label, capsize=3)
+
+
+def measure_mask(cell: MeasuredCell) -> float:
+    """How much a cell's mask hides: a square's side, or the share of pixels."""
+    mask = cell.axes["mask"]
+    return mask["side"] if mask["kind"] == "region" else mask["share"]
 
 
 def list_methods(cells: Sequence[MeasuredCell]) -> list[str]:
@@ -146,20 +193,28 @@ def mark_whole_rounds(axis: Axes) -> None:
     locator.set_params(integer=True)
 
 
-def start_figure(count: int) -> tuple[Figure, list[Axes]]:
-    """Start a figure with ``count`` panels beside each other."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    return figure, list(figure.subplots(1, count))
+def start_figure(count: int, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """Start a figure with ``count`` panels beside each other, all equally wide."""
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    return figure, list(figure.subplots(1, count, sharey=sharey))
 
 
-def finish_figure(figure: Figure, axes: Sequence[Axes], path: Path, title: str) -> None:
-    """Let axes start at 0 with room above the highest point, add legends, and write the file."""
+def finish_figure(
+    figure: Figure, axes: Sequence[Axes], path: Path, title: str, cells: Sequence[MeasuredCell]
+) -> None:
+    """Let axes start at 0 with room above the highest point, add one legend beside them, and write the file.
+
+    The title ends with how many images and which seeds the ``cells`` are of.
+    """
     for one in axes:
-        if one.get_ylim()[1] != 1:  # the AUPRC's own limit
-            one.autoscale(axis="y")
-            one.set_ylim(0, 1.08 * one.dataLim.y1 or None)
+        one.autoscale(axis="y")
+        highest = one.dataLim.y1
+        if np.isfinite(highest) and highest > 0:
+            one.set_ylim(0, 1.08 * highest)
         one.spines[["top", "right"]].set_visible(False)
-        if one.get_legend_handles_labels()[0]:
-            one.legend(fontsize=8, frameon=False)
-    figure.suptitle(title, fontsize=11)
+    handles, labels = axes[0].get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside right upper", fontsize=9, frameon=False)
+    facts = describe_facts(cells)
+    figure.suptitle(f"{title} ({facts})" if facts else title, fontsize=11)
     save_figure(figure, path)

@@ -20,31 +20,48 @@ from reports.paper.curve_figures import (
     draw_sweep,
 )
 from reports.paper.image_figures import (
-    draw_diversity,
-    draw_generated,
-    draw_inpaintings,
-    draw_recoveries,
-    draw_rivals,
-    draw_samples,
+    Grid,
+    draw_grid,
+    gather_diversity,
+    gather_generated,
+    gather_inpaintings,
+    gather_recoveries,
+    gather_rivals,
+    gather_samples,
 )
 from reports.paper.latent_figures import draw_evolution, draw_posteriors, draw_rival_posteriors
 
 WITHOUT_OURS = ("figure5",)
+GRIDS: dict[str, Callable[[Sequence[MeasuredCell]], Grid]] = {  # figures that are rows of images
+    "figure4": gather_samples,
+    "figure6": gather_inpaintings,
+    "figure7": gather_diversity,
+    "figure9": gather_recoveries,
+    "fashion": gather_rivals,
+    "figure5": gather_generated,
+}
+CLOUDS = ("figure2", "figure3", "latents")  # figures of too many points to be drawn as lines and shapes
+
+
+def _grid(name: str) -> Callable[[Path, Sequence[MeasuredCell]], None]:
+    return functools.partial(draw_grid, gather=GRIDS[name])
+
+
 FIGURES: dict[str, dict[str, Callable[[Path, Sequence[MeasuredCell]], None]]] = {
-    "table2": {"figure4": draw_samples, "figure6": draw_inpaintings, "figure7": draw_diversity},
+    "table2": {name: _grid(name) for name in ("figure4", "figure6", "figure7")},
     "table3": {"table3": draw_auprc},
     "table4": {"table4": functools.partial(draw_sweep, axis_name="latent_dim")},
     "table5": {"table5": functools.partial(draw_sweep, axis_name="s")},
     "table6": {"table6": functools.partial(draw_sweep, axis_name="K")},
     "table7": {"table7": functools.partial(draw_sweep, axis_name="L2")},
-    "table8": {"table8": draw_recovery_errors, "figure9": draw_recoveries, "figure10": draw_recovery_curves},
+    "table8": {"table8": draw_recovery_errors, "figure9": _grid("figure9"), "figure10": draw_recovery_curves},
     "figure3": {"figure2": draw_evolution, "figure3": draw_posteriors},
     "figure8": {"figure8": draw_alpha_curves},
     "authors": {},
     "convergence": {"convergence": draw_convergence},
     "solvers": {"solvers": draw_solvers},
-    "fashion": {"fashion": draw_rivals},
-    "figure5": {"figure5": draw_generated},
+    "fashion": {"fashion": _grid("fashion")},
+    "figure5": {"figure5": _grid("figure5")},
     "latents": {"latents": draw_rival_posteriors},
 }
 
@@ -54,7 +71,7 @@ def draw_figures(study: str, cells: Sequence[MeasuredCell], folder: Path) -> lis
 
     Where ours, which most figures are about, has none, the figure says so.
     """
-    measured = [cell for cell in cells if cell.numbers and not cell.error]  # some lack all numbers
+    measured = list_drawn(cells)
     paths = [folder / f"{name}.png" for name in FIGURES[study]]
     for path, draw in zip(paths, FIGURES[study].values(), strict=True):
         if not any(study in WITHOUT_OURS or cell.method == "Ours" for cell in measured):
@@ -65,6 +82,11 @@ def draw_figures(study: str, cells: Sequence[MeasuredCell], folder: Path) -> lis
         except KeyError as missing:  # cells that were kept for their numbers alone
             draw_nothing(path, f"the cells were kept without {missing}; measured again they have it")
     return paths
+
+
+def list_drawn(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
+    """The cells that a figure can be of: measured, and with numbers, which some lack."""
+    return [cell for cell in cells if cell.numbers and not cell.error]
 
 
 def draw_nothing(path: Path, reason: str) -> None:

@@ -21,7 +21,7 @@ LOOKS = {  # Okabe and Ito's colours, told apart without colour by their markers
     "reproduces": ("#0072b2", "o"),
     "contradicted": ("#d55e00", "X"),
     "no difference": ("#009e73", "s"),
-    UNDECIDED: ("#777777", "D"),
+    UNDECIDED: ("#6b6b6b", "D"),
 }
 WIDTH, LINE, LETTERS = 12.0, 0.185, 72  # inches, inches of a line of text, letters of a claim in a line
 PANEL = (0.45, 0.84)  # of the figure's width: claims left of it, numbers right
@@ -63,7 +63,7 @@ def build_forest(verdicts: Sequence[Verdict]) -> Figure:
         Line2D([], [], color=colour, marker=marker, label=word) for word, (colour, marker) in LOOKS.items()
     ]
     handles.append(
-        Line2D([], [], color="#777777", marker="D", mfc="white", ls="", label="one seed: no interval")
+        Line2D([], [], color="#6b6b6b", marker="D", mfc="white", ls="", label="one seed: no interval")
     )
     figure.legend(handles=handles, loc="upper center", ncols=len(handles), frameon=False, fontsize=9)
     return figure

@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pipeline.studies.grid import describe
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS, REFERENCE, save_figure
-from reports.paper.names import describe_place, name_row
+from reports.paper.names import describe_facts, describe_place, name_row
 
-CLASS_COLOURS = (OURS, REFERENCE)
+CLASS_LOOKS = (
+    {"color": OURS, "marker": "o", "label": "first class"},
+    {"color": REFERENCE, "marker": "^", "label": "second class"},
+)
+PRIOR_LOOK = {"color": "0.4", "marker": "o", "label": "sample of the prior"}
+LIMIT, TICKS = 4, (-4, -2, 0, 2, 4)  # of all axes
 N_PANELS = 6  # in a line of a figure of many methods
 N_POINTS = 2000  # drawn of each population
 Panels = list[tuple[str, np.ndarray]]
@@ -25,7 +32,7 @@ def draw_evolution(path: Path, cells: Sequence[MeasuredCell]) -> None:
     spaces = [cell for cell in cells if cell.method == "Ours"]
     draw_latents(
         path,
-        "q(z^K) by round, before its correction, and the prior",
+        f"q(z^K) by round, before its correction, and the prior ({describe_facts(spaces)})",
         [
             (
                 describe_space(cell),
@@ -47,12 +54,12 @@ def draw_posteriors(path: Path, cells: Sequence[MeasuredCell]) -> None:
     for place in places:
         placed = [cell for cell in cells if describe_place(cell) == place]
         panels = [
-            (f"{name_row(cell)}: {cell.numbers['to_prior']:.2g} to the prior", cell.arrays["latents"])
+            (f"{name_row(cell)}: {write_cost(cell.numbers['to_prior'])} to the prior", cell.arrays["latents"])
             for cell in placed
         ]
-        panels.append((f"prior: {placed[0].numbers['floor']:.2g}", draw_prior(placed[0])))
+        panels.append((f"prior: {write_cost(placed[0].numbers['floor'])}", draw_prior(placed[0])))
         rows.append((describe_space(placed[0]), panels, placed[0].arrays["labels"]))
-    draw_latents(path, "Aggregated posteriors and the prior", rows)
+    draw_latents(path, f"Aggregated posteriors, transport cost to the prior ({describe_facts(cells)})", rows)
 
 
 def draw_rival_posteriors(path: Path, cells: Sequence[MeasuredCell]) -> None:
@@ -62,50 +69,81 @@ def draw_rival_posteriors(path: Path, cells: Sequence[MeasuredCell]) -> None:
     for start in range(0, len(ordered), N_PANELS):
         line = ordered[start : start + N_PANELS]
         panels = [
-            (f"{name_row(cell)}: {cell.numbers['to_prior']:.2g}", cell.arrays["latents"]) for cell in line
+            (f"{name_row(cell)}: {write_cost(cell.numbers['to_prior'])}", cell.arrays["latents"])
+            for cell in line
         ]
-        panels.append((f"prior: {line[0].numbers['floor']:.2g}", draw_prior(line[0])))
+        panels.append((f"prior: {write_cost(line[0].numbers['floor'])}", draw_prior(line[0])))
         rows.append(("", panels, line[0].arrays["labels"]))
     draw_latents(
-        path, f"Aggregated posteriors, {describe_space(cells[0])}: transport cost to the prior", rows
+        path,
+        f"Aggregated posteriors, {describe_space(cells[0])}: transport cost to the prior "
+        f"({describe_facts(cells)})",
+        rows,
     )
 
 
 def draw_latents(path: Path, title: str, rows: Sequence[tuple[str, Panels, np.ndarray]]) -> None:
-    """Scatter populations of latents (N, 2 or 3), coloured by class; a row ends with the prior's."""
+    """Scatter populations of latents (N, 2 or 3), coloured by class; a row ends with the prior's.
+
+    How many points lie outside the axes, if any, stands with the panel's name.
+    """
     columns = max(len(panels) for _, panels, _ in rows)
-    figure = Figure(figsize=(2.6 * columns, 2.9 * len(rows) + 0.4), layout="constrained")
-    for line, (name, panels, labels) in enumerate(rows):
-        classes = np.unique(labels)
+    figure = Figure(figsize=(2.6 * columns, 3.0 * len(rows) + 0.7), layout="constrained")
+    lines = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    for line, (name, panels, labels) in zip(lines, rows, strict=True):
+        if name:
+            line.suptitle(name, fontsize=10)
         for column, (caption, points) in enumerate(panels):
             is_prior = column == len(panels) - 1
             three = points.shape[1] == 3
-            axes: Any = figure.add_subplot(
-                len(rows), columns, line * columns + column + 1, projection="3d" if three else None
-            )
-            parts = (
-                [("0.45", points)]
-                if is_prior
-                else [
-                    (colour, points[labels == label])
-                    for colour, label in zip(CLASS_COLOURS, classes, strict=False)
-                ]
-            )
-            for colour, part in parts:
-                axes.scatter(*part[:N_POINTS].T, s=4, alpha=0.6, color=colour, linewidths=0)
-            axes.set_title(caption, fontsize=9)
-            axes.set(xlim=(-4, 4), ylim=(-4, 4))
+            axes: Any = line.add_subplot(1, columns, column + 1, projection="3d" if three else None)
+            for look, part in _split_classes(points, None if is_prior else labels):
+                axes.scatter(*part[:N_POINTS].T, s=5, alpha=0.7, linewidths=0, **look)
+            outside = int((np.abs(points) > LIMIT).any(1).sum())
+            more = f"\n{outside:,} of {len(points):,} points outside" if outside else ""
+            axes.set_title(caption + more, fontsize=9)
+            axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), xticks=TICKS, yticks=TICKS)
+            axes.set_xlabel("z₁", fontsize=8, labelpad=-8 if three else 1)
+            axes.tick_params(labelsize=7, pad=-2 if three else 3)
             if three:
-                axes.set(zlim=(-4, 4))
+                axes.set(zlim=(-LIMIT, LIMIT), zticks=TICKS)
+                axes.set_box_aspect(None, zoom=0.85)  # or the last axis' name is cut off
+                axes.set_ylabel("z₂", fontsize=8, labelpad=-8)
+                axes.set_zlabel("z₃", fontsize=8, labelpad=-8)
             else:
                 axes.set_aspect("equal")
-            axes.tick_params(labelsize=6)
-            if column == 0 and not three:
-                axes.set_ylabel(name, fontsize=9)
-            elif column == 0:
-                axes.text2D(-0.05, 0.5, name, fontsize=9, rotation=90, va="center", transform=axes.transAxes)
+                axes.set_ylabel("z₂" if column == 0 else "", fontsize=8, labelpad=1)
+        for column in range(len(panels), columns):  # so that panels are as wide in each line
+            _leave_empty(line.add_subplot(1, columns, column + 1))
+    legend = [
+        Line2D([], [], linestyle="", marker=look["marker"], color=look["color"], label=look["label"])
+        for look in (*CLASS_LOOKS, PRIOR_LOOK)
+    ]
+    figure.legend(handles=legend, loc="outside lower center", ncols=len(legend), fontsize=9, frameon=False)
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)
+
+
+def _leave_empty(axes: Axes) -> None:
+    """Let a panel take the room of one with points, and show nothing."""
+    axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), xticks=TICKS, yticks=TICKS, aspect="equal")
+    axes.set_xlabel("z₁", fontsize=8, labelpad=1, color="none")
+    axes.tick_params(labelsize=7, pad=3, colors="none")
+    axes.spines[:].set_visible(False)
+    axes.patch.set_visible(False)
+
+
+def _split_classes(points: np.ndarray, labels: np.ndarray | None) -> list[tuple[dict[str, str], np.ndarray]]:
+    """Points with how they are drawn, by class; those of the prior have no labels."""
+    if labels is None:
+        return [(PRIOR_LOOK, points)]
+    classes = zip(CLASS_LOOKS, np.unique(labels), strict=False)
+    return [(look, points[labels == label]) for look, label in classes]
+
+
+def write_cost(cost: float) -> str:
+    """A transport cost in two digits, or all of those before the point."""
+    return f"{cost:.0f}" if cost >= 10 else f"{cost:.2g}"
 
 
 def pick_rounds(cell: MeasuredCell) -> list[tuple[int, np.ndarray]]:

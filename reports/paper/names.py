@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.studies.grid import describe
 from pipeline.studies.measured import MeasuredCell
 
@@ -20,6 +22,17 @@ def describe_place(cell: MeasuredCell) -> str:
         return f"{cell.dataset} {describe(space['classes'])}, d = {space['latent_dim']}"
     axes = {key: value for key, value in cell.axes.items() if key not in ("dataset", "alpha", "seed")}
     return ", ".join(f"{key} = {describe(value)}" for key, value in axes.items())
+
+
+def describe_facts(cells: Sequence[MeasuredCell]) -> str:
+    """Of how many training images and of which seeds the cells are, in words; "" without cells."""
+    images = sorted({int(cell.numbers["n"]) for cell in cells if "n" in cell.numbers})
+    seeds = sorted({cell.seed for cell in cells if cell.seed is not None})
+    if not images or not seeds:
+        return ""
+    n = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
+    word = "seed" if len(seeds) == 1 else "seeds"
+    return f"n = {n} training images; {word} {', '.join(map(str, seeds))}"
 
 
 def name_row(cell: MeasuredCell) -> str:

@@ -91,7 +91,8 @@ def render_paper(
         "",
         f"Written by the stage `paper_page`; do not edit. Profile `{params.profile}`, seed {params.seed}. "
         "Published numbers stand in brackets, and only where data set, quantity and extractor are the "
-        "paper's. All numbers in full: [exhibits/](../exhibits/).",
+        "paper's. All numbers in full: [exhibits/](../exhibits/). To sort and filter, with seeds, intervals "
+        "and origins: [report.html](report.html), which any browser opens.",
         "",
         claims,
         table1,

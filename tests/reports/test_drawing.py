@@ -1,8 +1,19 @@
+import re
+from xml.etree import ElementTree
+
 import matplotlib.image
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
-from reports.drawing import save_anomaly_scores, save_grid, save_latent_marginal
+from reports.drawing import (
+    PALETTE,
+    list_looks,
+    save_anomaly_scores,
+    save_figure,
+    save_grid,
+    save_latent_marginal,
+)
 
 
 def test_a_grid_shows_every_image_and_is_reproducible(tmp_path):
@@ -41,3 +52,26 @@ def test_plots_are_drawn_for_edge_cases(tmp_path):
     )
     for name in ("one.png", "s.png"):
         assert matplotlib.image.imread(tmp_path / name).std() > 0.01
+
+
+def test_an_svg_keeps_its_text_and_equal_numbers_give_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        figure = Figure()
+        figure.subplots().plot([1, 2], [3, 4], "o-", label="a line & a name")
+        figure.legend()
+        save_figure(figure, tmp_path / name / "x.svg")
+    first, second = ((tmp_path / name / "x.svg").read_bytes() for name in ("a", "b"))
+    assert first == second
+    words = [
+        element.text for element in ElementTree.fromstring(first).iter() if element.tag.endswith("}text")
+    ]
+    assert "a line & a name" in words
+    assert not re.search(rb"\d{4}-\d\d-\d\d", first)  # no date
+
+
+def test_curves_are_told_apart_without_colour():
+    looks = list_looks(2 * len(PALETTE))
+    shapes = [(look["marker"], look["linestyle"], look.get("fillstyle", "full")) for look in looks]
+    assert len(set(shapes)) == len(looks)
+    assert len({look["color"] for look in PALETTE}) == len(PALETTE)
+    assert list_looks(40)[2 * len(PALETTE)] == looks[0]  # more than there are begin again

@@ -8,6 +8,7 @@ from reports.beyond.leaderboard_table import (
     COLUMNS,
     compare_with_ours,
     draw_leaderboard,
+    pick_ticks,
     render,
     render_methods,
     tabulate,
@@ -95,3 +96,12 @@ def test_it_is_drawn_and_is_made_even_of_nothing(tmp_path, cells, make_row):
     draw_leaderboard(tmp_path / "b.png", tabulate(failed))
     assert (tmp_path / "a.png").stat().st_size > (tmp_path / "b.png").stat().st_size
     assert "nothing measured" in render(tabulate(failed), failed, "smoke")
+
+
+@pytest.mark.parametrize(
+    "ends", [(0.02, 0.12), (20, 400), (0.26, 0.74), (0.004, 31), (0.2, 0.4), (1, 1.1), (2, 2e9)]
+)
+def test_the_ticks_of_an_axis_are_few_and_inside(ends):
+    ticks = pick_ticks(*ends)
+    assert 2 <= len(ticks) <= 6 and ticks == sorted(set(ticks))
+    assert all(ends[0] <= tick <= ends[1] for tick in ticks)

@@ -1,0 +1,90 @@
+"""Curves over several seeds are their means with bars, panels are equally wide, and labels do not overlap."""
+
+import itertools
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from reports.drawing import PALETTE
+from reports.paper import curve_figures
+from reports.paper.curve_figures import draw_alpha_curves, draw_auprc, draw_sweep, plot_means
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures in place of files, in the order in which they are drawn."""
+    figures = []
+    monkeypatch.setattr(curve_figures, "save_figure", lambda figure, path: figures.append(figure))
+    return figures
+
+
+@pytest.fixture
+def draw_all(make_cell, tmp_path):
+    """A function that draws the curves of cells of some seeds."""
+
+    def draw(seeds):
+        sweep = [
+            make_cell("table6", seed=seed, axes={"K": k}, mse_train=k * seed, frechet_distance=50.0 + seed)
+            for seed in seeds
+            for k in (30, 50, 100)
+        ]
+        curves = {"ot_cost": [3.0, 2.0], "mse_after": [0.2, 0.1], "frechet_distance": [40.0, 30.5]}
+        alphas = [
+            make_cell("figure8", seed=seed, alpha=alpha, axes={"alpha": alpha}, curves=curves)
+            for seed in seeds
+            for alpha in (0, 0.1, 0.3, 0.5, 0.7, 1)
+        ]
+        keys = [f"{one}_{part}" for one in ("tenth", "pooled") for part in ("mean", "std", "base_rate")]
+        auprcs = [
+            make_cell("table3", method, seed=seed, axes={"held_out": digit}, **dict.fromkeys(keys, 0.3))
+            for seed in seeds
+            for method in ("VAE", "ABP", "Ours")
+            for digit in (1, 4, 5, 7, 9)
+        ]
+        draw_sweep(tmp_path, sweep, "K")
+        draw_alpha_curves(tmp_path, alphas)
+        draw_auprc(tmp_path, auprcs)
+
+    return draw
+
+
+def test_a_curve_is_the_mean_of_its_seeds_with_one_standard_deviation(make_cell):
+    cells = [
+        make_cell("table6", seed=seed, axes={"K": k}, mse_train=k * seed)
+        for seed in (1, 2, 6)
+        for k in (50, 30)
+    ]
+    axis = Figure().subplots()
+    plot_means(axis, cells, lambda cell: cell.axes["K"], "mse_train", PALETTE[0], "Ours")
+    (bars,) = axis.containers
+    line, _, (segments,) = bars
+    np.testing.assert_allclose(line.get_xydata(), [[30, 90], [50, 150]])
+    spread = np.std([1, 2, 6], ddof=1)
+    np.testing.assert_allclose(segments.get_segments()[0][:, 1], [90 - 30 * spread, 90 + 30 * spread])
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2, 3)])
+def test_panels_are_equally_wide_and_texts_apart(drawn, draw_all, seeds):
+    draw_all(seeds)
+    assert len(drawn) == 3
+    for figure in drawn:
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        widths = [axes.get_window_extent(renderer).width for axes in figure.axes]
+        assert max(widths) - min(widths) < 0.02 * max(widths)
+        for axes in figure.axes:
+            assert axes.get_xlabel() and axes.get_ylabel()
+            for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+                boxes = [one.get_window_extent(renderer) for one in labels if one.get_text()]
+                assert not any(a.overlaps(b) for a, b in itertools.pairwise(boxes))
+        names = [axes.yaxis.label.get_window_extent(renderer) for axes in figure.axes]
+        others = [axes.get_window_extent(renderer) for axes in figure.axes]
+        others += [legend.get_window_extent(renderer) for legend in figure.legends]
+        assert not any(name.overlaps(other) for name in names for other in others)
+        assert all(0 <= box.y0 and box.y1 <= figure.bbox.height for box in names)
+        title = figure.get_suptitle()
+        assert (
+            "n = 100 training images" in title and ("seeds 1, 2, 3" if len(seeds) > 1 else "seed 1") in title
+        )
