@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from models.images import to_unit
 from models.langevin.engine import choose_engine
+from pipeline.data.own_images import read_image, read_mask, read_size
 from pipeline.inference.checks import MAX_SEED, MAX_STEPS, TASKS, check_number
 from pipeline.inference.image_tasks import ModelInUse
-from pipeline.inference.own_images import read_image, read_mask, read_size
 from pipeline.inference.portable import PortableModel, read_model, write_model
 from pipeline.inference.written import write_grid, write_numbers, write_picture
 from pipeline.stage import INTERRUPTED, describe_error, set_up_logging

@@ -18,7 +18,7 @@ from models.images import to_unit
 from pipeline.data.image_folder import read_images
 from pipeline.data.load import load_dataset
 from pipeline.data.published_files import is_there
-from pipeline.evaluation.features import measure_accuracy, save_classifier, train_classifier
+from pipeline.evaluation.features import measure_accuracy, save_classifier, train_classifier, turn
 from pipeline.settings.params import Params
 from pipeline.stage import add_profile, run_stage
 from pipeline.storage import places
@@ -64,6 +64,9 @@ def fit(params: Params, arrays: Any, output: Path, figure: Path) -> dict[str, An
         torch.from_numpy(np.array(arrays[name]))
         for name in ("train_images", "train_labels", "test_images", "test_labels")
     )
+    if len(train_labels.unique()) < 2:  # own images without class folders
+        train_images, train_labels = turn(train_images)
+        test_images, test_labels = turn(test_images)
     rng = torch.Generator().manual_seed(params.seed)
     epochs = params.profile_settings.extractor.epochs
     classifier = train_classifier(train_images, train_labels, epochs, rng)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.images import to_unit
+from models.networks.architectures import find_architecture
 from pipeline.data.image_folder import write_images
 from pipeline.data.load import load_dataset
-from pipeline.settings.params import Params
+from pipeline.settings.params import OWN_IMAGES, Params
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import project_root
@@ -23,13 +25,19 @@ N_SHOWN = 16  # per row of the picture
 def prepare(params: Params, tracker: object) -> dict[str, Any]:
     """Write the data set named in params to OUTPUT, show some of it in FIGURE, return its numbers."""
     settings = params.profile_settings.prepare
+    is_own = params.dataset == OWN_IMAGES
+    # Queued experiments run in a folder without the user's data. Own images are read where DVC looks for
+    # them: what it compares is what is read.
+    folder = Path(params.data.images) if is_own else project_root() / params.data.folder
     images = load_dataset(
         params.dataset,
-        project_root() / params.data.folder,  # queued experiments run in a folder without the user's data
+        folder,
         n_train=settings.n_train,
         n_test=settings.n_test,
+        at_most=is_own,
         seed=params.seed,
         download=params.data.download,
+        image_shape=find_architecture(params.architecture).image_shape if is_own else None,
     )
     about = {"dataset": images.name, "source": images.source, "seed": params.seed}
     digest = write_images(OUTPUT, images.arrays, about)

@@ -12,12 +12,13 @@ import numpy as np
 
 from pipeline.data.emoji import EMOJI_SOURCE, open_emoji
 from pipeline.data.image_folder import DataError, data_digest
+from pipeline.data.own_folder import open_folder
 from pipeline.data.published_files import find_files
 from pipeline.data.readers import Split, open_celeba, open_idx, open_svhn
 from pipeline.data.stand_ins import COLOUR_DIGITS_SOURCE, open_colour_digits
 from pipeline.storage.files import project_root, read_arrays, write_arrays
 
-DATASETS = ("mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "emoji")
+DATASETS = ("mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "emoji", "folder")
 MNIST5K_DIGEST = "260f0672a0b86866315e37c8c8772224e8d4113cde58ebbf282a1718cde314db"
 MNIST5K_CACHE = ".dvc/tmp/mnist5k.npz"
 MNIST5K_SPLIT_SEED = 5000  # fixed: the test set never depends on the experiment's seed
@@ -77,8 +78,11 @@ def load_dataset(
     at_most: bool = False,
     download: bool = False,
     checksums: Mapping[str, str] | None = None,
+    image_shape: tuple[int, int, int] | None = None,
 ) -> ImageSet:
     """Load one of DATASETS, from ``folder`` (torchvision's layout) where it is not packaged.
+
+    The data set ``folder`` is a user's pictures in ``folder``, brought to ``image_shape`` (C, H, W).
 
     ``n_train`` and ``n_test`` images (None: all) of ``classes`` (None: all) are chosen as ``choose_images``
     does, those to train on from what the choices ``apart_from`` leave; ``at_most``: of a data set that has
@@ -95,6 +99,10 @@ def load_dataset(
         splits, source = open_colour_digits(_open_mnist5k()), COLOUR_DIGITS_SOURCE
     elif name == "emoji":
         splits, source = open_emoji(), EMOJI_SOURCE
+    elif name == "folder":
+        if image_shape is None:
+            raise DataError("dataset: folder needs an image_shape; should be its generator's")
+        splits, source = open_folder(folder, image_shape), str(folder)
     else:
         files = find_files(name, folder, download, checksums)
         source = str(next(iter(files.values())).parent)

@@ -49,6 +49,16 @@ def train_classifier(
 
 
 @torch.no_grad()
+def turn(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn square images (N, C, H, W) by 0, 90, 180 and 270 degrees: (4 N, C, H, W), quarter turns (4 N,).
+
+    What images without classes are told apart by: Gidaris, Singh and Komodakis, *Unsupervised Representation
+    Learning by Predicting Image Rotations* (ICLR 2018).
+    """
+    turned = torch.cat([torch.rot90(images, quarter, (2, 3)) for quarter in range(4)])
+    return turned, torch.arange(4).repeat_interleave(len(images))
+
+
 def measure_accuracy(classifier: Classifier, images: Tensor, labels: Tensor) -> float:
     """Share of images (N, C, H, W) that the classifier labels as ``labels`` (N,)."""
     device = next(classifier.parameters()).device

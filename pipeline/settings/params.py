@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 from models.networks.architectures import DIVISORS, find_architecture
+from pipeline.settings.own_generator import choose_generator, count_classes
 from pipeline.settings.validation import Bounds, parse_dataclass
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage.files import flatten
@@ -34,7 +35,8 @@ N_CLASSES = {
 }
 Auto = Literal["auto"]
 Profile = Literal["smoke", "embedded", "recorded", "paper"]
-Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "emoji"]
+Dataset = Literal["mnist5k", "mnist", "fashion_mnist", "svhn", "celeba", "colour_digits", "emoji", "folder"]
+OWN_IMAGES = "folder"  # the data set that a user brings
 Solver = Literal["auto", "exact", "sparse", "dual", "dual-adam", "bsp", "sliced"]
 Preset = Literal["eq8", "authors-svhn", "authors-mnist"]
 Initialisation = Literal["persistent", "noise"]
@@ -140,6 +142,8 @@ class FidParams:
 class DataParams:
     folder: str
     download: bool
+    images: str  # the user's own, of the data set ``folder``
+    generator: Literal["auto", "mnist", "svhn", "celeba"]  # of Table 1, for them; auto: by their size
 
 
 @dataclass(frozen=True)
@@ -260,9 +264,15 @@ class Params:
     @property
     def architecture(self) -> str:
         """The row of Table 1 that generates this data set's images, and what its channels are divided by."""
-        row = ARCHITECTURE_OF[self.dataset]
+        row = self._find_row()
         divisor = getattr(self.profile_settings.train.channels_divided_by, row)
         return row if divisor == 1 else f"{row}/{divisor}"
+
+    def _find_row(self) -> str:
+        if self.dataset != OWN_IMAGES:
+            return ARCHITECTURE_OF[self.dataset]
+        named = self.data.generator
+        return choose_generator(self.data.images) if named == "auto" else named
 
     @property
     def resolved_latent_dim(self) -> int:
@@ -295,6 +305,7 @@ class Params:
         train = settings["train"]
         nested.update({key: train[key] for key in ("K", "L", "L2")}, latent_dim=self.resolved_latent_dim)
         nested["learning"]["learning_rate"] = train["learning_rate"]
+        nested["data"]["generator"] = self._find_row()
         nested["langevin"] = dataclasses.asdict(self.resolve_langevin())
         nested["profile_settings"] = settings
         return dict(flatten(nested))
@@ -312,7 +323,8 @@ def load_params(path: str | Path = "params.yaml", profile: str | None = None) ->
 def parse_params(content: Any) -> Params:
     """Validate the parsed content of params.yaml; raises ParamError."""
     params = parse_dataclass(Params, content, "")
-    classes = N_CLASSES[params.dataset]
+    own = params.dataset == OWN_IMAGES
+    classes = count_classes(params.data.images) if own else N_CLASSES[params.dataset]
     if params.anomaly.held_out >= classes:
         raise ParamError(
             f"anomaly.held_out: found {params.anomaly.held_out}, expected a class of {params.dataset}, "

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from pipeline import use
-from pipeline.inference.own_images import read_image
+from pipeline.data.own_images import read_image
 
 ROOT = Path(__file__).parents[2]
 MODEL = "artifacts/models/complete"

@@ -68,7 +68,7 @@ ROOMS_ALLOWED: dict[str, set[str]] = {
     "pipeline/studies": {"pipeline/evaluation", "pipeline/data", "pipeline/settings", "pipeline/storage"},
     "pipeline/inference": {"pipeline/evaluation", "pipeline/data", "pipeline/settings", "pipeline/storage"},
     "pipeline/tracking": {"pipeline/inference", "pipeline/settings", "pipeline/storage"},
-    "pipeline/use.py": {"pipeline/inference", "pipeline/tracking", "pipeline/stage.py"},
+    "pipeline/use.py": {"pipeline/inference", "pipeline/data", "pipeline/tracking", "pipeline/stage.py"},
     "pipeline/stage.py": {"pipeline/tracking", "pipeline/settings", "pipeline/storage"},
     "reports/drawing.py": set(),
     "reports/result_table.py": set(),

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from pipeline.data.emoji import find_pictures, read_picture
+from pipeline.data.own_images import read_image, read_mask, read_size
 from pipeline.data.readers import open_celeba
-from pipeline.inference.own_images import read_image, read_mask, read_size
 
 GREY, COLOUR, FACE = (1, 28, 28), (3, 32, 32), (3, 64, 64)
 RNG = np.random.default_rng(0)
