@@ -22,13 +22,13 @@ from pipeline.inference.portable import PortableModel, read_trained
 from pipeline.settings.params import TASKS, Params
 from pipeline.storage import places
 from pipeline.tracking.logged_model_files import write_logged_model
+from pipeline.tracking.run_identity import describe_source
 from pipeline.tracking.run_record import StageRecord, read_data_sets
 from pipeline.tracking.store import Store
 
 log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
-NAME = "model"  # of the logged model within its run
 MODEL_DIGEST, MODEL_ID, DISTANCE, DISTANCE_OF = "model_digest", "model_id", "distance", "distance_of"
 MEASURED_BY = {"complete": ("reconstruct", "fid"), "normal": ("anomaly",), "occluded": ("recover",)}
 # Stage, number, and what it is: lowest is best.
@@ -80,7 +80,7 @@ def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
         return False
     name = name_registered(store.run_params, task)
     version = _find_version(store.client, name, digest)
-    model_id = _find_model(version) if version else _upload(store, run, model, digest, name)
+    model_id = _find_model(version) if version else _upload(store, run, model, digest)
     _link(store, run.info.run_id, model_id, task, metrics)
     version = version or _register(store.client, name, model_id, run.info.run_id, digest)
     _measure(store.client, name, version.version, task, metrics)
@@ -90,21 +90,22 @@ def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
     return True
 
 
-def _upload(store: Store, run: Any, model: PortableModel, digest: str, name: str) -> str:
-    """Put the model's folder into MLflow; returns the model's id."""
+def _upload(store: Store, run: Any, model: PortableModel, digest: str) -> str:
+    """Put the model's folder into MLflow, named after its training; returns the model's id."""
+    task = model.settings.task
     from mlflow.models import Model
 
     logged = store.client.create_logged_model(
         store.experiment,
-        name=NAME,
+        name=task,
         source_run_id=run.info.run_id,
-        tags={MODEL_DIGEST: digest, "registered_as": name},
+        tags={MODEL_DIGEST: digest} | describe_source(f"train-{task}"),
         params=store.params,
         model_type="generator",
     )
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch, NAME)
+            folder = Path(scratch, task)
             known = Model(
                 artifact_path=logged.artifact_location,
                 run_id=run.info.run_id,
@@ -155,12 +156,12 @@ def _register(client: Any, name: str, model_id: str, run_id: str, digest: str) -
     from mlflow.exceptions import MlflowException
 
     task = name.rpartition("-")[2]
-    chosen = f"Alias {CHAMPION}: lowest {CHOSEN_BY[task][2]}." if task in CHOSEN_BY else "No champion."
+    chosen, which = "No champion: what is measured of it looks at test images.", "/1"
+    if task in CHOSEN_BY:
+        chosen, which = f"Alias {CHAMPION}: lowest {CHOSEN_BY[task][2]}.", f"@{CHAMPION}"
+    command = f"python -m pipeline.use sample --model models:/{name}{which} --output out"
     try:
-        client.create_registered_model(
-            name,
-            description=f"{chosen} `make serve`, `python -m pipeline.use --model models:/{name}@{CHAMPION}`",
-        )
+        client.create_registered_model(name, description=f"{chosen} `{command}`")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
