@@ -15,6 +15,7 @@ from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage.files import flatten
 
+OWN_RUN = "own run"  # the study, as MLflow has it, of what belongs to no study
 NAMED = ("alpha", "K", "seed")  # what every name says
 RESOLVED_ELSEWHERE = tuple(f"profile_settings.train.{key}" for key in ("K", "L", "L2", "learning_rate"))
 
@@ -66,6 +67,12 @@ def describe_run(params: Params) -> str:
     if experiment := os.environ.get("DVC_EXP_NAME"):
         lines += ["", f"`dvc exp apply {experiment}` brings its files into the working folder."]
     return "\n".join(lines)
+
+
+def describe_kind(params: Params) -> dict[str, str]:
+    """Tags of the own run that the tables' runs have too, so that one filter finds both."""
+    method = "ABP" if params.alpha == 0 else "Ours"
+    return {"study": OWN_RUN, "method": method, "profile": params.profile, "dataset": params.dataset}
 
 
 def describe_source(stage: str) -> dict[str, str]:

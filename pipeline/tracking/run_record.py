@@ -80,14 +80,16 @@ def read_record(stage: str, root: Path = Path(".")) -> StageRecord:
 def read_cells_record(profile: str, study: str, method: str, root: Path = Path(".")) -> StageRecord:
     """Read what the stage ``cells`` left of one method of a study, each cell's numbers under its place."""
     path = root / places.find_cells(profile, study, method) / "cells.json"
+    cells = json.loads(path.read_text())["cells"]
     metrics = {
         f"{cell['place'] or 'all'}.{name}": float(value)
-        for cell in json.loads(path.read_text())["cells"]
+        for cell in cells
         for name, value in cell["numbers"].items()
     }
     stage = f"cells-{study}-{method}"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    tags = {"study": study, "method": method, "profile": profile}
+    datasets = ", ".join(sorted({cell["dataset"] for cell in cells}))
+    tags = {"study": study, "method": method, "profile": profile, "dataset": datasets}
     return StageRecord(stage, metrics, digest=digest, tags=tags)
 
 

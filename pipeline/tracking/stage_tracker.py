@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 
 from pipeline.settings.params import Params
 from pipeline.storage import places
@@ -37,6 +38,7 @@ class StageTracker:
         self.stage = stage
         self.store: Store | None = None
         self.run_id: str | None = None
+        self._monitor: Any = None  # of processor and memory, while the run is live
         self._points: list[tuple[str, float, int]] = []
         self._flushed = 0.0
         self._is_open = False
@@ -83,6 +85,9 @@ class StageTracker:
     def _begin_late(self, params: Params) -> None:
         if not self._ended.wait(LIVE_AFTER):
             self._begin(params)
+            if self.store is not None and self.run_id is not None:
+                with self._guard():
+                    self._monitor = self.store.watch_system(self.run_id)
 
     def _begin(self, params: Params) -> None:
         with self._guard():
@@ -102,12 +107,19 @@ class StageTracker:
             with self._guard():
                 self.store.log_points(self.run_id, points)
 
+    def _stop_watching(self) -> None:
+        if self._monitor is not None:
+            with self._guard():
+                self._monitor.finish()
+
     def _finish(self) -> None:
+        self._stop_watching()
         if self.store is not None and self.run_id is not None:
             with self._guard():
                 self.store.fill_child(self.run_id, read_record(self.stage), curves_logged=True)
 
     def _end_failed(self, line: str) -> None:
+        self._stop_watching()
         if self.store is not None and self.run_id is not None:
             with self._guard():
                 self.store.fail(self.run_id, line)

@@ -29,6 +29,7 @@ EXPERIMENT_TAGS = {
     "mlflow.note.content": "Short-run MCMC inference with optimal transport correction: one run per DVC "
     "experiment, one child per stage. Select several and press Compare.",
 }
+SYSTEM_SECONDS = 10  # between two points of a running stage's processor, memory and disk
 LOCK_SECONDS = 120  # creating and migrating a fresh database takes about 10
 KEY, STAGE, DIGEST = "experiment_key", "stage", "content_digest"
 
@@ -65,6 +66,7 @@ class Store:
             return run.info.run_id
         tags = {KEY: key, "mlflow.note.content": run_identity.describe_run(self.run_params)}
         tags |= describe_origin() | run_identity.describe_source("report")
+        tags |= run_identity.describe_kind(self.run_params)
         name = run_identity.name_run(self.run_params)
         run = self.client.create_run(self.experiment, run_name=name, tags=tags)
         self._log_params(run.info.run_id)
@@ -105,12 +107,21 @@ class Store:
             self.client.delete_run(earlier.info.run_id)
         tags = {STAGE: stage, "mlflow.parentRunId": self.parent}
         tags |= describe_origin() | run_identity.describe_source(stage)
+        tags |= run_identity.describe_kind(self.run_params)  # a table's own tags replace them
         name = f"{stage}, {run_identity.name_run(self.run_params)}"
         run = self.client.create_run(self.experiment, run_name=name, tags=tags)
         self._log_params(run.info.run_id)
         self._log_data_sets(run.info.run_id)
         self.client.update_run(self.parent, status="RUNNING")
         return run.info.run_id
+
+    def watch_system(self, run_id: str) -> Any:
+        """Log what processor, memory, disk, network and GPU do, until the returned monitor's ``finish``."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(run_id, SYSTEM_SECONDS, tracking_uri=tracking_uri())
+        monitor.start()
+        return monitor
 
     def log_points(self, run_id: str, points: list[tuple[str, float, int]]) -> None:
         """Log (name, value, step) points in batches of 1,000."""

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from pipeline.stage import INTERRUPTED, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.measured import write_cells
-from pipeline.tracking import stage_tracker, ui
+from pipeline.tracking import stage_tracker, store, ui
 from pipeline.tracking.run_record import RUN_STAGES, read_record
 from pipeline.tracking.stage_tracker import StageTracker
 from pipeline.tracking.store import EXPERIMENT, Store, hide_password
@@ -100,7 +101,11 @@ def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
     assert run.data.tags["study"] == "leaderboard"
     assert run.data.tags["method"] == "SRI-L5"
     assert run.data.metrics["seed 2.mse_test"] == 0.1
-    assert "method" not in runs.find("recover").data.tags
+    own = runs.find("recover").data.tags
+    assert (own["study"], own["method"], own["profile"], own["dataset"]) == (
+        *("own run", "Ours"),
+        *("embedded", "mnist5k"),
+    )
 
 
 def test_results_of_other_parameters_are_not_published(project):
@@ -190,6 +195,26 @@ def test_a_live_stage_logs_every_round_and_needs_no_publishing(project):
     assert json.loads(Path("metrics/train/complete.json").read_text()) == {"mse": 1 / 3}
     project.publish("train-complete")
     assert child.info.run_id in {run.info.run_id for run in project.read_runs().every}
+
+
+def test_a_live_stage_shows_what_the_machine_does_and_leaves_no_monitor(project, monkeypatch):
+    monkeypatch.setattr(store, "SYSTEM_SECONDS", 0.1)
+
+    def train(params, tracker):
+        tracker.wait()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not read_system(project.read_runs().children[0]):
+            time.sleep(0.2)
+
+    run_stage("train-complete", train, live=True)
+    found = read_system(project.read_runs().find("train-complete"))
+    assert {"system/cpu_utilization_percentage", "system/system_memory_usage_percentage"} <= set(found)
+    assert not [one for one in threading.enumerate() if one.name == "SystemMetricsMonitor" and one.is_alive()]
+
+
+def read_system(run):
+    """A run's numbers of the machine."""
+    return {name: value for name, value in run.data.metrics.items() if name.startswith("system/")}
 
 
 def test_a_stage_that_ends_soon_does_not_wait_for_mlflow_and_is_published_from_its_files(
