@@ -215,13 +215,12 @@ class Split(nn.Module):
     Glow's convolution starts at 0, and its outputs at N(0, I).
     """
 
-    def __init__(self, channels: int, is_learned: bool):
+    def __init__(self, channels: int, is_learned: bool, rng: torch.Generator):
         super().__init__()
-        self.prior = nn.Conv2d(channels // 2, channels, 3, padding=1) if is_learned else None
-        if self.prior is not None:
+        self.prior = None
+        if is_learned:
+            self.prior = build_network(lambda: nn.Conv2d(channels // 2, channels, 3, padding=1), rng)
             nn.init.zeros_(self.prior.weight)
-            assert self.prior.bias is not None
-            nn.init.zeros_(self.prior.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map (B, C, H, W) to what stays and the latents, (B, C / 2, H, W) each, and log |det| (B,)."""

@@ -49,7 +49,7 @@ class MultiScaleFlow(nn.Module):
             if any(isinstance(layer, Squeeze) for layer in level):
                 channels, height, width = 4 * channels, height // 2, width // 2
             if not is_last:
-                self._splits.append(Split(channels, is_learned=kind == "Glow"))
+                self._splits.append(Split(channels, kind == "Glow", rng))
                 channels //= 2
             self._latent_shapes.append((channels, height, width))
         self.levels = nn.ModuleList(nn.ModuleList(level) for level in self._levels)

@@ -29,7 +29,7 @@ def build(shape, kind):
     flow = MultiScaleFlow(shape, kind, rng(3))
     flow.initialise(torch.randn(6, *shape, generator=rng()))
     for number, weight in enumerate(flow.parameters()):
-        weight.data += 0.1 * torch.randn(weight.shape, generator=rng(number))
+        weight.data += 0.03 * torch.randn(weight.shape, generator=rng(number))
     return flow.double().requires_grad_(False)
 
 
@@ -40,7 +40,7 @@ def test_a_flow_is_invertible_and_its_determinant_is_autograds(kind, shape):
     x = torch.randn(1, *shape, generator=rng(), dtype=torch.float64)
     z, log_det = flow(x)
     assert z.shape == (1, math.prod(shape))
-    torch.testing.assert_close(flow.invert(z), x, atol=1e-6, rtol=0)  # sixteen mixings, badly conditioned
+    torch.testing.assert_close(flow.invert(z), x, atol=1e-9, rtol=0)
     jacobian = torch.autograd.functional.jacobian(lambda flat: flow(flat.view(1, *shape))[0][0], x.flatten())
     torch.testing.assert_close(torch.linalg.slogdet(jacobian).logabsdet, log_det[0], atol=1e-7, rtol=0)
     normal = torch.distributions.Normal(0, 1)
@@ -98,7 +98,7 @@ def test_a_checkerboard_keeps_every_other_pixel_and_moves_the_rest_by_those_alon
 
 
 def test_glows_split_is_the_density_that_the_kept_half_predicts():
-    split = disturb(Split(6, is_learned=True))
+    split = disturb(Split(6, True, rng()))
     x = torch.randn(2, 6, 3, 3, generator=rng(), dtype=torch.float64)
     kept, latents, log_det = split(x)
     mean, log_std = split.prior(kept).chunk(2, 1)
@@ -112,7 +112,7 @@ def test_glows_split_is_the_density_that_the_kept_half_predicts():
 @pytest.mark.parametrize("is_learned", [True, False])
 def test_a_new_split_and_realnvps_have_standard_normal_latents(is_learned):
     x = torch.randn(2, 6, 3, 3, generator=rng())
-    kept, latents, log_det = Split(6, is_learned)(x)
+    kept, latents, log_det = Split(6, is_learned, rng())(x)
     assert torch.equal(torch.cat([kept, latents], 1), x) and (log_det == 0).all()
 
 
