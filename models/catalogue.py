@@ -94,7 +94,7 @@ METHODS: dict[str, Method] = {
         "models.rivals.flows",
         "Kingma and Dhariwal 2018",
         "actnorm, 1x1 convolutions, learned split priors (section 3, authors' code); "
-        "two levels of eight steps of width 64 are ours",
+        "two levels of eight steps of width 64, and scales above .5, are ours",
         "fit_glow",
     ),
     "ABP": Method(

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from models.networks.generator import build_network
 
+FLOOR = 0.5  # of the scale of Glow's couplings
+
 Output = tuple[Tensor, Tensor]  # a layer's output (B, C, H, W) and log |det| of its derivative, (B,)
 
 
@@ -168,8 +170,10 @@ class CheckerboardCoupling(Layer):
 class ChannelCoupling(Layer):
     """Half of the channels, scaled and shifted by a network of the other half.
 
-    RealNVP: x exp(tanh(a) b) + t with a learned b for each channel, at first the identity. Glow: (x + t)
-    sigmoid(a + 2), as its code has it.
+    RealNVP: x exp(tanh(a) b) + t with a learned b for each channel, at first the identity. Glow: (x + t) s, s
+    being sigmoid(a + 2), as its code has it, moved from (0, 1) to (FLOOR, 1). Near 0 the inverse explodes
+    (Behrmann et al., *Understanding and Mitigating Exploding Inverses in Invertible Neural Networks*, AISTATS
+    2021): after 50 steps at three times the rate on 300 digits a third of the samples was not finite.
     """
 
     def __init__(self, channels: int, keeps_first: bool, network: nn.Module, is_glow: bool):
@@ -198,7 +202,9 @@ class ChannelCoupling(Layer):
 
     def _evaluate(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift = self.network(kept).chunk(2, 1)
-        return functional.logsigmoid(raw + 2) if self.is_glow else raw.tanh() * self.bound, shift
+        if self.is_glow:
+            return (FLOOR + (1 - FLOOR) * (raw + 2).sigmoid()).log(), shift
+        return raw.tanh() * self.bound, shift
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         first, second = x.chunk(2, 1)

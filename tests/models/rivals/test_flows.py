@@ -7,6 +7,7 @@ import torch
 
 from models.rivals.bases import multi_scale_flow
 from models.rivals.bases.flow_layers import (
+    FLOOR,
     ActNorm,
     ChannelCoupling,
     CheckerboardCoupling,
@@ -116,13 +117,21 @@ def test_a_new_split_and_realnvps_have_standard_normal_latents(is_learned):
     assert torch.equal(torch.cat([kept, latents], 1), x) and (log_det == 0).all()
 
 
-def test_a_new_glow_coupling_scales_by_the_sigmoid_of_two():
+def test_a_new_glow_coupling_scales_by_the_sigmoid_of_two_between_the_floor_and_1():
     layer = ChannelCoupling(4, True, build_plain_network(2, 4, 8, rng()), is_glow=True)
     x = torch.randn(1, 4, 2, 2, generator=rng())
     y, log_det = layer(x)
-    scale = 1 / (1 + math.exp(-2))
+    scale = FLOOR + (1 - FLOOR) / (1 + math.exp(-2))
     torch.testing.assert_close(y, torch.cat([x[:, :2], x[:, 2:] * scale], 1))
     assert log_det.item() == pytest.approx(8 * math.log(scale))
+
+
+def test_the_inverse_of_a_glow_coupling_enlarges_no_more_than_the_floor_allows():
+    layer = ChannelCoupling(4, True, build_plain_network(2, 4, 8, rng()), is_glow=True)
+    layer.network[-1].bias.data[:2] = -1e4  # a
+    y = torch.randn(1, 4, 2, 2, generator=rng())
+    x = layer.invert(y)
+    torch.testing.assert_close(x, torch.cat([y[:, :2], y[:, 2:] / FLOOR], 1))
 
 
 def test_the_levels_are_the_papers():
