@@ -56,6 +56,11 @@ METHODS: dict[str, Method] = {
     "VAE": Method(
         "models.rivals.vae", "Kingma and Welling 2014", "encoder mirrors the generator; no weight on the KL"
     ),
+    "VAE-sigma": Method(
+        "models.rivals.calibrated_vae",
+        "Rybkin, Daniilidis and Levine 2021",
+        "the VAE with its own sigma, the root mean square residual of each minibatch (optimal sigma-VAE)",
+    ),
     "2sVAE": Method(
         "models.rivals.two_stage_vae",
         "Dai and Wipf 2019",
@@ -64,7 +69,7 @@ METHODS: dict[str, Method] = {
     "RAE": Method(
         "models.rivals.rae",
         "Ghosh et al. 2020, RAE-L2",
-        "beta 1e-4, weight penalty 1e-7, ten Gaussians (authors' configurations/config.py, MNIST)",
+        "beta 1e-4, penalty 1e-7 on transposed convolutions, ten Gaussians (authors' code, MNIST)",
         "fit_l2",
     ),
     "RAE-GP": Method(
@@ -81,13 +86,15 @@ METHODS: dict[str, Method] = {
     "RealNVP": Method(
         "models.rivals.flows",
         "Dinh et al. 2017",
-        "logit with alpha .05 (section 4.1); two levels of four couplings of width 64 are ours",
+        "logit with alpha .05; 3 checkerboards, 3 couplings of channels, 4 checkerboards (section 3.6); "
+        "actnorm for batch norm and one residual block of 16 or 32 channels are ours",
         "fit_realnvp",
     ),
     "GLOW": Method(
         "models.rivals.flows",
         "Kingma and Dhariwal 2018",
-        "actnorm and 1x1 convolutions (section 3); two levels of four steps of width 64 are ours",
+        "actnorm, 1x1 convolutions, learned split priors (section 3, authors' code); "
+        "two levels of eight steps of width 64, and scales above .5, are ours",
         "fit_glow",
     ),
     "ABP": Method(
@@ -101,13 +108,15 @@ METHODS: dict[str, Method] = {
     "SRI": Method(
         "models.rivals.sri",
         "Nijkamp et al. 2020",
-        "25 steps, s .05 at sigma .15 on [-1, 1], learned if the budget pays three adjustments",
+        "25 steps, s .05 at sigma .15 on [-1, 1] at first; adjusted three to ten times by the variational "
+        "bound, less often where the budget pays less (step_size_adjustments)",
         "fit_one",
     ),
     "SRI-L5": Method(
         "models.rivals.sri",
         "Nijkamp et al. 2020, five layers",
-        "as SRI; parts of 16 numbers enter at the generator's ReLUs, which MNIST's has three of: ours",
+        "as SRI; Gaussian layers of 16 numbers (authors' code) at the generator's ReLUs, of which MNIST's "
+        "has three: four layers",
         "fit_five",
     ),
     "LEBM": Method(
@@ -118,18 +127,21 @@ METHODS: dict[str, Method] = {
     "MEG": Method(
         "models.rivals.meg",
         "Kumar et al. 2019, cited a second time as EnGAN",
-        "Adam 1e-4, betas .5 and .9, penalty .1 (authors' code)",
+        "Adam 1e-4, betas .5 and .9, five energy steps, information times .5 (authors' code); penalty 100 on "
+        "a pixel in [-1, 1] (their anomaly_mnist)",
     ),
     "BiGAN-sigma": Method(
         "models.rivals.bigan",
         "Donahue et al. 2017, Zenati et al. 2018",
-        "Adam 1e-4, betas .5 and .999; score .9 and .1 (Zenati et al., section 3)",
+        "Adam 1e-4 (ALI's; Zenati et al.'s code 1e-5, Donahue et al. 2e-4), betas .5 and .999; score .9 and "
+        ".1 (Zenati et al., section 3)",
         "fit_bigan",
     ),
     "EBM-VAE": Method(
         "models.rivals.ebm_vae",
-        "Han et al. 2020",
-        "energy's rate a tenth of the generator's, betas .5 and .999; weight .1 and |f|^2 1e-3 are ours",
+        "after Han et al. 2020: VAE with .1 of the divergence triangle",
+        "the VAE's bound kept, f's terms times .1, |f|^2 1e-3: ours, and not the paper's objective; energy's "
+        "rate a tenth of the generator's, betas .5 and .999",
     ),
     "WGAN-GP": Method(
         "models.rivals.gan",
@@ -180,12 +192,14 @@ METHODS: dict[str, Method] = {
     "PGD": Method(
         "models.rivals.pgd",
         "Kuntz, Lim and Johansen 2023",
-        "one particle an image, Adam for the weights (section 3); s .3 is the main method's",
+        "ten particles an image (section 3), frozen statistics in their moves (authors' code); Adam, and "
+        "h = .5 sigma^2, the main method's s .3, are ours",
     ),
     "DAMC": Method(
         "models.rivals.damc",
         "Yu et al. 2023",
-        "LEBM's; six updates of a residual denoiser (authors' code); 10 and 50 steps are ours",
+        "LEBM's; 30 steps from an averaged diffusion model of 100, six updates, beta .5, gradients up to 100 "
+        "(authors' code); a denoiser of three layers is ours",
     ),
     "Ours": Method(
         "models.short_run.method",

@@ -7,8 +7,10 @@ D = 1 / (1 + exp(-f)),
     critic:                  - log D(I, e(I)) - log(1 - D(g(z), z)),
     encoder and generator:   - log(1 - D(I, e(I))) - log D(g(z), z).
 
-BiGAN-sigma scores an image by .9 |I - g(e(I))|_1 - .1 log D(I, e(I)): Zenati, Foo, Lecouat, Manek and
-Chandrasekhar, *Efficient GAN-Based Anomaly Detection* (2018), Eq. (2) with the cross-entropy L_D.
+BiGAN-sigma scores an image by .9 |x - g(e(x))|_1 - .1 log D(x, e(x)), x in [-1, 1]: Zenati, Foo, Lecouat,
+Manek and Chandrasekhar, *Efficient GAN-Based Anomaly Detection* (2018), Eq. (2) with the cross-entropy L_D.
+Their code, which made the published numbers, has D(g(e(x)), e(x)) there; their dropout, the average of the
+weights and the 200 latent numbers are left out.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from models.networks.encoder import draw_latents
 from models.rivals.bases.autoencoder import JudgedAutoencoder, build_autoencoder
 from models.rivals.gan import refuse_occlusion
 
-RATE, BETAS = 1e-4, (0.5, 0.999)  # the three papers'
+# ALI's rate (appendix A); Zenati et al.'s code has 1e-5, Donahue et al. 2e-4. The betas are those of all.
+RATE, BETAS = 1e-4, (0.5, 0.999)
 SCORE_WEIGHT = 0.9
+SCORE_RANGE = 2  # of the pixels in the score's sources, [-1, 1], where ours is 1
 COST = 6  # two pairs through the critic, encoder and generator: four gradients; the critic's own step: two
 
 
@@ -32,7 +36,7 @@ class AdversarialInference(JudgedAutoencoder):
     """Scores by the distance to the reconstruction and the critic's doubt."""
 
     def judge(self, images: Tensor, z: Tensor) -> Tensor:
-        error = (images - self.generator(z)).abs().flatten(1).sum(1)
+        error = SCORE_RANGE * (images - self.generator(z)).abs().flatten(1).sum(1)
         doubt = functional.softplus(-self.critic(images, z))
         return SCORE_WEIGHT * error + (1 - SCORE_WEIGHT) * doubt
 

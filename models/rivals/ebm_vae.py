@@ -1,14 +1,16 @@
-"""A VAE and a latent energy-based model trained together by the divergence triangle (EBM-VAE).
+"""A VAE with a tenth of the divergence triangle: what stands for EBM-VAE here, and not the paper's method.
 
-Han, Nijkamp, Zhou, Pang, Zhu and Wu, *Joint Training of Variational Auto-Encoder and Latent Energy-Based
-Model* (CVPR 2020). With Q = q(I) q(z|I), P = p(z) N(I; g(z), sigma^2) and Pi ~ exp f(I, z), the objective
+After Han, Nijkamp, Zhou, Pang, Zhu and Wu, *Joint Training of Variational Auto-Encoder and Latent
+Energy-Based Model* (CVPR 2020). With Q = q(I) q(z|I), P = p(z) N(I; g(z), sigma^2) and Pi ~ exp f(I, z), the
+objective
 
     min over q, g, max over f of   KL(Q || P) + KL(P || Pi) - KL(Q || Pi)
 
 comes down, apart from constants, to: f ascends E_Q f - E_P f; the encoder descends -E_Q[log p(z) p(I|z)] +
-E_Q f, in which q's entropy cancels, and the generator -E_Q log p(I|z) - E_P f. Two things are ours: the
-encoder keeps the VAE's entropy, without which nothing holds its variances up, and f's part has a weight.
--f(I, e(I)) is the score.
+E_Q f, in which q's entropy cancels, and the generator -E_Q log p(I|z) - E_P f. Two things are ours, and they
+decide what is learned: the encoder keeps the VAE's entropy, without which nothing holds its variances up, and
+f's part has the weight .1, so that encoder and generator minimise a VAE's bound that f perturbs. -f(I, e(I))
+is the score. The authors published no code.
 """
 
 from __future__ import annotations

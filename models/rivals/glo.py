@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.descent import descend, take_steps
 from models.images import to_unit
 from models.interface import FitRequest, FittedMethod, apply_split, count_weights, make_rng, split
 from models.latent_density import LatentMixture
-from models.networks.generator import Generator
-from models.rivals.bases.joint_descent import descend_jointly
+from models.networks.generator import Generator, build_generator
 
 LATENT_RATE = 10.0  # ten times the weights' rate in the paper, by plain gradient steps
 SMALLEST = 7  # side at which the pyramid ends
@@ -101,16 +101,29 @@ class OptimisedLatents(FittedMethod):
 
 
 def fit(request: FitRequest) -> OptimisedLatents:
-    """Train weights by Adam and latent vectors by plain gradient steps, begun on the unit sphere."""
+    """Train weights by Adam and latent vectors by plain gradient steps, begun on the unit sphere.
 
-    def compute_losses(generated: Tensor, images: Tensor, z: Tensor, visible: Tensor | None) -> Tensor:
-        return compute_loss(generated, images, visible)
+    One gradient a sample serves both.
+    """
+    rng = request.make_rng()
+    generator = build_generator(request.architecture, request.latent_dim, rng).to(request.device)
+    latents = request.draw_prior(len(request.images), rng)
+    latents = latents / latents.norm(dim=1, keepdim=True)
+    optimiser = request.make_adam(generator.parameters())
+    batches = request.shuffle(rng)
 
-    def move(z: Tensor, gradient: Tensor) -> Tensor:
-        return project(z - LATENT_RATE * len(z) * gradient)
+    def take_step(step: int) -> Tensor:
+        rows = next(batches)
+        images, visible = request.load(rows)
+        z = latents[rows].requires_grad_(True)
+        with request.autocast():
+            generated = generator(z)
+        loss = compute_loss(generated, images, visible).mean()
+        descend(optimiser, loss)  # moves the weights; z keeps its gradient, a sample's own over B
+        assert z.grad is not None  # a leaf that the loss depends on
+        with torch.no_grad():
+            latents[rows] = project(z - LATENT_RATE * len(z) * z.grad)
+        return loss
 
-    def start(z: Tensor) -> Tensor:
-        return z / z.norm(dim=1, keepdim=True)
-
-    generator, latents = descend_jointly("GLO", request, request.make_rng(), start, compute_losses, move)
+    take_steps("GLO", request.count_steps(cost=1), take_step)
     return OptimisedLatents(generator, latents, request)

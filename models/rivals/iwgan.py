@@ -1,18 +1,20 @@
-"""Inferential Wasserstein GAN: an auto-encoder inside a WGAN, with a duality gap that says when to stop.
+"""Inferential Wasserstein GAN: an auto-encoder inside a WGAN, with a duality gap.
 
 Chen, Gao and Wang, *Inferential Wasserstein Generative Adversarial Networks* (2021; lecture_iwgan). With
 
     L(g, e, f) = E|I - g(e(I))| + E f(g(e(I))) - E f(g(z)),
 
 f ascends L less a gradient penalty; g and e descend L plus the maximum mean discrepancy of e(I) to the prior.
-The duality gap sup_f L - inf_{g, e} L, estimated by a few steps of either side from where training stands, is
-0 at a solution. |I - g(e(I))| + f(g(e(I))), the negative of the paper's quality score, scores an image.
+The duality gap sup_f L - inf_{g, e} L is 0 at a solution. It is estimated once, where training ends, by a
+pass over the images of either side alone, and printed; nothing stops at it, a pass being too short for that.
+|I - g(e(I))| + f(g(e(I))), the negative of the paper's quality score, scores an image.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,9 +32,9 @@ from models.rivals.wae import measure_discrepancy
 RATE, BETAS = 1e-4, (0.5, 0.9)
 PENALTY, DISCREPANCY = 10.0, 10.0
 CRITIC_STEPS = 5
-N_LOOKS, GAP_STEPS = 3, 2  # looks at the duality gap in a training; steps of each side for one
 ASCENT, DESCENT = 4, 5  # f: two images, and two for its penalty; an encoding, two generations, two in f
 COST = ASCENT * CRITIC_STEPS + DESCENT
+GAP_SHARE = 0.1  # of the budget, at most, for the duality gap at the end: a pass of either side where it pays
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Players:
 
 
 class InferentialWgan(JudgedAutoencoder):
-    """Encoder, generator, the critic that scores, and the duality gap when it was last looked at."""
+    """Encoder, generator, the critic that scores, and the duality gap at the end."""
 
     def __init__(self, players: Players, request: FitRequest, duality_gap: float):
         super().__init__(players.encoder, players.generator, players.critic, request)
@@ -78,6 +80,13 @@ class Game:
         self._descent = request.make_adam(ours, RATE, BETAS)
         self._ascent = request.make_adam(players.critic.parameters(), RATE, BETAS)
 
+    def copy(self, rng: torch.Generator) -> Game:
+        """The same game with weights and optimisers' moments of its own, which draws from ``rng``."""
+        other = Game(copy.deepcopy(self.players), self._request, rng)
+        other._descent.load_state_dict(copy.deepcopy(self._descent.state_dict()))
+        other._ascent.load_state_dict(copy.deepcopy(self._ascent.state_dict()))
+        return other
+
     def draw_prior(self, images: Tensor) -> Tensor:
         """Draw z for each image."""
         return self._request.draw_prior(len(images), self._rng)
@@ -100,46 +109,56 @@ class Game:
 
 
 def measure_duality_gap(
-    players: Players, images: Tensor, request: FitRequest, rng: torch.Generator, steps: int = GAP_STEPS
+    game: Game, batches: Sequence[Tensor], request: FitRequest, rng: torch.Generator
 ) -> float:
-    """Estimate sup_f L - inf_{g, e} L on images (B, C, H, W) in [0, 1] by ``steps`` of copies of either side.
+    """Estimate sup_f L - inf_{g, e} L where a step of either side alone on each of the batches leads.
 
-    Both ends are estimated with the same draws of the prior, whose noise would hide the gap.
+    ``batches``: rows (B,) of the training images. Both ends are averages over all of ``batches``, with the
+    same draws of the prior, whose noise would hide the gap. ``game`` stays as it is.
     """
-    prior = request.draw_prior(len(images), rng)
+    images = [request.load(rows)[0] for rows in batches]
+    priors = [request.draw_prior(len(part), rng) for part in images]
 
     def play(move: Callable[[Game, Tensor], object]) -> float:
-        """L where ``steps`` moves of one side alone lead."""
-        game = Game(copy.deepcopy(players), request, rng)
-        for _ in range(steps):
-            move(game, images)
+        """L where steps of one side alone lead."""
+        other = game.copy(rng)
+        for part in images:
+            move(other, part)
         with torch.no_grad():
-            return float(game.players.evaluate(images, prior)[0])
+            values = [
+                float(other.players.evaluate(part, prior)[0])
+                for part, prior in zip(images, priors, strict=True)
+            ]
+        return sum(values) / len(values)
 
     highest = play(Game.move_critic)  # before the other: both draw from ``rng``
     return highest - play(Game.move_autoencoder)
 
 
+def plan_training(request: FitRequest) -> tuple[int, int]:
+    """Count the steps of the autoencoder, and the batches of the duality gap that are left of the budget."""
+    a_pass = round(len(request.images) / request.batch_size)
+    cost = (ASCENT + DESCENT) * request.batch_size
+    looks = max(1, min(a_pass, int(GAP_SHARE * request.budget / cost)))
+    left = replace(request, budget=max(1, request.budget - int(looks * cost)))
+    return left.count_steps(COST), looks
+
+
 def fit(request: FitRequest) -> InferentialWgan:
-    """Train in float32, in parts; stop after the first part that ends without a duality gap."""
+    """Train in float32, then measure the duality gap."""
     refuse_occlusion(request)
     rng = request.make_rng()
     encoder, generator = build_autoencoder(request, rng)
     critic = build_critic(generator.architecture, rng).to(request.device)
     game = Game(Players(encoder, generator, critic), request, rng)
     batches = request.shuffle(rng)
+    steps, looks = plan_training(request)
 
     def take_step(step: int) -> Tensor:
         for _ in range(CRITIC_STEPS):
             game.move_critic(request.load(next(batches))[0])
         return game.move_autoencoder(request.load(next(batches))[0])
 
-    spent_on_looks = int(N_LOOKS * GAP_STEPS * (ASCENT + DESCENT) * request.batch_size)
-    left = replace(request, budget=max(1, request.budget - spent_on_looks))
-    steps = left.count_steps(COST)
-    for look in range(N_LOOKS):
-        take_steps("iWGAN", steps * (look + 1) // N_LOOKS - steps * look // N_LOOKS, take_step)
-        gap = measure_duality_gap(game.players, request.load(next(batches))[0], request, rng)
-        if gap <= 0:
-            break
+    take_steps("iWGAN", steps, take_step)
+    gap = measure_duality_gap(game, list(itertools.islice(batches, looks)), request, rng)
     return InferentialWgan(game.players, request, gap)

@@ -26,7 +26,7 @@ POSTERIOR_STEPS = 20
 STEP_PER_SIGMA = 0.1 / 0.15
 PRIOR_RATE = 0.2
 BETAS = (0.5, 0.999)
-WIDTH = 200
+WIDTH, SLOPE = 200, 0.2
 COST = POSTERIOR_STEPS + 1  # the prior's chains go through f alone, which is some hundred times smaller
 
 
@@ -36,7 +36,11 @@ class LatentEnergy(nn.Module):
     def __init__(self, d: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(d, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, 1)
+            nn.Linear(d, WIDTH),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(WIDTH, WIDTH),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(WIDTH, 1),
         )
 
     def forward(self, z: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ With P pixels and channels and latent dimension d the loss of a sample is, as in
 
     |M (I - g(z))|^2 / P + beta |z|^2 / d + lambda R,   z = e(I),
 
-    R = |theta|^2, the decoder's weights (RAE-L2), or mean_j (d |g(z)|^2 / d z_j)^2 (RAE-GP).
+    R = |theta|^2, the weights of the decoder's transposed convolutions (RAE-L2), or
+    R = mean_j (d |g(z)|^2 / d z_j)^2 (RAE-GP).
 
 A mixture of ten Gaussians fitted to the latent vectors after training is what samples are drawn from.
 """
@@ -30,8 +31,9 @@ GRADIENT_PENALTY = 0.5e-7
 
 
 def penalise_weights(network: nn.Module) -> Tensor:
-    """Sum |theta|^2 of the convolutions' and linear layers' weights; biases and BatchNorm are left out."""
-    return torch.stack([weight.square().sum() for weight in network.parameters() if weight.dim() > 1]).sum()
+    """Sum |theta|^2 of the transposed convolutions' weights, the layers that the authors' code penalises."""
+    weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.ConvTranspose2d)]
+    return torch.stack([weight.square().sum() for weight in weights]).sum()
 
 
 def penalise_gradient(generated: Tensor, z: Tensor) -> Tensor:

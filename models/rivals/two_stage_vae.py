@@ -12,23 +12,24 @@ u ~ N(0, I), z = h(u) + gamma_2 e, g(z).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from models.descent import minimise
 from models.images import to_unit
-from models.interface import FitRequest, apply_split, count_weights
+from models.interface import ROWS_AT_ONCE, FitRequest, apply_split, count_weights
 from models.langevin.energy import measure_residual
 from models.networks.encoder import MAX_LOG_VARIANCE, Encoder, draw_latents
 from models.networks.generator import Generator, build_network
+from models.rivals.bases.arithmetic import compare_with_generator
 from models.rivals.bases.autoencoder import Autoencoder, build_autoencoder
 from models.rivals.vae import compute_divergence
 
 # The authors' code: three hidden layers of 1,024, twice as many epochs for the second stage as for the first.
 WIDTH, DEPTH = 1024, 3
-STEP_COST = (2, 1)  # gradients of the generator's size: the second stage's networks are about half of it each
+SECOND_STAGE_STEPS = 2  # for each of the first stage's
+COST = 2  # of a first stage's step: encoder and decoder. The second's is counted: MNIST's is half a gradient
 
 
 class SkipPerceptron(nn.Module):
@@ -57,6 +58,21 @@ class LatentVae(nn.Module):
     def encode(self, z: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.encoder(z).chunk(2, 1)
         return mean, log_variance.clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+
+
+def measure_second_cost(request: FitRequest, second: LatentVae) -> float:
+    """What a step of the second stage costs, in gradients of the generator's size; ``second`` on the CPU."""
+    z = torch.zeros(1, request.latent_dim)
+    return compare_with_generator(request, second, lambda: (second.encode(z), second.decoder(z)))
+
+
+@torch.no_grad()
+def infer_posteriors(encoder: Encoder, request: FitRequest) -> tuple[Tensor, Tensor]:
+    """Mean and log variance of q(z|I) for each training image: (N, d) each."""
+    rows = torch.arange(len(request.images), device=request.device)
+    parts = [encoder(*request.load(part)) for part in rows.split(ROWS_AT_ONCE)]
+    means, log_variances = zip(*parts, strict=True)
+    return torch.cat(means), torch.cat(log_variances)
 
 
 def compute_bound(residual: Tensor, n_values: Tensor | int, log_gamma: Tensor, divergence: Tensor) -> Tensor:
@@ -103,7 +119,10 @@ class TwoStageVae(Autoencoder):
 
 
 def fit(request: FitRequest) -> TwoStageVae:
-    """Train the stages one after the other; half of the budget pays for each."""
+    """Train the stages one after the other, the second one twice as many steps, on what the budget pays.
+
+    The first stage's posteriors are inferred once for all steps of the second, which draws z anew each time.
+    """
     rng = request.make_rng()
     encoder, generator = build_autoencoder(request, rng)
     log_gamma = torch.tensor(math.log(request.sigma), device=request.device, requires_grad=True)
@@ -118,34 +137,23 @@ def fit(request: FitRequest) -> TwoStageVae:
         counted = n_values if visible is None else visible.flatten(1).sum(1) * images.shape[1]
         return compute_bound(residual, counted, log_gamma, compute_divergence(mean, log_variance)).mean()
 
-    _minimise(
-        "2sVAE", request, [*generator.parameters(), *encoder.parameters(), log_gamma], compute_first, 0, rng
-    )
-    encoder.eval()
     second = build_network(lambda: LatentVae(request.latent_dim), rng)
     nn.init.zeros_(second.log_gamma)
+    steps = request.count_steps(COST + SECOND_STAGE_STEPS * measure_second_cost(request, second))
     second.to(request.device)
+    weights = [*generator.parameters(), *encoder.parameters(), log_gamma]
+    minimise("2sVAE", request.make_adam(weights), compute_first, request.shuffle(rng), steps)
+    means, log_variances = infer_posteriors(encoder.eval(), request)
 
     def compute_second(rows: Tensor) -> Tensor:
-        with torch.no_grad():
-            mean, log_variance = encoder(*request.load(rows))
-            z = draw_latents(mean, log_variance, rng)
+        z = draw_latents(means[rows], log_variances[rows], rng)
         mean, log_variance = second.encode(z)
         residual = (z - second.decoder(draw_latents(mean, log_variance, rng))).square().sum(1)
         divergence = compute_divergence(mean, log_variance)
         return compute_bound(residual, z.shape[1], second.log_gamma, divergence).mean()
 
-    _minimise("2sVAE, second stage", request, list(second.parameters()), compute_second, 1, rng)
+    optimiser = request.make_adam(second.parameters())
+    minimise(
+        "2sVAE, second stage", optimiser, compute_second, request.shuffle(rng), SECOND_STAGE_STEPS * steps
+    )
     return TwoStageVae(encoder, generator, request, log_gamma.detach(), second)
-
-
-def _minimise(
-    name: str,
-    request: FitRequest,
-    weights: Sequence[Tensor],
-    compute_loss: Callable[[Tensor], Tensor],
-    stage: int,
-    rng: torch.Generator,
-) -> None:
-    steps = request.count_steps(2 * STEP_COST[stage])
-    minimise(name, request.make_adam(weights), compute_loss, request.shuffle(rng), steps)

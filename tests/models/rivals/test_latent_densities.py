@@ -8,9 +8,17 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from models.latent_density import LatentMixture
+from models.rivals import two_stage_vae
+from models.rivals.bases.autoencoder import build_autoencoder
 from models.rivals.ladder_vae import compute_mutual_divergence, unite
 from models.rivals.rae import penalise_gradient, penalise_weights
-from models.rivals.two_stage_vae import SkipPerceptron, compute_bound
+from models.rivals.two_stage_vae import (
+    LatentVae,
+    SkipPerceptron,
+    compute_bound,
+    infer_posteriors,
+    measure_second_cost,
+)
 from models.rivals.wae import SCALES, measure_discrepancy
 
 
@@ -83,6 +91,44 @@ def test_the_learned_deviation_settles_at_the_root_mean_square_residual():
     assert log_gamma.exp().item() == pytest.approx(math.sqrt(4 / 16), rel=1e-3)
 
 
+def test_the_second_stage_costs_what_its_matrices_are_of_the_generators(make_request):
+    """Both of its networks have products d x 1024, 1024 x 1024 twice, and (1024 + d) x their outputs."""
+    d = 5
+    request = make_request(latent_dim=d)
+    second = LatentVae(d)
+    theirs = 2 * (d * 1024 + 2 * 1024**2) + (1024 + d) * 3 * d
+    generator = d * 1024 + 1024 * 6272 + 49 * 128 * 64 * 4 + 196 * 64 * 4
+    assert measure_second_cost(request, second) == pytest.approx(theirs / generator, rel=1e-6)
+
+
+def test_both_stages_together_stay_within_the_budget_and_the_second_takes_twice_as_many_steps(
+    make_request, monkeypatch
+):
+    steps, original = {}, two_stage_vae.minimise
+
+    def record(name, optimiser, compute_loss, batches, number):
+        steps[name] = number
+        original(name, optimiser, compute_loss, batches, number)
+
+    monkeypatch.setattr(two_stage_vae, "minimise", record)
+    request = make_request(budget=2_000)
+    two_stage_vae.fit(request)
+    first, second = steps["2sVAE"], steps["2sVAE, second stage"]
+    cost = measure_second_cost(request, LatentVae(5))
+    assert second == 2 * first and first > request.count_steps(4)  # which a quarter of the budget pays
+    assert (2 * first + cost * second) * 20 <= 2_000 < (2 * (first + 1) + cost * (second + 2)) * 20
+
+
+def test_the_second_stage_learns_from_the_posteriors_of_the_encoder(make_request, smooth_images):
+    request = make_request()
+    encoder, _ = build_autoencoder(request, rng())
+    found = infer_posteriors(encoder.eval(), request)
+    with torch.no_grad():
+        expected = encoder(smooth_images.float() / 255, None)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_second_stage_sees_its_input_again_at_its_last_layer():
     network = SkipPerceptron(3, 2)
     nn.init.zeros_(network.hidden[-2].weight)
@@ -93,9 +139,9 @@ def test_the_second_stage_sees_its_input_again_at_its_last_layer():
 
 
 def test_the_decoders_penalties_are_those_of_the_equations():
-    decoder = nn.Sequential(nn.Linear(3, 5, dtype=torch.float64), nn.BatchNorm1d(5, dtype=torch.float64))
-    assert penalise_weights(decoder).item() == pytest.approx(decoder[0].weight.square().sum().item())
-    linear = decoder[0]
+    linear, conv = nn.Linear(3, 5, dtype=torch.float64), nn.ConvTranspose2d(5, 2, 2, dtype=torch.float64)
+    decoder = nn.Sequential(linear, nn.BatchNorm1d(5, dtype=torch.float64), conv)
+    assert penalise_weights(decoder).item() == pytest.approx(conv.weight.square().sum().item())
     z = normal(4, 3).requires_grad_(True)
     expected = 2 * linear(z) @ linear.weight  # d |W z + b|^2 / dz
     penalty = penalise_gradient(linear(z), z)
