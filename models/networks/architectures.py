@@ -40,8 +40,8 @@ def find_architecture(name: str) -> Architecture:
 
     The image's own channels and the hidden linear layers stay. Raises ValueError for an unknown name.
     """
-    row, _, divisor = name.partition("/")
-    if row not in ARCHITECTURES or (divisor and divisor not in map(str, DIVISORS)):
+    row, slash, divisor = name.partition("/")
+    if row not in ARCHITECTURES or (slash and divisor not in map(str, DIVISORS)):
         raise ValueError(
             f"generator: found {name!r}, expected one of {', '.join(ARCHITECTURES)}, as it is or divided by "
             f"one of {', '.join(map(str, DIVISORS))}, such as celeba/8"

@@ -12,6 +12,7 @@ Factor analysis, Psi diagonal, has no closed form: Rubin and Thayer, *EM Algorit
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from models.interface import FitRequest, FittedMethod, make_rng
 
 EM_STEPS = 50
 SMALLEST_VARIANCE = 1e-4  # of a pixel that never changes
+FIRST_DRAW = 2  # purpose of a draw's random numbers; 0 is the samples', 1 the aggregated posterior's
 SAMPLES_AT_ONCE = 200  # with hidden pixels each has a (d, d) covariance of its own
 
 
@@ -58,6 +60,12 @@ class LinearGaussian:
         distance = (centred.square() / self.variances).sum(1) - explained
         log_determinant = self.variances.log().sum() - torch.linalg.slogdet(covariance[0]).logabsdet
         return -(distance + log_determinant + x.shape[1] * math.log(2 * math.pi)) / 2
+
+
+def draw_gaussian(mean: Tensor, covariance: Tensor, rng: torch.Generator) -> Tensor:
+    """Draw from N(mean, covariance): (N, d), and (N, d, d) or (1, d, d) -> (N, d)."""
+    noise = torch.randn(mean.shape, generator=rng, dtype=mean.dtype).to(mean.device)
+    return mean + (torch.linalg.cholesky(covariance) @ noise[..., None])[..., 0]
 
 
 def fit_closed_form(x: Tensor, d: int) -> LinearGaussian:
@@ -99,6 +107,7 @@ class LinearMethod(FittedMethod):
     def __init__(self, model: LinearGaussian, request: FitRequest):
         self.model, self._shape, self.seed = model, request.images.shape[1:], request.seed
         self._channels = request.images.shape[1]
+        self._draws = False  # whether ``infer`` draws from the posterior
 
     def sample(self, n: int) -> Tensor:
         return self.generate(self.draw_prior(n, 0))
@@ -108,18 +117,23 @@ class LinearMethod(FittedMethod):
         return torch.randn(n, self.model.loadings.shape[1], generator=rng).to(self.model.loadings.device)
 
     def infer(self, images: Tensor, visible: Tensor | None, steps: int, draw: int) -> Tensor:
-        """Return the mean of p(z|I) in closed form; neither ``steps`` nor ``draw`` is read."""
+        """Return the mean of p(z|I) in closed form; ``draw`` is read by ``as_draws`` alone."""
+        rng = make_rng(self.seed, FIRST_DRAW + draw)
         parts = []
         for rows in torch.arange(len(images), device=images.device).split(SAMPLES_AT_ONCE):
             seen = None if visible is None else flatten_visible(visible[rows], self._channels)
-            parts.append(self.model.infer(flatten(images[rows]), seen)[0])
+            mean, covariance = self.model.infer(flatten(images[rows]), seen)
+            parts.append(draw_gaussian(mean, covariance, rng) if self._draws else mean)
         return torch.cat(parts).float()
 
+    def as_draws(self) -> LinearMethod:
+        """The same with exact draws from the Gaussian p(z|I), of whole and of occluded images."""
+        drawing = copy.copy(self)
+        drawing._draws = True
+        return drawing
+
     def draw_posterior(self, images: Tensor, steps: int) -> Tensor:
-        mean, covariance = self.model.infer(flatten(images))
-        rng = make_rng(self.seed, 1)
-        noise = torch.randn(mean.shape, generator=rng, dtype=mean.dtype).to(mean.device)
-        return (mean + noise @ torch.linalg.cholesky(covariance[0]).mT).float()
+        return draw_gaussian(*self.model.infer(flatten(images)), make_rng(self.seed, 1)).float()
 
     def generate(self, z: Tensor) -> Tensor:
         x = z.double() @ self.model.loadings.mT + self.model.mean

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from pipeline.studies.grid import Cell
 from pipeline.studies.request import build_request
 from pipeline.studies.result import CellResult, Extract, Fit, describe_lack, unite_results
 
+Measured = TypeVar("Measured")
 N_SHOWN = 16  # images kept for the figures
 SHOWN = slice(0, N_SHOWN)
 CHAINS_KEPT = 3  # whose scores a cell keeps, for what resampled test images would give
@@ -85,13 +87,11 @@ def _measure_reconstruction(
         measured = reconstruct_splits(fitted, train_images, test_images, train_steps, test_steps)
     except Lacking as cause:
         return describe_lack(MSES, cause)
-    found = {"": measured}
-    for way, method in list_ways(fitted).items():
-        found[f"_{way}"] = (
-            measured
-            if method is fitted
-            else reconstruct_splits(method, train_images, test_images, train_steps, test_steps)
-        )
+    found = measure_ways(
+        fitted,
+        measured,
+        lambda method: reconstruct_splits(method, train_images, test_images, train_steps, test_steps),
+    )
     return CellResult(
         {
             **{f"mse_train{way}": one.mse_train for way, one in found.items()},
@@ -101,6 +101,19 @@ def _measure_reconstruction(
         arrays={"reconstructions": to_bytes(fitted.generate(measured.train_latents[SHOWN]))},
         lacks=describe_missing_ways(found, MSES),
     )
+
+
+def measure_ways(
+    fitted: FittedMethod, as_source: Measured, measure: Callable[[FittedMethod], Measured]
+) -> dict[str, Measured]:
+    """What ``measure`` finds by each way to infer z, by the way's ending in the name of a number.
+
+    ``as_source``: what it finds of ``fitted`` itself, which is one of the ways and is not measured twice.
+    """
+    found = {"": as_source}
+    for way, method in list_ways(fitted).items():
+        found[f"_{way}"] = as_source if method is fitted else measure(method)
+    return found
 
 
 def list_ways(fitted: FittedMethod) -> dict[str, FittedMethod]:
@@ -201,11 +214,9 @@ def measure_occluded(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -
     assert seen is not None  # as built above
     recovered = recover_training(fitted, request.images, seen, steps)
     originals = to_unit(torch.from_numpy(images.train_images)).to(recovered.device)
-    found = {"": recovered}
-    for way, method in list_ways(fitted).items():
-        found[f"_{way}"] = (
-            recovered if method is fitted else recover_training(method, request.images, seen, steps)
-        )
+    found = measure_ways(
+        fitted, recovered, lambda method: recover_training(method, request.images, seen, steps)
+    )
     errors = {way: measure_recovery(one, originals, seen) for way, one in found.items()}
     return CellResult(
         {

@@ -25,10 +25,11 @@ from pipeline.settings.params import Params, load_params
 from pipeline.storage import places
 from pipeline.storage.code_digest import digest_code
 from pipeline.storage.files import project_root
+from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import DEFAULT_TASK, Grid, list_methods, read_grid
 from pipeline.studies.memo import save_result
 from pipeline.studies.planning import find_result, key_method
-from pipeline.studies.recall import MEMO, KeyedCell, key_cell, measure_and_keep, recall_kept
+from pipeline.studies.recall import MEMO, KeyedCell, key_cell, recall_kept
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS
 from pipeline.studies.workload import estimate_seconds
@@ -73,17 +74,24 @@ def is_same(one: CellResult, other: CellResult) -> bool:
 
 def carry(
     candidates: Sequence[Candidate],
-    measure: Callable[[KeyedCell], CellResult],
+    measure: Callable[[list[KeyedCell]], Iterable[tuple[KeyedCell, CellResult]]],
     keep: Callable[[str, CellResult], None],
 ) -> list[str]:
-    """Prove by the cheapest candidate of each task and method, and keep the others; a line for each."""
+    """Prove by the cheapest candidate of each task and method, and keep the others; a line for each.
+
+    ``measure``: cells, and what each gives, in any order.
+    """
     groups: dict[tuple[str, str], list[Candidate]] = {}
     for one in candidates:
         groups.setdefault((one.keyed.cell.task, one.keyed.cell.method), []).append(one)
+    proofs = {
+        kind: min(group, key=lambda one: estimate_seconds(one.keyed.cell)) for kind, group in groups.items()
+    }
+    measured = {keyed.key: result for keyed, result in measure([one.keyed for one in proofs.values()])}
     lines = []
     for (task, method), group in groups.items():
-        proof = min(group, key=lambda one: estimate_seconds(one.keyed.cell))
-        same = is_same(measure(proof.keyed), proof.result)
+        proof = proofs[task, method]
+        same = is_same(measured[proof.keyed.key], proof.result)
         if same:
             for one in group:
                 keep(one.keyed.key, one.result)
@@ -102,7 +110,7 @@ def carry_studies(studies: Iterable[str], params: Params, grid: Grid, base: Path
         for one in find_candidates(study, method, params, grid, base)
     ]
     folder = project_root() / MEMO
-    return carry(candidates, measure_and_keep, lambda key, result: save_result(folder, key, result))
+    return carry(candidates, train_cells, lambda key, result: save_result(folder, key, result))
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ def test_a_generator_with_fewer_channels_has_as_many_weights_as_its_layers_say(n
 
 
 @pytest.mark.parametrize(
-    "name", ["vgg", "celeba/3", "celeba/32", "celeba/0", "celeba/-8", "celeba/08", "celeba/8/2"]
+    "name", ["vgg", "celeba/3", "celeba/32", "celeba/0", "celeba/", "celeba/-8", "celeba/08", "celeba/8/2"]
 )
 def test_a_generator_that_there_is_not_is_refused_in_a_line(name):
     with pytest.raises(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA, FactorAnalysis
 
-from models.rivals.factor_analysis import LinearGaussian, fit_closed_form, take_em_step
+from models.rivals.factor_analysis import LinearGaussian, draw_gaussian, fit_closed_form, take_em_step
 
 N, P, D = 600, 8, 2
 
@@ -85,3 +85,19 @@ def test_em_on_what_is_seen_finds_the_model_behind_it():
     best = fit_closed_form(X, D).evaluate_log_likelihood(X).mean()
     assert best - model.evaluate_log_likelihood(X).mean() < 0.05
     assert best - start.evaluate_log_likelihood(X).mean() > 0.5
+
+
+def test_draws_of_the_posterior_have_its_mean_and_covariance():
+    model = fit_closed_form(X, D)
+    seen = torch.ones(2, P, dtype=torch.float64)
+    seen[1, :5] = 0  # whose posterior is wider
+    mean, covariance = model.infer(X[:2], seen)
+    rng = torch.Generator().manual_seed(0)
+    n = 40_000
+    wide = mean.repeat_interleave(n, 0), covariance.repeat_interleave(n, 0)
+    draws = draw_gaussian(*wide, rng).view(2, n, D)
+    torch.testing.assert_close(draws.mean(1), mean, atol=0.02, rtol=0)
+    for one, expected in zip(draws, covariance, strict=True):
+        torch.testing.assert_close(torch.cov(one.mT), expected, atol=0.02, rtol=0.03)
+    shared = draw_gaussian(mean, covariance[:1], rng)  # of images seen whole, which share a covariance
+    assert shared.shape == (2, D)

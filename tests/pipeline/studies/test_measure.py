@@ -100,14 +100,17 @@ def test_every_method_fills_every_task(images, extract, method):
         ("Ours", {"point", "draw"}),
         ("ABP", {"point", "draw"}),
         ("VAE", {"point", "draw"}),
-        ("PPCA", {"point"}),
+        ("PPCA", {"point", "draw"}),
+        ("RAE", {"point"}),
     ],
 )
 def test_a_method_infers_by_a_point_and_by_a_draw_where_it_has_a_posterior(images, method, expected):
-    request = build_request(cell("table2", method), torch.from_numpy(images.train_images), None)
+    request = build_request(
+        dataclasses.replace(cell("table2"), method=method), torch.from_numpy(images.train_images), None
+    )
     fitted = METHODS[method].load()(request)
     ways = list_ways(fitted)
-    assert set(ways) == expected and (ways[INFERS_BY[method]] is fitted)
+    assert set(ways) == expected and (ways[INFERS_BY.get(method, "point")] is fitted)
     test_images = torch.from_numpy(images.test_images)
     found = {way: one.infer(test_images, None, 5, 0) for way, one in ways.items()}
     if "draw" in found:
@@ -116,7 +119,7 @@ def test_a_method_infers_by_a_point_and_by_a_draw_where_it_has_a_posterior(image
 
 @pytest.mark.parametrize("study", ["table2", "table8"])
 def test_a_method_without_a_posterior_to_draw_from_is_said_to_lack_a_draws_numbers(images, extract, study):
-    found = measure_cell(cell(study, "PPCA"), images, extract)
+    found = measure_cell(dataclasses.replace(cell(study), method="RAE"), images, extract)
     of_draws = {one.key for one in LAYOUTS[study].quantities if one.key.endswith("_draw")}
     assert not found.error and of_draws and not of_draws & set(found.numbers)
     assert of_draws <= set(found.lacks)

@@ -46,8 +46,8 @@ def test_the_cheapest_cell_is_measured_anew_and_the_others_are_kept_under_the_ne
     candidates, kept, measured = list_candidates("table6", "Ours"), {}, []
 
     def measure(keyed):
-        measured.append(keyed)
-        return RESULT
+        measured.extend(keyed)
+        return [(one, RESULT) for one in keyed]
 
     (line,) = carry(candidates, measure, kept.__setitem__)
     cheapest = min(candidates, key=lambda one: estimate_seconds(one.keyed.cell)).keyed
@@ -60,7 +60,8 @@ def test_where_a_number_differs_that_method_and_task_are_trained_anew_and_the_ot
     kept = {}
 
     def measure(keyed):
-        return RESULT if keyed.cell.task == "occluded" else replace(RESULT, numbers={"mse_train": 0.2})
+        other = replace(RESULT, numbers={"mse_train": 0.2})
+        return [(one, RESULT if one.cell.task == "occluded" else other) for one in reversed(keyed)]
 
     complete, occluded = carry(candidates, measure, kept.__setitem__)
     assert "DIFFERS, 3 to be trained anew" in complete and "14 kept" in occluded
