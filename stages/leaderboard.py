@@ -10,6 +10,8 @@ from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
 from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
+from reports.beyond.length_curves import draw_length_curves
+from reports.beyond.ranks import add_mixture, find_unconverged, keep_longest
 from reports.beyond.rival_tables import write_rival_tables
 from reports.beyond.tuning_table import render_tuning, tabulate_tuning
 from reports.paper.published import read_published
@@ -21,17 +23,20 @@ def leaderboard(params: Params, tracker: object) -> None:
     """Write the leaderboard, the methods' rows in Tables 2, 3 and 8, their tuning and sources, the figure."""
     grid = read_grid()
     methods = list_methods(STUDY, grid)
-    cells = read_cells(params.profile, STUDY, methods)
-    frame = tabulate(cells)
+    cells = add_mixture(read_cells(params.profile, STUDY, methods))
+    longest = keep_longest(cells)
+    frame = tabulate(longest)
     tuning = tabulate_tuning(read_cells(params.profile, TUNING, methods))
+    factors = sorted(set(tuning["rate_factor"]))
     with write_folder(places.find_exhibit(params.profile, STUDY)) as folder:
         write_text(folder / "leaderboard.csv", frame.to_csv(index=False))
-        write_text(folder / "leaderboard.md", render(frame, cells, params.profile))
-        write_rival_tables(cells, grid["studies"][STUDY]["axes"], read_published(), params.profile, folder)
+        write_text(folder / "leaderboard.md", render(cells, params.profile, factors))
+        write_rival_tables(longest, grid["studies"][STUDY]["axes"], read_published(), params.profile, folder)
         write_text(folder / "tuning.csv", tuning.to_csv(index=False))
         write_text(folder / "tuning.md", render_tuning(tuning, params.profile))
         write_text(folder / "methods.md", render_methods({name: METHODS[name] for name in methods}))
         draw_leaderboard(folder / "leaderboard.png", frame)
+        draw_length_curves(folder / "lengths.png", cells, find_unconverged(cells))
 
 
 def main() -> None:

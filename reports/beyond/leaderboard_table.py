@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from models.catalogue import Method
+from pipeline.evaluation.effects import Estimate
 from pipeline.studies.measured import MeasuredCell
+from reports.beyond.ranks import (
+    FALLING,
+    LENGTH,
+    compare_with_ours,
+    find_edges,
+    find_unconverged,
+    keep_longest,
+    rank_methods,
+)
 from reports.drawing import OURS, REFERENCE, save_figure
 from reports.paper.names import name_dataset
 
@@ -23,7 +33,7 @@ COLUMNS = {
     "pooled_mean": "AUPRC, pooled",
     "absolute_error": "recovery, mean absolute error",
     "parameters": "parameters",
-    "training_seconds": "training, s",
+    "training_seconds": "training, s of one thread",
     "sample_gradients": "budget, sample-gradients",
     "score_seconds": "scoring 1,000 images, s",
 }
@@ -53,63 +63,79 @@ def tabulate(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def render(frame: pd.DataFrame, cells: Sequence[MeasuredCell], profile: str) -> str:
-    """Render the leaderboard in Markdown; the best value of each quality is bold."""
-    measured = [cell for cell in cells if not cell.error]
-    factors = {cell.method: cell.rate_factor for cell in measured}
+def render(
+    cells: Sequence[MeasuredCell], profile: str, factors: Collection[float] = (), tuned: str = "tuning"
+) -> str:
+    """Render the leaderboard in Markdown: the longest trainings' numbers, then ranks and verdicts.
+
+    ``cells``: of all lengths; ``factors``: of the learning rate that the study ``tuned`` tried.
+    """
+    longest = keep_longest(cells)
+    frame = tabulate(longest)
+    measured = [cell for cell in longest if not cell.error]
+    chosen = {cell.method: cell.rate_factor for cell in measured}
+    unconverged, edges = find_unconverged(cells), find_edges(measured, factors)
     n = measured[0].numbers["n"] if measured else 0
     where = name_dataset(measured[0].dataset) if measured else "nothing measured"
+    lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
+    trained = f" after {lengths[-1]} rounds" if lengths else ""
     lines = [
         "### Leaderboard",
         "",
-        f"Profile {profile}, {where}, {n:.0f} training images, mean ± standard deviation over seeds. Every "
-        "method has the same data, generator, minibatch and budget of sample-gradients. An empty cell: the "
-        "method lacks it. Rate: what the method's learning rate was multiplied by, chosen on a validation "
-        "split (tuning.md); sources and settings are in methods.md.",
+        f"Profile {profile}, {where}, {n:.0f} training images{trained}, mean ± standard deviation over "
+        "seeds. Every method has the same data, generator, minibatch and budget of sample-gradients; seconds "
+        "are of one thread. An empty cell: the method lacks it. Rate: what the method's learning rate was "
+        f"multiplied by, chosen on a validation split ({tuned}.md), with an asterisk at the edge of what was "
+        f"tried. Not converged: the Frechet distance still falls by more than {100 * FALLING:.0f} % over the "
+        "last factor of four in length. Sources and settings are in methods.md.",
         "",
-        "| method | seeds | rate | " + " | ".join(COLUMNS.values()) + " |",
-        "|" + "---|" * (len(COLUMNS) + 3),
+        "| method | seeds | rate | " + " | ".join(COLUMNS.values()) + " | |",
+        "|" + "---|" * (len(COLUMNS) + 4),
     ]
-    best = {key: frame[key].min() if side == "lower" else frame[key].max() for key, side in QUALITIES.items()}
     for row in frame.to_dict("records"):
-        texts = []
-        for key in COLUMNS:
-            text = _format(row[key], row[f"{key}_std"])
-            texts.append(f"**{text}**" if text and row[key] == best.get(key) else text)
-        factor = factors.get(row["method"])
-        rate = "" if factor is None else f"x {factor:g}"
-        lines.append(f"| {row['method']} | {row['seeds']} | {rate} | " + " | ".join(texts) + " |")
+        method = str(row["method"])
+        texts = [_format(row[key], row[f"{key}_std"]) for key in COLUMNS]
+        rate = f"x {chosen[method]:g}{'*' if method in edges else ''}" if method in chosen else ""
+        mark = "not converged" if method in unconverged else ""
+        lines.append(f"| {method} | {row['seeds']} | {rate} | " + " | ".join(texts) + f" | {mark} |")
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
     notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]
     gaps = [cell.numbers["duality_gap"] for cell in measured if "duality_gap" in cell.numbers]
     if gaps:
         notes.append(f"- iWGAN: duality gap at the end {', '.join(f'{gap:.3g}' for gap in gaps)}, by seed")
-    return "\n".join([*lines, "", *compare_with_ours(frame), "", *notes, ""])
+    return "\n".join([*lines, "", *render_ranks(measured), "", *notes, ""])
 
 
-def compare_with_ours(frame: pd.DataFrame) -> list[str]:
-    """List for each quality the methods whose mean is better than Ours', apart from it or not."""
-    if "Ours" not in set(frame["method"]):
-        return []
-    ours = next(row for row in frame.to_dict("records") if row["method"] == "Ours")
-    lines = []
-    for key, side in QUALITIES.items():
-        clearly: list[str] = []
-        barely: list[str] = []
-        ordered = frame.sort_values(key, ascending=side == "lower")
-        for row in ordered.to_dict("records"):
-            lead = (ours[key] - row[key]) * (1 if side == "lower" else -1)
-            if lead > 0:
-                spread = math.hypot(
-                    *(0.0 if math.isnan(one[f"{key}_std"]) else one[f"{key}_std"] for one in (ours, row))
-                )
-                (clearly if lead > spread else barely).append(str(row["method"]))
-        if math.isnan(ours[key]):
-            continue
-        text = f"- {COLUMNS[key]}: Ours has {_format(ours[key], ours[f'{key}_std'])}; "
-        text += f"better by more than the spread of both: {', '.join(clearly) or 'none'}"
-        lines.append(f"{text}; by less: {', '.join(barely)}." if barely else f"{text}.")
+def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
+    """Render each method's mean rank over seeds with its 95 % interval, and its verdict beside Ours."""
+    ranks = {key: rank_methods(cells, key, side) for key, side in QUALITIES.items()}
+    verdicts = {
+        key: {one.method: one for one in compare_with_ours(cells, key, side)}
+        for key, side in QUALITIES.items()
+    }
+    lines = [
+        "Mean rank over seeds [95 % interval], and beside Ours: better or worse where the interval of the "
+        "effect, paired by seed and adjusted for all methods by Holm, is beyond the smallest that matters "
+        "(5 % of an error or a distance, .02 of an AUPRC).",
+        "",
+        "| method | " + " | ".join(COLUMNS[key] for key in QUALITIES) + " |",
+        "|" + "---|" * (len(QUALITIES) + 1),
+    ]
+    for method in dict.fromkeys(cell.method for cell in cells):
+        texts = []
+        for key in QUALITIES:
+            text = _format_rank(ranks[key][method]) if method in ranks[key] else ""
+            if (one := verdicts[key].get(method)) is not None:
+                text += f" {one.verdict}"
+            texts.append(text.strip())
+        lines.append(f"| {method} | " + " | ".join(texts) + " |")
     return lines
+
+
+def _format_rank(rank: Estimate) -> str:
+    low, high = (float(end) for end in rank.bound())
+    mean = f"{float(rank.effect):.1f}"
+    return mean if math.isnan(low) else f"{mean} [{max(1.0, low):.1f}, {high:.1f}]"
 
 
 def render_methods(methods: Mapping[str, Method]) -> str:

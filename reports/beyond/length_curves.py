@@ -1,0 +1,63 @@
+"""A panel a method: the Frechet distance over the seconds that trainings of growing length took."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.studies.measured import MeasuredCell
+from reports.beyond.ranks import LENGTH, OURS
+from reports.drawing import OURS as OUR_COLOUR
+from reports.drawing import REFERENCE, save_figure
+
+ACROSS = 6  # panels
+SECONDS, DISTANCE = "training_seconds", "frechet_distance"
+Curve = list[tuple[float, float]]  # seconds and distance, means over seeds, by length
+
+
+def trace_curves(cells: Sequence[MeasuredCell]) -> dict[str, Curve]:
+    """Seconds of one thread and Frechet distance of each method, means over seeds, the shortest first."""
+    points: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    for cell in cells:
+        if {SECONDS, DISTANCE} <= cell.numbers.keys() and LENGTH in cell.axes:
+            pair = (cell.numbers[SECONDS], cell.numbers[DISTANCE])
+            points.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], []).append(pair)
+    return {
+        method: [
+            (statistics.fmean(one for one, _ in pairs), statistics.fmean(one for _, one in pairs))
+            for _, pairs in sorted(by_length.items())
+        ]
+        for method, by_length in points.items()
+    }
+
+
+def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: Collection[str]) -> None:
+    """Draw every method beside Ours, on the same logarithmic axes; who still falls is marked."""
+    curves = trace_curves(cells)
+    others = [method for method in curves if method != OURS]
+    down = max(1, -(-len(others) // ACROSS))
+    figure = Figure(figsize=(15, 0.8 + 2.1 * down), layout="constrained")
+    grid = figure.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
+    for axis, method in zip(grid.flat, others, strict=False):
+        if OURS in curves:
+            _draw_curve(axis, curves[OURS], OUR_COLOUR, "s-")
+        _draw_curve(axis, curves[method], REFERENCE, "o--")
+        mark = ", not converged" if method in unconverged else ""
+        axis.set(xscale="log", yscale="log")
+        axis.set_title(f"{method}{mark}", fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in list(grid.flat)[len(others) :]:
+        axis.set_axis_off()
+    ours = f"{OURS}{', not converged' if OURS in unconverged else ''}"
+    figure.suptitle(
+        f"Frechet distance over seconds of one thread: a method (circles) beside {ours} (squares)"
+    )
+    save_figure(figure, path)
+
+
+def _draw_curve(axis: Axes, curve: Curve, colour: str, style: str) -> None:
+    axis.plot(*zip(*curve, strict=True), style, color=colour, markersize=4)

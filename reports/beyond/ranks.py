@@ -1,0 +1,125 @@
+"""How methods compare: ranks with intervals, verdicts beside Ours, whose training or tuning ended early."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import rankdata
+
+from pipeline.evaluation.effects import Estimate, estimate_over_seeds, judge
+from pipeline.studies.measured import MeasuredCell
+
+OURS = "Ours"
+LENGTH = "rounds"  # the axis along which trainings are longer
+MARGINS = {
+    "ratio": math.log(1.05),
+    "difference": 0.02,
+}  # those of the claims: the smallest effect that matters
+FALLING = 0.05  # over a factor of four in length: more, and the training was too short
+WORDS = {"reproduces": "better", "contradicted": "worse"}  # a claim's verdicts, said of a method beside Ours
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far ``method`` is ahead of Ours: the effect, above 0 if it is, its verdict, its adjusted p."""
+
+    method: str
+    estimate: Estimate
+    verdict: str
+    p_holm: float
+
+
+def keep_longest(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
+    """The cells of the longest training; all where a study has one length."""
+    longest = max((cell.axes.get(LENGTH, 0) for cell in cells), default=0)
+    return [cell for cell in cells if cell.error or cell.axes.get(LENGTH, 0) == longest]
+
+
+def find_unconverged(cells: Sequence[MeasuredCell], key: str = "frechet_distance") -> set[str]:
+    """The methods whose ``key`` still falls by more than FALLING over the last factor of four in length."""
+    values: dict[str, dict[int, list[float]]] = {}
+    for cell in cells:
+        if key in cell.numbers and LENGTH in cell.axes:
+            values.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], []).append(cell.numbers[key])
+    found = set()
+    for method, by_length in values.items():
+        longest = max(by_length)
+        if longest // 4 in by_length:
+            last, before = (statistics.fmean(by_length[one]) for one in (longest, longest // 4))
+            if last < (1 - FALLING) * before:
+                found.add(method)
+    return found
+
+
+def find_edges(cells: Sequence[MeasuredCell], factors: Collection[float]) -> set[str]:
+    """The methods whose learning rate is the lowest or the highest of those tried."""
+    ends = {min(factors), max(factors)} if factors else set()
+    return {cell.method for cell in cells if not cell.error and cell.rate_factor in ends}
+
+
+def rank_methods(cells: Sequence[MeasuredCell], key: str, side: str) -> dict[str, Estimate]:
+    """The mean rank of each method over seeds, 1 for the best, with its interval.
+
+    In each seed the methods that have ``key`` there are ranked among themselves; equal ones share a rank.
+    Seeds that lack one of the methods are left out, so that all ranks are among the same.
+    """
+    by_seed = _gather(cells, key)
+    methods = sorted({method for values in by_seed.values() for method in values})
+    whole = [values for values in by_seed.values() if len(values) == len(methods)]
+    if not whole:
+        return {}
+    table = np.array([[values[method] for method in methods] for values in whole])
+    ranks = rankdata(table if side == "lower" else -table, axis=1)
+    return {method: estimate_over_seeds(ranks[:, column]) for column, method in enumerate(methods)}
+
+
+def compare_with_ours(cells: Sequence[MeasuredCell], key: str, side: str) -> list[Comparison]:
+    """How far each method is ahead of Ours in ``key``, paired by seed, with Holm's adjustment over methods.
+
+    Effects are log ratios of errors and distances, and differences of what is better when higher, an AUPRC.
+    """
+    by_seed = _gather(cells, key)
+    shared = [values for values in by_seed.values() if OURS in values]
+    found: dict[str, Estimate] = {}
+    for method in dict.fromkeys(cell.method for cell in cells if cell.method != OURS):
+        pairs = [(values[OURS], values[method]) for values in shared if method in values]
+        if pairs:
+            ours, theirs = np.array(pairs).T
+            effects = np.log(ours / theirs) if side == "lower" else theirs - ours
+            found[method] = estimate_over_seeds(effects)
+    margin = MARGINS["ratio" if side == "lower" else "difference"]
+    verdicts = judge(list(found.values()), [margin] * len(found))
+    return [
+        Comparison(method, estimate, WORDS.get(verdict, verdict), p)
+        for (method, estimate), (verdict, p) in zip(found.items(), verdicts, strict=True)
+    ]
+
+
+def add_mixture(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
+    """Add the row Ours-mixture: Ours' trainings, of which a mixture's samples are measured as well."""
+    key = "frechet_distance_mixture"
+    return [
+        *cells,
+        *(
+            replace(
+                cell,
+                method=f"{OURS}-mixture",
+                numbers={name: value for name, value in cell.numbers.items() if name != key}
+                | {"frechet_distance": cell.numbers[key]},
+            )
+            for cell in cells
+            if cell.method == OURS and key in cell.numbers
+        ),
+    ]
+
+
+def _gather(cells: Sequence[MeasuredCell], key: str) -> Mapping[int | None, dict[str, float]]:
+    by_seed: dict[int | None, dict[str, float]] = {}
+    for cell in cells:
+        if key in cell.numbers:
+            by_seed.setdefault(cell.seed, {})[cell.method] = cell.numbers[key]
+    return by_seed

@@ -1,0 +1,103 @@
+"""Ranks with intervals, verdicts beside Ours, and what ended too soon."""
+
+import numpy as np
+import pytest
+import yaml
+from scipy import stats
+
+from pipeline.storage.files import project_root
+from reports.beyond.length_curves import draw_length_curves, trace_curves
+from reports.beyond.ranks import (
+    MARGINS,
+    add_mixture,
+    compare_with_ours,
+    find_edges,
+    find_unconverged,
+    keep_longest,
+    rank_methods,
+)
+
+KEY = "frechet_distance"
+
+
+@pytest.fixture
+def make(make_cell):
+    def make_one(method, seed, distance, rounds=16, **given):
+        axes = {"rounds": rounds, "seed": seed}
+        return make_cell("leaderboard", method, seed=seed, axes=axes, **{KEY: distance}, **given)
+
+    return make_one
+
+
+def test_the_margins_are_those_of_the_claims():
+    margins = yaml.safe_load((project_root() / "reports/paper/claims.yaml").read_text())["margins"]
+    assert {"ratio": np.log(margins["ratio"]), "difference": margins["difference"]} == pytest.approx(MARGINS)
+
+
+def test_a_rank_is_the_mean_over_seeds_with_students_interval(make):
+    distances = {"Ours": (30, 31, 29), "VAE": (40, 30, 45), "RAE": (40, 50, 60)}
+    cells = [make(method, seed, one) for method, row in distances.items() for seed, one in enumerate(row)]
+    ranks = rank_methods(cells, KEY, "lower")
+    of_vae = [2.5, 1, 2]  # equal ones share a rank
+    assert ranks["VAE"].effect == pytest.approx(np.mean(of_vae))
+    interval = stats.ttest_1samp(of_vae, 0).confidence_interval(0.95)
+    assert ranks["VAE"].bound() == pytest.approx(tuple(interval))
+    assert rank_methods(cells, KEY, "higher")["Ours"].effect == pytest.approx(np.mean([3, 2, 3]))
+    without = [cell for cell in cells if (cell.method, cell.seed) != ("RAE", 2)]
+    assert rank_methods(without, KEY, "lower")["VAE"].effect == pytest.approx(np.mean([2.5, 1]))
+
+
+def test_a_method_is_better_than_ours_where_the_whole_interval_is(make):
+    ours = np.array([30.0, 40.0, 50.0, 35.0, 45.0])
+    factors = {
+        "RAE": np.array([0.5, 0.51, 0.49, 0.5, 0.5]),
+        "DCGAN": np.array([2.0, 2.1, 1.9, 2.0, 2.0]),
+        "VAE": np.array([1.001, 0.999, 1.0, 1.002, 0.998]),
+        "GLO": np.array([0.5, 2.0, 1.0, 0.7, 1.4]),
+    }
+    cells = [make("Ours", seed, one) for seed, one in enumerate(ours)]
+    for name, factor in factors.items():
+        cells += [make(name, seed, one) for seed, one in enumerate(factor * ours)]
+    found = {one.method: one for one in compare_with_ours(cells, KEY, "lower")}
+    verdicts = {name: one.verdict for name, one in found.items()}
+    assert verdicts == {"RAE": "better", "DCGAN": "worse", "VAE": "no difference", "GLO": "undecided"}
+    assert found["RAE"].estimate.effect == pytest.approx(-np.log(factors["RAE"]).mean())
+    # Of an AUPRC higher is better, and the effect is a difference.
+    reversed_side = {one.method: one.verdict for one in compare_with_ours(cells, KEY, "higher")}
+    assert (reversed_side["RAE"], reversed_side["DCGAN"]) == ("worse", "better")
+
+
+def test_who_still_falls_over_a_factor_of_four_has_not_converged(make):
+    curves = {"Ours": (50, 40, 39), "VAE": (50, 40, 37.9), "RAE": (50, 40, 45), "GLO": (50, 40)}
+    cells = [
+        make(method, 1, distance, rounds=4**step)
+        for method, curve in curves.items()
+        for step, distance in enumerate(curve)
+    ]
+    assert find_unconverged(cells) == {"VAE", "GLO"}
+    assert {cell.axes["rounds"] for cell in keep_longest(cells)} == {16}
+
+
+def test_a_rate_at_the_edge_of_the_grid_is_found(make):
+    cells = [make(name, 1, 1.0, rate_factor=rate) for name, rate in (("RAE", 0.3), ("VAE", 3), ("GLO", 30))]
+    assert find_edges(cells, (0.3, 1, 3, 10, 30)) == {"RAE", "GLO"} and find_edges(cells, ()) == set()
+
+
+def test_the_mixture_is_a_row_of_ours_trainings(make):
+    cells = [make("Ours", 1, 40.0, frechet_distance_mixture=30.0, mse_test=0.02), make("VAE", 1, 50.0)]
+    *same, mixture = add_mixture(cells)
+    assert same == cells and mixture.method == "Ours-mixture"
+    assert mixture.numbers == {KEY: 30.0, "mse_test": 0.02, "n": cells[0].numbers["n"]}
+
+
+def test_the_curves_are_means_over_seeds_by_length(make, tmp_path):
+    cells = [
+        make(method, seed, 50.0 / rounds + seed, rounds, training_seconds=rounds * 10.0 + seed)
+        for method in ("Ours", "VAE")
+        for rounds in (4, 1)
+        for seed in (1, 3)
+    ]
+    assert trace_curves(cells)["VAE"] == [(12.0, 52.0), (42.0, 14.5)]
+    draw_length_curves(tmp_path / "lengths.png", cells, {"VAE"})
+    draw_length_curves(tmp_path / "nothing.png", [], set())
+    assert (tmp_path / "lengths.png").stat().st_size > (tmp_path / "nothing.png").stat().st_size > 0
