@@ -129,7 +129,10 @@ def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
 @pytest.mark.parametrize("name", ["SRI", "SRI-L5", "LEBM", "DAMC", "PGD"])
 def test_chains_find_more_than_the_mean_image(name, make_request, smooth_images):
     """A chain that does not reach its posterior leaves a generator that ignores z."""
-    fitted = METHODS[name].load()(make_request(budget=20_000))
+    budget = (
+        80_000 if name in ("SRI-L5", "DAMC") else 20_000
+    )  # adjustments of 53 numbers, six encoder gradients
+    fitted = METHODS[name].load()(make_request(budget=budget))
     images = smooth_images.float() / 255
     found = fitted.generate(fitted.infer_training(smooth_images, None, 25))
     assert (found - images).square().mean() < 0.6 * (images.mean(0) - images).square().mean()
