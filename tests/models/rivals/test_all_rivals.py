@@ -126,10 +126,11 @@ def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SRI", "SRI-L5", "LEBM", "DAMC", "PGD"])
+@pytest.mark.parametrize("name", ["SRI", "LEBM", "DAMC", "PGD"])
 def test_chains_find_more_than_the_mean_image(name, make_request, smooth_images):
     """A chain that does not reach its posterior leaves a generator that ignores z."""
-    fitted = METHODS[name].load()(make_request(budget=20_000))
+    budget = 80_000 if name == "DAMC" else 20_000  # six gradients of the encoder at each step
+    fitted = METHODS[name].load()(make_request(budget=budget))
     images = smooth_images.float() / 255
     found = fitted.generate(fitted.infer_training(smooth_images, None, 25))
     assert (found - images).square().mean() < 0.6 * (images.mean(0) - images).square().mean()
