@@ -26,7 +26,7 @@ DEVIATIONS = {
     "table4": "The stand-in has as many pixels as SVHN, and other images; the generator has a quarter of the "
     "channels.",
     "table5": "Our s is that of Eq. (8); the paper's row fits a tenth of it.",
-    "table6": "All but K is as in Table 2.",
+    "table6": "All but K, and in the smaller profiles the number of rounds, is as in Table 2.",
     "table7": "All but L2 is as in Table 2.",
     "table8": "Digits instead of faces, so the masks hide other things; sizes are scaled to the image.",
     "figure3": "Digits stand in the second row where Fashion-MNIST's files are not at hand. s is .05: in so "
