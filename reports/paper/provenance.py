@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pipeline.studies.making import read_making
 from pipeline.studies.measured import FILE, MeasuredCell
 from pipeline.tracking.run_identity import read_git
 from reports.paper.names import describe_place, name_dataset, name_row
@@ -22,20 +23,28 @@ LOCKS = (Path("dvc.lock"), Path("beyond/dvc.lock"))
 
 @dataclass(frozen=True)
 class Origin:
-    """A number's cells by key with their seeds, the commit that has them and DVC's digest of their folder."""
+    """A number's cells by key with their seeds, the commit that has them and DVC's digest of their folder.
+
+    ``made``: on which machine, in how many seconds of its processors.
+    """
 
     keys: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     commit: str = NOT_RECORDED
     run: str = NOT_RECORDED
+    made: str = NOT_RECORDED
 
 
 @dataclass(frozen=True)
 class Records:
-    """What Git and DVC know of the cells: commits by file, digests by folder; nothing without them."""
+    """What Git and DVC know of the cells: commits by file, digests by folder; nothing without them.
+
+    ``makings``: how cells were made, by key (``pipeline.studies.making``).
+    """
 
     commits: Mapping[str, str]
     digests: Mapping[str, str]
+    makings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_records(cells: Path, locks: Sequence[Path] = LOCKS) -> Records:
@@ -50,7 +59,10 @@ def read_records(cells: Path, locks: Sequence[Path] = LOCKS) -> Records:
                 commits.setdefault(path, commit)
     known = {path: commit for path, commit in commits.items() if path not in changed}
     digests = {path: words for lock in locks for path, words in read_digests(lock).items()}
-    return Records(known, digests)
+    makings: dict[str, Any] = {}
+    for file in sorted((cells.parent / "provenance").glob("*.json")):
+        makings |= read_making(cells.parent.name, file.stem)
+    return Records(known, digests, makings)
 
 
 def _list_changed(cells: Path) -> list[str]:
@@ -97,11 +109,22 @@ class CellIndex:
         runs = {self._find_run(folder) for folder in folders}
         seeds = tuple(cell.seed for cell in cells if cell.seed is not None)
         keys = tuple(cell.key or NOT_RECORDED for cell in cells)
-        return Origin(keys, seeds, "; ".join(sorted(commits)), "; ".join(sorted(runs)))
+        made = describe_makings([self.records.makings[key] for key in keys if key in self.records.makings])
+        return Origin(keys, seeds, "; ".join(sorted(commits)), "; ".join(sorted(runs)), made)
 
     def _find_run(self, folder: str) -> str:
         above = folder.rpartition("/")[0]
         return self.records.digests.get(folder) or self.records.digests.get(above, NOT_RECORDED)
+
+
+def describe_makings(makings: Sequence[Mapping[str, Any]]) -> str:
+    """Say on which machines cells were trained and measured, and in how many seconds each."""
+    if not makings:
+        return NOT_RECORDED
+    machines = ", ".join(sorted({str(one["machine"]) for one in makings}))
+    seconds = sorted(float(one["cpu_seconds"]) for one in makings)
+    ends = dict.fromkeys(f"{one:.0f}" for one in (seconds[0], seconds[-1]))
+    return f"{machines}, {' to '.join(ends)} processor seconds a cell"
 
 
 def _is_of(cell: MeasuredCell, row: ShownRow) -> bool:

@@ -142,6 +142,7 @@ function describe(button) {
     ["cell", origin.keys.join(", ") || unknown],
     ["commit", origin.commit],
     ["run", origin.run],
+    ["made", origin.made],
     ["file", number.source],
   ].filter(([, value]) => value !== undefined && value !== null);
   document.querySelectorAll("button.n.shown").forEach((one) => one.classList.remove("shown"));

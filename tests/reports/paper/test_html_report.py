@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from reports.paper.html_tables import PUBLISHED_OF, list_printed
 from reports.paper.layouts import LAYOUTS
 from reports.paper.page import READING
 from reports.paper.pivot import write_tables
-from reports.paper.provenance import NOT_RECORDED, Records, read_digests, read_records
+from reports.paper.provenance import NOT_RECORDED, CellIndex, Records, read_digests, read_records
 from reports.paper.published import read_published
 from reports.paper.rows import build_rows
 from reports.paper.shown_tables import Number, read_exactly, read_shown, split_quantity
@@ -324,6 +325,18 @@ def test_the_commit_of_cells_is_told_until_they_change(results, tmp_path, monkey
     write_cells(folder, cells["table2"][:2])
     assert read_records(folder.parents[1]).commits == {}
     assert read_digests(tmp_path / "none.lock") == {}
+
+
+def test_how_cells_were_made_is_told_with_its_seconds(results):
+    _, _, cells, _ = results
+    makings = {
+        cell.key: {"machine": "A CPU", "cpu_seconds": 10.0 * (cell.seed or 0)} for cell in cells["table2"]
+    }
+    index = CellIndex(cells, Path("cells"), Records({}, {}, makings))
+    three = [cell for cell in cells["table2"] if cell.method == "ABP" and cell.seed in (1, 2, 3)]
+    assert index.describe("table2", three).made == "A CPU, 10 to 30 processor seconds a cell"
+    assert index.describe("table2", three[:1]).made == "A CPU, 10 processor seconds a cell"
+    assert CellIndex(cells, Path("cells"), NOTHING).describe("table2", three).made == NOT_RECORDED
 
 
 def test_the_interval_of_a_mean_is_students(shared):
