@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -15,6 +16,11 @@ from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage.files import flatten
 
+DESCRIBED_BY = {  # pictures of a run's description, with their words
+    "fid_samples.png": "Samples from the prior",
+    "reconstruct_images.png": "Reconstructions of training and test images",
+    "recover_images.png": "Occluded training images, and what was recovered",
+}
 OWN_RUN = "own run"  # the study, as MLflow has it, of what belongs to no study
 NAMED = ("alpha", "K", "seed")  # what every name says
 RESOLVED_ELSEWHERE = tuple(f"profile_settings.train.{key}" for key in ("K", "L", "L2", "learning_rate"))
@@ -67,6 +73,16 @@ def describe_run(params: Params) -> str:
     if experiment := os.environ.get("DVC_EXP_NAME"):
         lines += ["", f"`dvc exp apply {experiment}` brings its files into the working folder."]
     return "\n".join(lines)
+
+
+def show_pictures(run_id: str, names: Iterable[str]) -> str:
+    """The pictures of a run's description, as MLflow's server serves them from its folder ``pictures``."""
+    logged = set(names)
+    return "".join(
+        f"\n\n{title}\n\n![{title}](get-artifact?path=pictures/{name}&run_uuid={run_id})"
+        for name, title in DESCRIBED_BY.items()
+        if name in logged
+    )
 
 
 def describe_kind(params: Params) -> dict[str, str]:

@@ -175,6 +175,9 @@ class Store:
                 for path in record.files:
                     folder = "tables" if path.suffix != ".png" else "pictures"
                     self.client.log_artifact(self.parent, str(path), folder)
+            shown = [path.name for record in records for path in record.files]
+            note = run_identity.describe_run(self.run_params) + run_identity.show_pictures(self.parent, shown)
+            self.client.set_tag(self.parent, "mlflow.note.content", note)
             self.client.set_tag(self.parent, DIGEST, digest)
             changed += 1
         if self._end_parent({record.stage for record in records}) != parent.info.status:

@@ -5,6 +5,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -83,6 +84,17 @@ def test_publishing_makes_a_parent_with_a_child_for_each_stage(project):
     assert {run.info.run_id for run in again.every} == before
     assert again.parents[0].data.metrics == parent.data.metrics
     assert len(again.client.get_metric_history(parent.info.run_id, "recover/error.mean")) == 1
+
+
+def test_the_description_shows_pictures_that_the_run_has(project):
+    project.leave_run()
+    write_text(places.FIGURES / "fid_samples.png", "png")
+    publish()
+    (parent,) = project.read_runs().parents
+    note, run_id = parent.data.tags["mlflow.note.content"], parent.info.run_id
+    assert note.startswith("**alpha 0.5, K 5, seed 1**") and note.count("![") == 1
+    (path,) = re.findall(r"get-artifact\?path=([^&]*)&run_uuid=" + run_id, note)
+    assert Path(project.read_runs().client.download_artifacts(run_id, path)).read_text() == "png"
 
 
 def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
