@@ -17,8 +17,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -412,3 +414,27 @@ def test_a_training_whose_results_are_kept_has_its_curves_in_mlflow_all_the_same
     )
     curve = pd.read_csv(longer.folder / "metrics/train/complete.csv")
     assert {point.step: point.value for point in history} == dict(curve.set_index("round")["mse_after"])
+
+
+def test_own_pictures_go_through_the_whole_pipeline_and_a_changed_one_is_seen(committed, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        name = ("circles", "squares", "stripes")[number % 3]
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.fromarray(draw_shape(name, rng)).save(tmp_path / name / f"{number}.png")
+    settings = [f"data.images={tmp_path}", "dataset=folder", "anomaly.held_out=1", "profile=smoke"]
+    command = ("dvc", "exp", "run", *(part for one in settings for part in ("-S", one)), "report")
+    committed.call(*command)
+    prepared = json.loads((committed.folder / "metrics/prepare.json").read_text())
+    assert prepared["dataset"] == "folder" and 30 < prepared["n_test"] < 90
+    assert (committed.folder / "artifacts/run/RUN.md").exists()
+    assert list_run(committed.call("dvc", "repro", "report")) == []
+    Image.fromarray(draw_shape("circles", rng)).save(tmp_path / "circles" / "0.png")
+    assert list_run(committed.call("dvc", "repro", "--dry", "report"))[0] == "prepare"
+
+
+def draw_shape(name, rng):
+    """A grey picture of 36 x 36 pixels with one shape somewhere."""
+    y, x = np.mgrid[:36, :36] - rng.integers(12, 24, 2)[:, None, None]
+    shapes = {"circles": x**2 + y**2 < 60, "squares": np.maximum(abs(x), abs(y)) < 7, "stripes": x % 6 < 3}
+    return np.where(shapes[name], 230, 20).astype(np.uint8)
