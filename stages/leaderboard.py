@@ -11,8 +11,8 @@ from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
 from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
 from reports.beyond.length_curves import draw_length_curves
-from reports.beyond.ranks import add_mixture, find_unconverged, keep_longest
 from reports.beyond.rival_tables import write_rival_tables
+from reports.beyond.standings import add_mixture, find_unconverged, keep_longest
 from reports.beyond.tuning_table import render_tuning, tabulate_tuning
 from reports.paper.published import read_published
 

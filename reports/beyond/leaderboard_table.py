@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from models.catalogue import Method
 from pipeline.evaluation.effects import Estimate
 from pipeline.studies.measured import MeasuredCell
-from reports.beyond.ranks import (
+from reports.beyond.standings import (
     FALLING,
     LENGTH,
     compare_with_ours,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.studies.measured import MeasuredCell
-from reports.beyond.ranks import LENGTH, OURS
+from reports.beyond.standings import LENGTH, OURS
 from reports.drawing import OURS as OUR_COLOUR
 from reports.drawing import REFERENCE, save_figure
 

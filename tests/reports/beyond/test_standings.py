@@ -7,7 +7,7 @@ from scipy import stats
 
 from pipeline.storage.files import project_root
 from reports.beyond.length_curves import draw_length_curves, trace_curves
-from reports.beyond.ranks import (
+from reports.beyond.standings import (
     MARGINS,
     add_mixture,
     compare_with_ours,
