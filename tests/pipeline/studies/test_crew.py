@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -57,6 +58,9 @@ def key(study: str, method: str, *numbers: int) -> list[KeyedCell]:
 def read_memo() -> dict[str, bytes]:
     """What is kept, by the names of its files; they are forgotten."""
     kept = {path.name: path.read_bytes() for path in recall.MEMO.iterdir()}
+    for name, content in kept.items():
+        if name.endswith(".json"):  # seconds differ, and are no result
+            kept[name] = json.dumps(json.loads(content) | {"made": {}}).encode()
     shutil.rmtree(recall.MEMO)
     return kept
 
