@@ -48,7 +48,6 @@ def train_classifier(
     return classifier.eval()
 
 
-@torch.no_grad()
 def turn(images: Tensor) -> tuple[Tensor, Tensor]:
     """Turn square images (N, C, H, W) by 0, 90, 180 and 270 degrees: (4 N, C, H, W), quarter turns (4 N,).
 
@@ -59,6 +58,7 @@ def turn(images: Tensor) -> tuple[Tensor, Tensor]:
     return turned, torch.arange(4).repeat_interleave(len(images))
 
 
+@torch.no_grad()
 def measure_accuracy(classifier: Classifier, images: Tensor, labels: Tensor) -> float:
     """Share of images (N, C, H, W) that the classifier labels as ``labels`` (N,)."""
     device = next(classifier.parameters()).device

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from pipeline.evaluation.features import ABOVE_CHANCE, refuse_untrained, turn
+from models.networks.classifier import build_classifier
+from pipeline.evaluation.features import ABOVE_CHANCE, measure_accuracy, refuse_untrained, turn
 
 
 @pytest.mark.parametrize("classes", [2, 8, 10])
@@ -26,3 +27,10 @@ def test_a_quarter_turn_moves_the_upper_right_corner_to_the_upper_left():
     assert turned.shape == (8, 1, 4, 4) and quarters.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     corners = [tuple(turned[2 * quarter, 0].nonzero()[0].tolist()) for quarter in range(4)]
     assert corners == [(0, 3), (0, 0), (3, 0), (3, 3)]
+
+
+def test_counting_right_labels_keeps_no_gradients():
+    classifier, kept = build_classifier(1, 10, torch.Generator().manual_seed(0)), []
+    classifier.register_forward_hook(lambda module, given, out: kept.append(out.requires_grad))
+    measure_accuracy(classifier, torch.zeros(4, 1, 28, 28), torch.arange(4))
+    assert kept == [False]
