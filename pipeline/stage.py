@@ -41,7 +41,8 @@ def run_stage(
 ) -> None:
     """Run ``function`` as the stage ``name``; the numbers that it returns go to metrics/<name>.json.
 
-    ``profile``: another than params.yaml's.
+    ``profile``: another than params.yaml's, whose seconds are kept apart: what is timed otherwise is what the
+    working folder's own results took.
 
     ``live`` stages log to MLflow while they run, if they run long; the others' numbers reach it when the
     stage ``report`` ends. A ValueError or OSError ends the process with one line and status 1 (the
@@ -69,7 +70,7 @@ def run_stage(
             if metrics is not None:
                 write_json(places.find_metrics(name), metrics)
             seconds = round(time.perf_counter() - start, 1)
-            write_json(places.SECONDS / f"{name}.json", {"seconds": seconds})
+            write_json(places.SECONDS / (profile or "") / f"{name}.json", {"seconds": seconds})
             tracker.close()
     except (Exception, KeyboardInterrupt) as error:
         ignore_termination()

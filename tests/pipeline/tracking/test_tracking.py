@@ -120,6 +120,14 @@ def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
     )
 
 
+def test_what_another_profile_trained_is_no_run_of_this_ones_cells(project, make_cell):
+    write_cells(places.find_cells("embedded", "table2", "VAE"), [make_cell("table2", "VAE")])  # from Git
+    run_stage("cells-table2", lambda params, tracker: None, profile="smoke")
+    assert publish() == 0
+    run_stage("cells-table2", lambda params, tracker: None)
+    assert publish() == 1
+
+
 def test_results_of_other_parameters_are_not_published(project):
     project.leave_run()
     stages = {
