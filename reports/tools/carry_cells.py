@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from pipeline.storage.code_digest import digest_code
 from pipeline.storage.files import project_root
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import DEFAULT_TASK, Grid, list_methods, read_grid
+from pipeline.studies.making import read_making
 from pipeline.studies.memo import save_result
 from pipeline.studies.planning import find_result, key_method
 from pipeline.studies.recall import MEMO, KeyedCell, key_cell, recall_kept
@@ -52,13 +53,16 @@ def digest_base(study: str, method: str, grid: Grid, base: Path) -> str:
 def find_candidates(study: str, method: str, params: Params, grid: Grid, base: Path) -> list[Candidate]:
     """The cells that are not kept for the present code and were kept for that of ``base``, all else equal."""
     kept = recall_kept(places.find_cells(params.profile, study, method))
+    makings = read_making(params.profile, study)
     code = digest_base(study, method, grid, base)
     found = []
     for keyed in key_method(study, method, params, grid):
         if find_result(keyed, kept) is None:
-            before = find_result(key_cell(keyed.cell, code, keyed.seen), kept)
-            if before is not None:
-                found.append(Candidate(keyed, before))
+            key = key_cell(keyed.cell, code, keyed.seen)
+            before = find_result(key, kept)
+            if before is not None:  # where and how long it was made is of the cell, not of its key
+                made = before.made or makings.get(key.key, {})
+                found.append(Candidate(keyed, replace(before, made=made)))
     return found
 
 

@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from pipeline.studies.grid import list_cells, read_grid
+from pipeline.studies.making import write_making
 from pipeline.studies.recall import KeyedCell
 from pipeline.studies.result import CellResult
 from pipeline.studies.workload import estimate_seconds
+from reports.tools import carry_cells
 from reports.tools.carry_cells import Candidate, carry, is_same
 
 ROOT = Path(__file__).parents[3]
@@ -53,6 +55,20 @@ def test_the_cheapest_cell_is_measured_anew_and_the_others_are_kept_under_the_ne
     cheapest = min(candidates, key=lambda one: estimate_seconds(one.keyed.cell)).keyed
     assert measured == [cheapest] and dict(cheapest.cell.axes)["K"] == 30
     assert set(kept) == {one.keyed.key for one in candidates} and "3 kept" in line
+
+
+def test_where_and_how_long_a_cell_was_made_goes_with_it(tmp_path, monkeypatch):
+    (cell, *_) = list_cells("table6", "Ours", CONTENT, GRID)
+    keyed, old = KeyedCell(cell, (), "new"), KeyedCell(cell, (), "old")
+    kept = replace(RESULT, made={})  # as a committed folder of cells has it
+    monkeypatch.chdir(tmp_path)
+    write_making("embedded", "table6", {"old": {"seconds": 9.0}}, ["old"])
+    monkeypatch.setattr(carry_cells, "recall_kept", lambda folder: {"old": kept})
+    monkeypatch.setattr(carry_cells, "key_method", lambda *arguments: [keyed])
+    monkeypatch.setattr(carry_cells, "digest_base", lambda *arguments: "code")
+    monkeypatch.setattr(carry_cells, "key_cell", lambda *arguments: old)
+    (found,) = carry_cells.find_candidates("table6", "Ours", cell.params, GRID, tmp_path)
+    assert found.keyed == keyed and found.result.made == {"seconds": 9.0}
 
 
 def test_where_a_number_differs_that_method_and_task_are_trained_anew_and_the_others_kept():
