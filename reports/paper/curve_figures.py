@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import PALETTE, REFERENCE_LOOK, Look, list_looks, save_figure
-from reports.paper.names import describe_facts, name_dataset, name_row
+from reports.paper.names import describe_facts, describe_place, name_dataset, name_row
 
 ERROR = "MSE per pixel, images in [0, 1]"
 DISTANCE = "Frechet distance, classifier features"
@@ -69,11 +70,11 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """Draw Table 3 as bars: AUPRC by held-out digit and method, one panel for each protocol."""
     figure, axes = start_figure(2)
     digits = list(dict.fromkeys(cell.axes["held_out"] for cell in cells))
-    rows = list(dict.fromkeys(name_row(cell) for cell in cells))
+    rows = list(dict.fromkeys(name_series(cell, "held_out") for cell in cells))
     width = 0.8 / max(1, len(rows))
     for axis, protocol in zip(axes, ("tenth", "pooled"), strict=True):
         for number, (row, look) in enumerate(zip(rows, list_looks(len(rows)), strict=True)):
-            in_row = [cell for cell in cells if name_row(cell) == row]
+            in_row = [cell for cell in cells if name_series(cell, "held_out") == row]
             held_out = list(dict.fromkeys(cell.axes["held_out"] for cell in in_row))
             means, spreads = [], []
             for digit in held_out:
@@ -105,20 +106,26 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
     """Draw Tables 4 to 7 as curves: MSE and Frechet distance over the parameter, means over the seeds."""
     figure, axes = start_figure(2)
     values = sorted({cell.axes[axis_name] for cell in cells})
+    datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     # Table 5 prints the error of the round's end beside the one before the correction: the same chains' both.
     error = "mse_after" if axis_name == "s" else "mse_train"
     curves = {"Ours, end of round" if axis_name == "s" else "Ours": ((error, "frechet_distance"), PALETTE[0])}
     if axis_name == "s":
         curves["Ours, before the correction"] = (("mse_before", "frechet_before"), REFERENCE_LOOK)
     for label, (keys, look) in curves.items():
-        for axis, key in zip(axes, keys, strict=True):
-            plot_means(axis, cells, lambda cell: cell.axes[axis_name], key, look, label)
+        # A number of one data set is no mean with another's: each has its curve.
+        looks = [look] if len(datasets) == 1 else list_looks(len(datasets))
+        for dataset, own_look in zip(datasets, looks, strict=True):
+            own = [cell for cell in cells if cell.dataset == dataset]
+            words = label if len(datasets) == 1 else f"{label}, {name_dataset(dataset)}"
+            for axis, key in zip(axes, keys, strict=True):
+                plot_means(axis, own, lambda cell: cell.axes[axis_name], key, own_look, words)
     for axis, title, unit in zip(
         axes, ("training images", "samples of the prior"), (ERROR, DISTANCE), strict=True
     ):
         axis.set(title=title, xlabel=AXIS_TITLES.get(axis_name, axis_name), ylabel=unit)
         axis.set_xticks(values, [f"{value:g}" for value in values])
-    title = f"{AXIS_TITLES.get(axis_name, axis_name)}: {name_dataset(cells[0].dataset)}"
+    title = f"{AXIS_TITLES.get(axis_name, axis_name)}: {', '.join(map(name_dataset, datasets))}"
     finish_figure(figure, axes, path, title[0].upper() + title[1:], cells)
 
 
@@ -167,6 +174,13 @@ def plot_means(
     means = [float(np.mean(one)) for one in values]
     spreads = [float(np.std(one, ddof=1)) if len(one) > 1 else 0.0 for one in values]
     axis.errorbar(places, means, spreads if any(spreads) else None, **look, label=label, capsize=3)
+
+
+def name_series(cell: MeasuredCell, along: str) -> str:
+    """Name a method with whatever else places its cells, but for the axis ``along`` and the seed."""
+    axes = {axis: value for axis, value in cell.axes.items() if axis != along}
+    place = describe_place(replace(cell, axes=axes))
+    return ", ".join(filter(None, (name_row(cell), place)))
 
 
 def measure_mask(cell: MeasuredCell) -> float:

@@ -65,6 +65,30 @@ def test_a_curve_is_the_mean_of_its_seeds_with_one_standard_deviation(make_cell)
     np.testing.assert_allclose(segments.get_segments()[0][:, 1], [90 - 30 * spread, 90 + 30 * spread])
 
 
+def test_data_sets_and_dimensions_have_curves_and_bars_of_their_own(drawn, make_cell, tmp_path):
+    numbers = {"mnist5k": 10.0, "colour_digits": 90.0}
+    sweep = [
+        make_cell("table4", dataset=name, seed=seed, axes={"dataset": name, "latent_dim": d, "seed": seed},
+                  mse_train=value, frechet_distance=value)
+        for name, value in numbers.items() for d in (20, 40) for seed in (1, 2)
+    ]  # fmt: skip
+    draw_sweep(tmp_path, sweep, "latent_dim")
+    keys = [f"{one}_{part}" for one in ("tenth", "pooled") for part in ("mean", "std", "base_rate")]
+    bars = [
+        make_cell("table3", "VAE", seed=seed, axes={"held_out": 4, "latent_dim": d, "seed": seed},
+                  **dict.fromkeys(keys, d / 100))
+        for d in (10, 30) for seed in (1, 2)
+    ]  # fmt: skip
+    draw_auprc(tmp_path, bars)
+    curves, areas = (figure.axes[0] for figure in drawn)
+    heights = {one.get_label(): one[0].get_ydata().tolist() for one in curves.containers}
+    assert sorted(map(tuple, heights.values())) == [(10, 10), (90, 90)]
+    assert [one.get_label() for one in areas.containers if one.get_label()[0] != "_"] == [
+        "VAE, latent_dim = 10", "VAE, latent_dim = 30",
+    ]  # fmt: skip
+    assert [bar.get_height() for bar in areas.patches] == [0.1, 0.3]
+
+
 @pytest.mark.parametrize("seeds", [(1,), (1, 2, 3)])
 def test_panels_are_equally_wide_and_texts_apart(drawn, draw_all, seeds):
     draw_all(seeds)
