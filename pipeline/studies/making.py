@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import datetime
 import json
-import platform
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipeline.storage import places
 from pipeline.storage.files import write_json
+from pipeline.storage.processor import name_processor
 
-CPU_INFO = Path("/proc/cpuinfo")
 Making = dict[str, Any]
 
 
@@ -43,14 +41,7 @@ class Stopwatch:
 
 def name_machine(on_gpu: bool) -> str:
     """Name what computes: the GPU, or the processor's model."""
-    if on_gpu:
-        return torch.cuda.get_device_name()
-    try:
-        lines = CPU_INFO.read_text().splitlines()
-    except OSError:
-        lines = []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())
+    return torch.cuda.get_device_name() if on_gpu else name_processor()
 
 
 def write_making(profile: str, study: str, made: Mapping[str, Making], keys: Iterable[str]) -> None:

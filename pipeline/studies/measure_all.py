@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -37,11 +38,16 @@ class Training:
     seconds: float
 
 
+def choose_clock(device: torch.device) -> Callable[[], float]:
+    """Seconds of this process's one thread, whatever else the machine does; on a GPU those of the clock."""
+    return time.process_time if device.type == "cpu" else time.perf_counter
+
+
 @dataclass(frozen=True)
 class Stopwatch:
     """Trains with ``fit`` and without callbacks, which measure; keeps the trainings.
 
-    Seconds are of this process's one thread, whatever else the machine does; of the clock on a GPU.
+    Seconds are those of ``choose_clock``.
     """
 
     fit: Fit
@@ -49,7 +55,7 @@ class Stopwatch:
 
     def __call__(self, request: TrainingRequest) -> FittedMethod:
         bare = replace(request, on_round=lambda state: None, on_inferred=lambda state: None)
-        read_clock = time.process_time if bare.device.type == "cpu" else time.perf_counter
+        read_clock = choose_clock(bare.device)
         start = read_clock()
         fitted = self.fit(bare)
         self.trainings.append(Training(bare, fitted, read_clock() - start))
@@ -104,7 +110,7 @@ def measure_all(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Cel
 def time_scoring(training: Training, images: ImageSet, steps: int) -> float:
     """Seconds for 1,000 images, scored once, reckoned from as many test images as there are."""
     batch = torch.from_numpy(images.test_images[:SCORED]).to(training.request.device)
-    read_clock = time.process_time if batch.device.type == "cpu" else time.perf_counter
+    read_clock = choose_clock(batch.device)
     start = read_clock()
     training.fitted.score(batch, steps, 0).cpu()  # which waits for the device
     return (read_clock() - start) * SCORED / len(batch)

@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.settings.params import TASKS
 from pipeline.storage import places
 from pipeline.storage.files import flatten
+from pipeline.storage.processor import name_processor
 from pipeline.tracking.run_identity import read_git
 
 # The stages of the pipeline's own run, in its order; ``report`` stands for their summary and tables.
@@ -137,7 +138,7 @@ def describe_origin() -> dict[str, str]:
         "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
         "dvc_exp_baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "git_revision": read_git("rev-parse", "HEAD"),
-        "cpu": f"{_cpu_model()}, {os.cpu_count()} cores",
+        "cpu": f"{name_processor()}, {os.cpu_count()} cores",
         "gpu": _gpu_model(),
         "python": platform.python_version(),
         "torch": version("torch"),
@@ -154,13 +155,3 @@ def _gpu_model() -> str:
     command = [program, "--query-gpu=name", "--format=csv,noheader"]
     finished = subprocess.run(command, capture_output=True, text=True)
     return finished.stdout.strip().replace("\n", "; ") if finished.returncode == 0 else ""
-
-
-def _cpu_model() -> str:
-    """The processor's name; platform.processor() is empty on Linux."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

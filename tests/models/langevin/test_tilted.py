@@ -9,26 +9,7 @@ from models.langevin.engine import EngineSettings, InferenceEngine, NoiseAddress
 from models.langevin.noise import Stream, draw_normal
 from models.langevin.tilted import lower, run_chains, run_prior_chains
 from models.networks.generator import build_generator
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-class Linear(torch.nn.Module):
-    """g(z) = W z as a row of pixels (B, 1, 1, P)."""
-
-    def __init__(self, weight):
-        super().__init__()
-        self.weight = torch.nn.Parameter(weight)
-
-    def forward(self, z):
-        return (z @ self.weight.T)[:, None, None]
-
-
-SIGMA, D, PIXELS = 0.6, 3, 5
-WEIGHT = torch.randn(PIXELS, D, generator=rng()) / 2
-IMAGE = torch.rand(1, 1, 1, PIXELS, generator=rng(1))
+from tests.models.linear_generator import IMAGE, SIGMA, WEIGHT, D, Linear, rng
 
 
 def test_tilted_chains_sample_the_closed_form_posterior():

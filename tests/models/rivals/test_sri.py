@@ -10,26 +10,7 @@ from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_generator, build_network
 from models.rivals import sri
 from models.rivals.sri import LayeredGenerator, measure_bound
-
-
-def rng(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-class Linear(torch.nn.Module):
-    """g(z) = W z as a row of pixels (B, 1, 1, P)."""
-
-    def __init__(self, weight):
-        super().__init__()
-        self.weight = torch.nn.Parameter(weight)
-
-    def forward(self, z):
-        return (z @ self.weight.T)[:, None, None]
-
-
-SIGMA, D, PIXELS = 0.6, 3, 5
-WEIGHT = torch.randn(PIXELS, D, generator=rng()) / 2
-IMAGE = torch.rand(1, 1, 1, PIXELS, generator=rng(1))
+from tests.models.linear_generator import IMAGE, SIGMA, WEIGHT, D, Linear, rng
 
 
 def test_the_short_runs_bound_is_in_closed_form_for_a_linear_generator():
