@@ -71,9 +71,9 @@ def draw_figures(study: str, cells: Sequence[MeasuredCell], folder: Path) -> lis
 
     Where ours, which most figures are about, has none, the figure says so.
     """
-    measured = list_drawn(cells)
     paths = [folder / f"{name}.png" for name in FIGURES[study]]
-    for path, draw in zip(paths, FIGURES[study].values(), strict=True):
+    for path, (name, draw) in zip(paths, FIGURES[study].items(), strict=True):
+        measured = list_drawn(name, cells)
         if not any(study in WITHOUT_OURS or cell.method == "Ours" for cell in measured):
             draw_nothing(path, "nothing of this figure was measured; the table says why")
             continue
@@ -84,9 +84,16 @@ def draw_figures(study: str, cells: Sequence[MeasuredCell], folder: Path) -> lis
     return paths
 
 
-def list_drawn(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
-    """The cells that a figure can be of: measured, and with numbers, which some lack."""
-    return [cell for cell in cells if cell.numbers and not cell.error]
+def list_drawn(name: str, cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
+    """The cells that the figure ``name`` can be of: measured, and with numbers, which some lack.
+
+    Images and points are of one training each: of several seeds the first.
+    """
+    measured = [cell for cell in cells if cell.numbers and not cell.error]
+    if name in GRIDS or name in CLOUDS:
+        first = min((cell.seed for cell in measured if cell.seed is not None), default=None)
+        measured = [cell for cell in measured if cell.seed == first]
+    return measured
 
 
 def draw_nothing(path: Path, reason: str) -> None:

@@ -33,12 +33,12 @@ def render_figures(
 
     ``exhibits``: the folder of the study's PNG files; ``captions``: words by the figure's name.
     """
-    drawn = list_drawn(cells)
-    facts = describe_facts(drawn)
-    return "".join(
-        _render_figure(study, name, drawn, exhibits, join_sentences(captions[name], facts))
-        for name in FIGURES[study]
-    )
+    parts = []
+    for name in FIGURES[study]:
+        drawn = list_drawn(name, cells)
+        caption = join_sentences(captions[name], describe_facts(drawn))
+        parts.append(_render_figure(study, name, drawn, exhibits, caption))
+    return "".join(parts)
 
 
 def _render_figure(study: str, name: str, cells: Sequence[MeasuredCell], exhibits: Path, caption: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.storage import places
 from pipeline.studies.measured import MeasuredCell, read_cells, read_folder, write_cells
-from reports.paper.figures import FIGURES, draw_figures
+from reports.paper.figures import CLOUDS, FIGURES, GRIDS, draw_figures, list_drawn
 
 NUMBERS = (
     "mse_train mse_before frechet_distance frechet_before matched_share absolute_error_point to_prior floor "
@@ -142,6 +142,14 @@ AXES = {
     "figure5": [{"dataset": "mnist5k"}],
     "latents": [{"space": {"dataset": "mnist", "classes": [0, 1], "latent_dim": 2}}],
 }
+
+
+def test_images_and_points_are_of_one_training_and_curves_of_all(make_cell):
+    cells = [make_cell("table2", "Ours", seed=seed) for seed in (3, 2, 5)]
+    for name in (*GRIDS, *CLOUDS):
+        assert [cell.seed for cell in list_drawn(name, cells)] == [2]
+    assert [cell.seed for cell in list_drawn("figure8", cells)] == [3, 2, 5]
+    assert list_drawn("figure4", [make_cell("table2", "Ours", error="diverged")]) == []
 
 
 @pytest.mark.parametrize("study", [study for study, figures in FIGURES.items() if figures])
