@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import set_multithreading_enabled
 
 CHECK_EVERY = 20  # steps between two looks at the loss: each look waits for the device
@@ -24,11 +24,14 @@ def shuffle(n: int, batch_size: int, rng: torch.Generator, device: torch.device)
         yield from reversed(batches)
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """Take one step of ``optimiser`` on ``loss``, a number."""
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, max_norm: float = math.inf) -> None:
+    """Take one step of ``optimiser`` on ``loss``, a number, with a gradient no longer than ``max_norm``."""
     optimiser.zero_grad(set_to_none=True)
     with set_multithreading_enabled(False):  # a second thread pool costs a busy machine dearly
         loss.backward()
+    if max_norm < math.inf:
+        weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+        nn.utils.clip_grad_norm_(weights, max_norm)
     optimiser.step()
 
 

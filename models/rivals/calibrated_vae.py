@@ -19,13 +19,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from models.descent import minimise
 from models.interface import ROWS_AT_ONCE, FitRequest
 from models.langevin.energy import measure_residual
 from models.networks.encoder import Encoder, draw_latents
 from models.networks.generator import Generator
-from models.rivals.bases.autoencoder import build_autoencoder
-from models.rivals.vae import Vae, compute_loss
+from models.rivals.vae import Vae, train_pair
 
 LOWEST_LOG_SIGMA = -6.0  # the authors' code
 
@@ -66,19 +64,12 @@ def measure_sigma(encoder: Encoder, generator: Generator, request: FitRequest, r
 
 
 def fit(request: FitRequest) -> CalibratedVae:
-    """Minimise the loss by Adam; a step costs two gradients a sample, encoder and decoder."""
+    """Train with each minibatch's own best sigma, then measure it over all training images."""
     rng = request.make_rng()
-    encoder, generator = build_autoencoder(request, rng)
 
-    def compute_mean_loss(rows: Tensor) -> Tensor:
-        images, visible = request.load(rows)
-        with request.autocast():
-            mean, log_variance = encoder(images, visible)
-            generated = generator(draw_latents(mean, log_variance, rng))
-        sigma = find_sigma(measure_residual(generated, images, visible), count_values(images, visible))
-        return compute_loss(generated, images, visible, mean, log_variance, sigma).mean()
+    def find_own_sigma(generated: Tensor, images: Tensor, visible: Tensor | None) -> float:
+        return find_sigma(measure_residual(generated, images, visible), count_values(images, visible))
 
-    optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()])
-    minimise("VAE-sigma", optimiser, compute_mean_loss, request.shuffle(rng), request.count_steps(cost=2))
+    encoder, generator = train_pair("VAE-sigma", request, rng, find_own_sigma)
     sigma = measure_sigma(encoder.eval(), generator.eval(), request, rng)
     return CalibratedVae(encoder, generator, replace(request, sigma=sigma))

@@ -19,12 +19,12 @@ import copy
 import torch
 from torch import Tensor
 
-from models.descent import take_steps
+from models.descent import descend, take_steps
 from models.interface import FitRequest, count_weights
 from models.langevin.noise import Stream, draw_normal
 from models.langevin.tilted import lower, run_chains, run_prior_chains
 from models.networks.generator import Generator, build_generator, build_network
-from models.rivals.bases.chain_inference import ChainInference, descend_clipped, learn_generator
+from models.rivals.bases.chain_inference import ChainInference, learn_generator
 from models.rivals.latent_diffusion import (
     DIFFUSION_STEPS,
     Amortiser,
@@ -132,10 +132,10 @@ def fit(request: FitRequest) -> AmortisedChains:
                 features = amortiser.encode(images, visible)
             time = torch.rand(n, generator=rng).to(device)
             loss = compute_denoising_loss(amortiser.denoiser, z, features * ~is_free, time, draw(n, d))
-            descend_clipped(amortiser_optimiser, loss, MAX_NORM)
+            descend(amortiser_optimiser, loss, MAX_NORM)
         average(averaged, amortiser, find_average_share(step))
         learned = learn_generator(generator, optimiser, z, images, visible, request, step, MAX_NORM)
-        descend_clipped(prior_optimiser, contrast(energy, z, prior), MAX_NORM)
+        descend(prior_optimiser, contrast(energy, z, prior), MAX_NORM)
         return learned
 
     take_steps("DAMC", request.count_steps(COST), take_step)

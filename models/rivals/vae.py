@@ -10,6 +10,8 @@ the negative evidence lower bound up to a constant.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -17,9 +19,11 @@ from models.descent import minimise
 from models.images import to_unit
 from models.interface import FitRequest, apply_split, make_rng
 from models.langevin.energy import measure_residual
-from models.networks.encoder import draw_latents
+from models.networks.encoder import Encoder, draw_latents
+from models.networks.generator import Generator
 from models.rivals.bases.autoencoder import Autoencoder, build_autoencoder
 
+FindSigma = Callable[[Tensor, Tensor, Tensor | None], float]
 SCORED_DRAWS = 10  # draws of z for a sample's score
 
 
@@ -70,9 +74,13 @@ class Vae(Autoencoder):
         return apply_split(measure, images)
 
 
-def fit(request: FitRequest) -> Vae:
-    """Minimise the loss by Adam; a step costs two gradients a sample, encoder and decoder."""
-    rng = request.make_rng()
+def train_pair(
+    name: str, request: FitRequest, rng: torch.Generator, find_sigma: FindSigma
+) -> tuple[Encoder, Generator]:
+    """Minimise the loss by Adam; a step costs two gradients a sample, encoder and decoder.
+
+    ``find_sigma``: generated images, images and what is visible of a minibatch -> the standard deviation.
+    """
     encoder, generator = build_autoencoder(request, rng)
 
     def compute_mean_loss(rows: Tensor) -> Tensor:
@@ -80,8 +88,15 @@ def fit(request: FitRequest) -> Vae:
         with request.autocast():
             mean, log_variance = encoder(images, visible)
             generated = generator(draw_latents(mean, log_variance, rng))
-        return compute_loss(generated, images, visible, mean, log_variance, request.sigma).mean()
+        sigma = find_sigma(generated, images, visible)
+        return compute_loss(generated, images, visible, mean, log_variance, sigma).mean()
 
     optimiser = request.make_adam([*generator.parameters(), *encoder.parameters()])
-    minimise("VAE", optimiser, compute_mean_loss, request.shuffle(rng), request.count_steps(cost=2))
-    return Vae(encoder, generator, request)
+    minimise(name, optimiser, compute_mean_loss, request.shuffle(rng), request.count_steps(cost=2))
+    return encoder, generator
+
+
+def fit(request: FitRequest) -> Vae:
+    """Train with the request's sigma."""
+    rng = request.make_rng()
+    return Vae(*train_pair("VAE", request, rng, lambda generated, images, visible: request.sigma), request)

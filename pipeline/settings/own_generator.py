@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from pipeline.settings.yaml_files import ParamError
@@ -19,6 +20,7 @@ def count_classes(folder: str) -> int:
         raise ParamError(str(error)) from None
 
 
+@functools.cache  # settings are asked for it again and again, and a folder may be large
 def choose_generator(folder: str) -> str:
     """Choose a row of Table 1 by the first image: mnist for a grey one, svhn for a small one, else celeba."""
     from PIL import Image  # nobody else who reads settings needs it

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.settings.yaml_files import read_yaml
-from pipeline.storage import places
 from pipeline.studies.grid import PAPER_STUDIES, Cell, Grid, list_cells, list_methods, read_grid
 from pipeline.studies.making import name_machine, read_making
-from pipeline.studies.measured import read_folder
+from pipeline.studies.measured import read_cells
 from pipeline.studies.workload import count_cell, estimate_seconds
 
 RATES = "rates"  # the study that tunes the paper's
@@ -105,11 +104,10 @@ def list_timed(grid: Grid, machine: str) -> list[TimedCell]:
             if not made:
                 continue
             placed = {(cell.method, cell.place): cell for cell in cells}
-            for method in list_methods(study, grid):
-                for measured in read_folder(places.find_cells(profile, study, method)):
-                    how, cell = made.get(measured.key, {}), placed.get((method, measured.place))
-                    if cell is not None and how.get("machine") == machine and not measured.error:
-                        timed.append(TimedCell(cell, how["cpu_seconds"]))
+            for measured in read_cells(profile, study, list_methods(study, grid)):
+                how, cell = made.get(measured.key, {}), placed.get((measured.method, measured.place))
+                if cell is not None and how.get("machine") == machine and not measured.error:
+                    timed.append(TimedCell(cell, how["cpu_seconds"]))
     return timed
 
 

@@ -7,7 +7,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import set_multithreading_enabled
 
 from models.descent import descend
 from models.images import to_unit
@@ -42,27 +41,14 @@ def learn_generator(
 ) -> Tensor:
     """Step 1, 2, ... on |M (I - g(z))|^2 / (2 sigma^2) at the chains' ends; returns the mean loss.
 
-    A gradient longer than ``max_norm`` is shortened to it.
+    ``max_norm`` as in ``descend``.
     """
     hasten_statistics(network, step)
     with request.autocast():
         generated = network(z)
     loss = compute_learning_loss(generated, images, visible, request.sigma)
-    descend_clipped(optimiser, loss, max_norm)
+    descend(optimiser, loss, max_norm)
     return loss
-
-
-def descend_clipped(optimiser: torch.optim.Optimizer, loss: Tensor, max_norm: float) -> None:
-    """Take one step on ``loss``, with the gradient shortened to ``max_norm`` where it is longer."""
-    if max_norm == math.inf:
-        descend(optimiser, loss)
-        return
-    optimiser.zero_grad(set_to_none=True)
-    with set_multithreading_enabled(False):  # as ``descend`` does
-        loss.backward()
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
-    nn.utils.clip_grad_norm_(weights, max_norm)
-    optimiser.step()
 
 
 class ChainInference(FittedMethod):

@@ -2,11 +2,12 @@
 
 import torch
 
+from models.descent import descend
 from models.langevin.energy import compute_energy
 from models.langevin.tilted import run_chains
 from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_network
-from models.rivals.bases.chain_inference import ChainInference, descend_clipped, hasten_statistics
+from models.rivals.bases.chain_inference import ChainInference, hasten_statistics
 from models.rivals.glo import build_pyramid, compute_loss, project
 from models.rivals.lebm import LatentEnergy, contrast
 
@@ -89,5 +90,5 @@ def test_running_statistics_are_the_mean_of_the_first_ten_batches_and_then_forge
 def test_a_gradient_is_shortened_to_the_norm_it_may_have_and_a_short_one_left_alone():
     for norm, expected in ((1.0, 1.0), (100.0, 5.0)):
         weight = torch.zeros(2, requires_grad=True)
-        descend_clipped(torch.optim.SGD([weight], lr=1.0), (weight * torch.tensor([3.0, 4.0])).sum(), norm)
+        descend(torch.optim.SGD([weight], lr=1.0), (weight * torch.tensor([3.0, 4.0])).sum(), norm)
         torch.testing.assert_close(weight.detach(), -torch.tensor([0.6, 0.8]) * expected)

@@ -99,19 +99,19 @@ def test_the_description_shows_pictures_that_the_run_has(project):
 
 def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
     cells = [
-        make_cell("leaderboard", "SRI-L5", seed=seed, place=f"seed {seed}", mse_test=0.1) for seed in (1, 2)
+        make_cell("leaderboard", "SRI", seed=seed, place=f"seed {seed}", mse_test=0.1) for seed in (1, 2)
     ]
-    write_cells(places.find_cells("embedded", "leaderboard", "SRI-L5"), cells)
+    write_cells(places.find_cells("embedded", "leaderboard", "SRI"), cells)
     write_cells(places.find_cells("embedded", "tuning", "ABP"), cells)  # came with Git
     write_text(places.SECONDS / "cells-leaderboard.json", '{"seconds": 4.5}')
     assert publish() == 1  # the own run has not run
     project.leave_stage("recover", 0.25)
     project.publish("recover")
     runs = project.read_runs()
-    assert {run.data.tags["stage"] for run in runs.children} == {"cells-leaderboard-SRI-L5", "recover"}
-    run = runs.find("cells-leaderboard-SRI-L5")
+    assert {run.data.tags["stage"] for run in runs.children} == {"cells-leaderboard-SRI", "recover"}
+    run = runs.find("cells-leaderboard-SRI")
     assert run.data.tags["study"] == "leaderboard"
-    assert run.data.tags["method"] == "SRI-L5"
+    assert run.data.tags["method"] == "SRI"
     assert run.data.metrics["seed 2.mse_test"] == 0.1
     own = runs.find("recover").data.tags
     assert (own["study"], own["method"], own["profile"], own["dataset"]) == (
