@@ -31,13 +31,19 @@ from pipeline.studies.workload import estimate_seconds
 
 
 def run_study(
-    params: Params, tracker: object, study: str, only: Sequence[str] = (), workers: int | None = None
+    params: Params,
+    tracker: object,
+    study: str,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    train: bool = True,
 ) -> None:
     """Measure a study's cells for the methods of its line-up, or for those in ``only``.
 
     A cell that is there already with the same key is not measured again. A method that left the line-up
-    loses its folder. ``workers`` as in ``train_cells``. Raises ParamError for a study or method that is
-    unknown.
+    loses its folder. ``workers`` as in ``train_cells``. Without ``train``, nothing is measured: a method's
+    folder gets those of its cells that are kept, and stays as it is where none is. Raises ParamError for a
+    study or method that is unknown.
     """
     grid = read_checked_grid([study], params.profile)
     line_up = list_methods(study, grid)
@@ -48,14 +54,20 @@ def run_study(
         found = {cell.key: find_result(cell, kept) for cell in cells}
         results |= {key: result for key, result in found.items() if result is not None}
     missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]
-    results |= {cell.key: result for cell, result in train_cells(missing, workers)}
+    if train:
+        results |= {cell.key: result for cell, result in train_cells(missing, workers)}
     made = {key: result.made for key, result in results.items()}
     write_making(params.profile, study, made, results)
     for method, cells in keyed.items():
         named_by_alpha = METHODS[method].named_by_alpha
-        measured = [place_result(one.cell, results[one.key], one.key, named_by_alpha) for one in cells]
-        write_cells(places.find_cells(params.profile, study, method), measured)
-    for folder in places.find_cells(params.profile, study, "").iterdir():
+        measured = [
+            place_result(one.cell, results[one.key], one.key, named_by_alpha)
+            for one in cells
+            if one.key in results
+        ]
+        if measured:
+            write_cells(places.find_cells(params.profile, study, method), measured)
+    for folder in places.find_cells(params.profile, study, "").glob("*"):
         if folder.name not in line_up:
             shutil.rmtree(folder)
 
@@ -131,19 +143,24 @@ def parse_arguments() -> argparse.Namespace:
     )
     does.add_argument("--missing", action="store_true", help="list the keys of the cells that are not kept")
     does.add_argument("--cell", metavar="KEY", help="train this one cell, and keep it")
+    does.add_argument(
+        "--gather", action="store_true", help="write what is kept into the studies' folders, and train nothing"
+    )
     does.add_argument("--list-methods", action="store_true", help="name the methods, and do nothing else")
     parser.add_argument(
         "--changed", action="store_true", help="of dvc.yaml's studies, those that DVC would run again"
     )
     arguments = parser.parse_args()
-    wants_one = not (
-        arguments.ahead or arguments.plan or arguments.missing or arguments.cell or arguments.list_methods
-    )
-    if wants_one and len(arguments.studies) != 1:
-        parser.error("one study is needed, or --ahead, --plan, --missing, --cell, --list-methods")
+    if not (is_command(arguments) or arguments.list_methods) and len(arguments.studies) != 1:
+        parser.error("one study is needed, or --ahead, --plan, --missing, --cell, --gather, --list-methods")
     if arguments.workers is not None and arguments.workers < 0:
         parser.error(f"--workers: found {arguments.workers}, expected 0 or more")
     return arguments
+
+
+def is_command(arguments: argparse.Namespace) -> bool:
+    """Whether something else is asked for than the stage of one study."""
+    return any((arguments.ahead, arguments.plan, arguments.missing, arguments.cell, arguments.gather))
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -156,6 +173,10 @@ def run_command(arguments: argparse.Namespace) -> int:
     if arguments.ahead:
         train = functools.partial(train_cells, workers=arguments.workers)
         return int(train_missing(studies, params, grid, train) > 0)
+    if arguments.gather:
+        for study in studies:
+            run_study(params, None, study, train=False)
+        return 0
     planned = list(plan_studies(studies, params, grid))
     if arguments.plan:
         print(render_plan(planned))
@@ -170,7 +191,7 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.list_methods:
         print(render_methods())
-    elif arguments.ahead or arguments.plan or arguments.missing or arguments.cell:
+    elif is_command(arguments):
         set_up_logging("cells")
         try:
             sys.exit(run_command(arguments))

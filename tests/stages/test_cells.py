@@ -100,6 +100,21 @@ def test_a_cell_is_recalled_from_its_own_folder_by_its_key(project, monkeypatch)
     assert measured[4:] == ["K 100", "K 50", "K 30"] and read() == before
 
 
+def test_what_is_kept_of_a_study_is_gathered_without_training(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
+    run()
+    whole = read()
+    folder = places.find_cells("smoke", "table6", "Ours")
+    shutil.rmtree(folder)
+    memo = next(recall.MEMO.glob(f"{whole[1].key}*"))
+    memo.unlink()
+    params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
+    cells.run_study(params, None, "table6", train=False)
+    assert len(measured) == 3 and read() == [whole[0], whole[2]]
+    run()
+    assert measured[3:] == ["K 50"] and read() == whole
+
+
 def test_a_failed_cell_is_kept_with_its_reason_and_tried_again(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult(error="RuntimeError: out of memory"))
     run()
