@@ -144,7 +144,9 @@ def parse_arguments() -> argparse.Namespace:
     does.add_argument("--missing", action="store_true", help="list the keys of the cells that are not kept")
     does.add_argument("--cell", metavar="KEY", help="train this one cell, and keep it")
     does.add_argument(
-        "--gather", action="store_true", help="write what is kept into the studies' folders, and train nothing"
+        "--gather",
+        action="store_true",
+        help="write what is kept into the studies' folders, and train nothing",
     )
     does.add_argument("--list-methods", action="store_true", help="name the methods, and do nothing else")
     parser.add_argument(

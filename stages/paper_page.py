@@ -11,12 +11,13 @@ from pipeline.stage import add_profile, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import PAPER_STUDIES, Grid, list_methods, read_grid
-from pipeline.studies.measured import MeasuredCell, read_cells
+from pipeline.studies.measured import RECORDED, MeasuredCell, read_cells
 from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
 from reports.paper.html_report import write_report
 from reports.paper.page import render_paper, tabulate_architectures
 from reports.paper.published import read_published
+from reports.paper.remaining import find_machine, list_remaining, render_remaining
 from reports.paper.scale import prepare_scales
 from reports.paper.verdicts import judge_claims
 from reports.result_table import render_markdown, write_table
@@ -40,9 +41,9 @@ BEYOND = {
 def paper_page(params: Params, tracker: object) -> None:
     """Write the page, Table 1, and the claims with their figure."""
     grid, published = read_grid(), read_published()
-    cells = {study: read_cells(params.profile, study, list_methods(study, grid)) for study in PAPER_STUDIES}
+    cells = read_shown_cells(params.profile, grid)
     table1 = tabulate_architectures(published)
-    verdicts = judge_claims(read_claims(), cells)
+    verdicts = judge_claims([claim for claim in read_claims() if claim.study in cells], cells)
     content = read_yaml("params.yaml") | {"profile": params.profile}
     find_scale = prepare_scales(content, grid, published["settings"]["train_size"])
     results = places.RESULTS / params.profile
@@ -50,10 +51,25 @@ def paper_page(params: Params, tracker: object) -> None:
         write_table(table1, folder)
         claims = write_claims(verdicts, find_scale, folder)
         beyond = read_beyond(params.profile)
-        page = render_paper(params, cells, published, render_markdown(table1), claims, beyond)
+        remaining = ""
+        if params.profile == RECORDED:  # whose studies are trained one after another, over days
+            machine = find_machine(grid)
+            remaining = render_remaining(
+                params.profile, list_remaining(params.profile, grid, machine), machine
+            )
+        page = render_paper(params, cells, published, render_markdown(table1), claims, beyond, remaining)
         write_text(folder / "README.md", page)
         everything = cells | read_beyond_cells(results, grid)
         write_report(folder, results, params.profile, everything, published, verdicts)
+
+
+def read_shown_cells(profile: str, grid: Grid) -> dict[str, list[MeasuredCell]]:
+    """The cells of the studies that the page shows: of ``recorded`` those that have any, else the paper's."""
+    shown = list(PAPER_STUDIES)
+    if profile == RECORDED:
+        studies = [*PAPER_STUDIES, "convergence"]
+        shown = [study for study in studies if places.find_cells(profile, study, "").exists()]
+    return {study: read_cells(profile, study, list_methods(study, grid)) for study in shown}
 
 
 def read_beyond(profile: str) -> list[tuple[str, str]]:

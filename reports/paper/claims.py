@@ -23,7 +23,8 @@ class Beats:
     """``method`` is better than ``rival``, paired by seed, over the places of a study.
 
     ``rival_quantity``: the rival's number, where it is another than the method's; then ``rival`` may be the
-    method itself, before and after. ``where``: axes that pick one of several of the method's cells a place.
+    method itself, before and after. ``where``: values of axes at which cells count, of a method that has the
+    axis.
     """
 
     method: str
@@ -34,10 +35,17 @@ class Beats:
 
 @dataclass(frozen=True)
 class Trend:
-    """The quantity falls or rises along an axis whose values stand at their logarithm or at themselves."""
+    """The quantity falls or rises along an axis whose values stand at their logarithm or at themselves.
+
+    With ``method`` and ``rival``, it is the method's lead over the rival in it, paired by seed, that rises.
+    ``where`` as in ``Beats``.
+    """
 
     along: str
     spacing: str
+    method: str = ""
+    rival: str = ""
+    where: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,8 @@ def parse_claim(entry: Any, margins: dict[str, float], where: str) -> Claim:
         elif kind == "trend":
             parsed = Trend(**rule)
             _check(where, "rule.spacing", parsed.spacing, SPACINGS)
+            if bool(parsed.method) != bool(parsed.rival):
+                raise ParamError(f"{where}: rule: found {rule}, expected both method and rival, or neither")
         else:
             _check(where, "rule.kind", kind, ("beats", "trend", "best"))
             parsed = Best(**rule)

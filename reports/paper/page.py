@@ -32,6 +32,7 @@ DEVIATIONS = {
     "figure3": "Digits stand in the second row where Fashion-MNIST's files are not at hand. s is .05: in so "
     "few dimensions the posterior is narrow, and chains with s = .3 leave it.",
     "figure8": "Fewer rounds of fewer passes than the paper's.",
+    "convergence": "The paper has no such study.",
 }
 CAPTIONS = {
     "figure2": "Figure 2: q(z^K) over rounds",
@@ -42,6 +43,7 @@ CAPTIONS = {
     "figure8": "Figure 8: alpha by round",
     "figure9": "Figure 9: recovery of occluded training images",
     "figure10": "Figure 10: recovery by round",
+    "convergence": "Distance and error by length of training, and what ABP's distance is of that of Ours",
 }
 READING = (  # the order of section 7
     ("7.2 Latent space", ("figure3",)),
@@ -50,6 +52,7 @@ READING = (  # the order of section 7
     ("7.6 Latent dimensions", ("table4",)),
     ("7.7 Ablation", ("figure8", "table5", "table6", "table7")),
     ("7.8 Learning from incomplete data", ("table8",)),
+    ("Length of training and number of images", ("convergence",)),
 )
 
 
@@ -80,11 +83,13 @@ def render_paper(
     table1: str,
     claims: str,
     beyond: Sequence[tuple[str, str]] = (),
+    remaining: str = "",
 ) -> str:
     """Render the page; it holds nothing but the cells' own numbers and the paper's.
 
-    ``table1``, ``claims``: these sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown,
-    each with its figure below the exhibits or "".
+    A study without an entry in ``cells`` has no section. ``table1``, ``claims``, ``remaining``: these
+    sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown, each with its figure below the
+    exhibits or "".
     """
     parts = [
         "# Section 7 of the paper, with our numbers",
@@ -95,12 +100,15 @@ def render_paper(
         "and origins: [report.html](report.html), which any browser opens.",
         "",
         claims,
+        *filter(None, [remaining]),
         table1,
     ]
     for title, studies in READING:
-        parts += [f"## {title}", ""]
+        if any(study in cells for study in studies):
+            parts += [f"## {title}", ""]
         for study in studies:
-            parts.append(render_study(study, cells[study], published))
+            if study in cells:
+                parts.append(render_study(study, cells[study], published))
     if beyond:
         parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc repro beyond/dvc.yaml`.", ""]
     for text, figure in beyond:

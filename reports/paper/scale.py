@@ -15,6 +15,7 @@ from pipeline.studies.measured import MeasuredCell
 from pipeline.studies.request import TRAINING_OF
 
 OURS = "Ours"  # whose plan it is; rivals get as many sample-gradients
+AT_PAPER = {"convergence": "table2"}  # whose training in the paper a study of ours is measured by
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def prepare_scales(
 
     @functools.cache
     def list_both(study: str) -> list[tuple[Cell, Cell | None]]:
-        at_paper = list_cells(study, OURS, {**params_content, "profile": "paper"}, grid)
+        paper_study = AT_PAPER.get(study, study)
+        at_paper = list_cells(paper_study, OURS, {**params_content, "profile": "paper"}, grid)
         cells = list_cells(study, OURS, params_content, grid)
         return [(cell, find_counterpart(cell, at_paper)) for cell in cells]
 

@@ -105,6 +105,11 @@ class _Values:
     numbers: dict[tuple[Any, int], float]
     cells: dict[tuple[Any, int], MeasuredCell]
 
+    def subtract(self, others: _Values) -> _Values:
+        """What these are ahead of others, where both are there."""
+        pairs = {key: one - others.numbers[key] for key, one in self.numbers.items() if key in others.numbers}
+        return _Values(pairs, self.cells)
+
     def list_seeds(self, positions: Sequence[Any]) -> list[int]:
         """The seeds that have a number at each of the positions."""
         seeds = [{seed for place, seed in self.numbers if place == one} for one in positions]
@@ -124,7 +129,7 @@ def _read_values(
     chosen: dict[tuple[Any, int], MeasuredCell] = {}
     sign = 1 if claim.better == "higher" else -1
     for cell in cells:
-        if cell.method != method or any(cell.axes.get(key) != value for key, value in where.items()):
+        if cell.method != method or not _is_at(cell, where):
             continue
         value = cell.numbers.get(quantity, np.nan)
         if (
@@ -145,16 +150,20 @@ def _read_values(
     return _Values(numbers, chosen)
 
 
+def _is_at(cell: MeasuredCell, where: Mapping[str, Any]) -> bool:
+    return all(cell.axes.get(axis, value) == value for axis, value in where.items())
+
+
 def _measure_beats(claim: Claim, rule: Beats, cells: Sequence[MeasuredCell]) -> list[_Measured]:
     """The random-effects mean over the places that both have been measured at, then each place."""
     ours = _read_values(claim, cells, rule.method, claim.quantity, describe_column, rule.where)
-    same = rule.where if rule.rival == rule.method else {}
-    theirs = _read_values(claim, cells, rule.rival, rule.rival_quantity, describe_column, same)
-    both = _Values(
-        {key: ours.numbers[key] - theirs.numbers[key] for key in ours.numbers if key in theirs.numbers},
-        ours.cells,
-    )
-    asked = [cell for cell in cells if cell.method in (rule.method, rule.rival) and cell.axes]
+    theirs = _read_values(claim, cells, rule.rival, rule.rival_quantity, describe_column, rule.where)
+    both = ours.subtract(theirs)
+    asked = [
+        cell
+        for cell in cells
+        if cell.method in (rule.method, rule.rival) and cell.axes and _is_at(cell, rule.where)
+    ]
     places = list(dict.fromkeys(describe_column(cell) for cell in asked))
     present = [place for place in places if both.list_seeds([place])]
     missing = [place for place in places if place not in present]
@@ -206,9 +215,17 @@ def _find_scored(claim: Claim, cell: MeasuredCell | None) -> ScoredImages | None
 
 def _measure_axis(claim: Claim, rule: Trend | Best, cells: Sequence[MeasuredCell]) -> _Measured:
     """A trend along an axis, or where on it the best value lies."""
-    on_axis = [cell for cell in cells if rule.along in cell.axes]
+    where = rule.where if isinstance(rule, Trend) else {}
+    on_axis = [cell for cell in cells if rule.along in cell.axes and _is_at(cell, where)]
     method = on_axis[0].method if on_axis else ""
-    values = _read_values(claim, on_axis, method, claim.quantity, lambda cell: cell.axes[rule.along], {})
+
+    def read(method: str) -> _Values:
+        return _read_values(claim, on_axis, method, claim.quantity, lambda cell: cell.axes[rule.along], where)
+
+    if isinstance(rule, Trend) and rule.rival:
+        values = read(rule.method).subtract(read(rule.rival))
+    else:
+        values = read(method)
     asked = sorted({cell.axes[rule.along] for cell in on_axis})
     present = [position for position in asked if values.list_seeds([position])]
     missing = [f"{position:g}" for position in asked if position not in present]

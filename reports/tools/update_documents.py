@@ -19,6 +19,7 @@ from typing import Any
 from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.grid import PAPER_STUDIES
+from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
 from reports.tools.record import RECORDED_PROFILE, read_recorded_seconds
 
 BENCHMARKS = places.RESULTS / "speed"
@@ -81,10 +82,37 @@ def render_table(path: Path) -> str:
 
 
 def render_claims() -> str:
-    """Read the table of the claims, without that of their places below it."""
-    lines = (places.find_paper(RECORDED_PROFILE) / "claims.md").read_text(encoding="utf-8").splitlines()
+    """Read the claims that were measured over several seeds, and say how many have one seed or none."""
+    once = read_claims_table(places.find_paper(RECORDED_PROFILE) / "claims.md")
+    several = read_claims_table(places.find_paper(SEEDS_PROFILE) / "claims.md")
+    head, rows = several[:2], [row for row in several[2:] if count_seeds(row) > 1]
+    judged = {read_claim(row) for row in rows}
+    others = [row for row in once[2:] if read_claim(row) not in judged]
+    seen = sum(count_seeds(row) > 0 for row in others)
+    sentence = (
+        f"Of the paper's other claims, {seen} were measured with one seed, {len(others) - seen} not at all: "
+        f"undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
+    )
+    return "\n".join([*head, *rows, "", sentence]) if rows else "\n".join(once)
+
+
+def read_claims_table(path: Path) -> list[str]:
+    """The lines of a page's first table of claims, its head among them; none where there is no page."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
     table = itertools.dropwhile(lambda line: not line.startswith("| claim |"), lines)
-    return "\n".join(itertools.takewhile(lambda line: line.startswith("|"), table))
+    return list(itertools.takewhile(lambda line: line.startswith("|"), table))
+
+
+def read_claim(row: str) -> str:
+    """The claim of a row of the table."""
+    return row.split("|")[1].strip()
+
+
+def count_seeds(row: str) -> int:
+    """The seeds of a row of the table."""
+    return int(row.split("|")[4])
 
 
 def render_dag() -> str:

@@ -298,7 +298,7 @@ def test_no_output_is_a_folder_with_code_and_none_has_two_owners():
 
 def test_stages_write_tables_where_dvc_looks_for_them():
     """The folders below reports/results that dvc.yaml names are those of pipeline.storage.places."""
-    written = {places.find_paper("embedded")}
+    written = {places.find_paper("embedded"), places.find_paper("recorded")}
     for stage in STAGES:
         module, profile = name_module(stage), "recorded" if is_recorded(stage) else "embedded"
         if module == "cells":
@@ -520,6 +520,7 @@ def test_another_scale_of_one_study_is_another_run_of_that_study_alone(settings)
     assert {name for name in before | after if before.get(name) != after.get(name)} == {
         *("cells@table3", "exhibit@table3", "paper_page"),
         *(f"beyond/dvc.yaml:recorded_{kind}@table3" for kind in ("cells", "exhibit")),  # all seeds kept
+        "beyond/dvc.yaml:recorded_paper_page",
     }
 
 

@@ -144,6 +144,42 @@ def test_a_trend_without_an_end_of_its_axis_is_undecided(make_sweep, make_cell):
     assert (one.verdict, one.effect, one.note) == ("undecided", None, "missing or failed: alpha = 1")
 
 
+@pytest.fixture
+def make_lengths(make_cell, rng):
+    """Cells of ABP and Ours by images and rounds, whose log ratio is ``find_lead(n_train, rounds)``."""
+
+    def make(find_lead, rounds=(1, 4, 16)):
+        cells = []
+        for n_train, length, seed in itertools.product((250, 1000), rounds, (1, 2, 3)):
+            level = 100 * length**-0.5 * np.exp(rng.normal(0, 0.3))
+            lead = np.exp(find_lead(n_train, length) + rng.normal(0, 0.003))
+            at = {"seed": seed, "axes": {"n_train": n_train, "rounds": length}}
+            for method, value in (("ABP", level * lead), ("Ours", level), ("PPCA", level)):
+                cells.append(make_cell("convergence", method, frechet_distance=value, **at))
+        return cells
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("slope", "word"), [(0.1, "reproduces"), (-0.1, "contradicted"), (0, "no difference")]
+)
+def test_a_lead_over_a_rival_has_a_trend_though_both_improve(make_lengths, slope, word):
+    cells = make_lengths(lambda n_train, rounds: 0.5 + slope * np.log(rounds))
+    rule = Trend("rounds", "log", "Ours", "ABP", {"n_train": 1000})
+    (one,) = judge(claim(rule, study="convergence"), cells)
+    assert (one.verdict, one.seeds) == (word, 3)
+    assert one.effect == pytest.approx(slope * np.log(16), abs=0.03)
+
+
+def test_where_picks_places_of_rivals_too(make_lengths):
+    cells = make_lengths(lambda n_train, rounds: 0.5 if rounds == 16 else 0)
+    rule = Beats("Ours", "ABP", "frechet_distance", {"rounds": 16})
+    whole, *places = judge(claim(rule, study="convergence"), cells)
+    assert whole.effect == pytest.approx(0.5, abs=0.03) and whole.note == ""
+    assert [one.verdict for one in places] == ["reproduces"] * 2
+
+
 @pytest.mark.parametrize(
     ("among", "curve", "word"),
     [
@@ -237,6 +273,10 @@ GOOD = {
         ({"better": "up"}, "better: found 'up', expected one of lower, higher"),
         ({"rule": {"kind": "wins"}}, "rule.kind: found 'wins'"),
         ({"rule": {"kind": "trend", "along": "K"}}, "rule: .*spacing"),
+        (
+            {"rule": {"kind": "trend", "along": "K", "spacing": "log", "rival": "ABP"}},
+            "both method and rival",
+        ),
         ({"rule": {"kind": "beats", "method": "Ours"}}, "neither rival nor rival_quantity"),
     ],
 )

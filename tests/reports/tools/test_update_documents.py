@@ -23,9 +23,10 @@ def recorded(tmp_path, monkeypatch):
     lines = [
         "## Claims",
         "",
-        "| claim | verdict |",
-        "|---|---|",
-        "| It is better | reproduces |",
+        "| claim | effect | verdict | seeds |",
+        "|---|---|---|---|",
+        "| It is better | 2 | undecided | 1 |",
+        "| It is cheaper |  | undecided | 0 |",
         "",
         "- a note",
     ]
@@ -40,9 +41,20 @@ def test_the_documents_take_their_results_from_the_files(recorded):
         assert f"### {name}\n\nmeasured\n" in updated
     for line in ("| the pipeline's own run | 12 |", "| table3 | 11 |", "| all | 23 |", "Not run yet."):
         assert line in updated
-    assert "| claim | verdict |\n|---|---|\n| It is better | reproduces |\n<!-- end claims -->" in updated
+    assert "|\n| It is cheaper |  | undecided | 0 |\n<!-- end claims -->" in updated
     assert "| place |" not in updated
     assert update_document(updated, "README.md") == updated
+
+
+def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded):
+    head = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
+    rows = "| It is better | 2 | reproduces | 3 |\n| It lasts | | undecided | 0 |"
+    write_text(places.find_paper("recorded") / "claims.md", f"{head}\n{rows}\n")
+    updated = update_document(recorded, "README.md")
+    part = updated.partition("<!-- begin claims -->")[2].partition("<!-- end claims -->")[0]
+    begin, end = part.split("\n\n")
+    assert begin.strip() == f"{head}\n| It is better | 2 | reproduces | 3 |"
+    assert end.startswith("Of the paper's other claims, 0 were measured with one seed, 1 not at all")
 
 
 def test_a_part_that_nobody_makes_is_refused_with_the_documents_name(recorded):
