@@ -10,6 +10,7 @@ from reports.paper.names import describe_place, name_dataset, name_row
 YARDSTICK = "PPCA"
 QUALITIES = {  # of a study; lower is better, and one that is below the yardstick's is enough
     "table2": ("frechet_distance", "mse_test_point"),
+    "convergence": ("frechet_distance", "mse_test_point"),
     "table8": ("absolute_error_point", "squared_error_point"),
 }
 
@@ -38,7 +39,7 @@ def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:
         return f"None of the {judged} cells has converged: {YARDSTICK}, with as large a z, is ahead of all."
     return (
         f"Not converged, being behind {YARDSTICK} with as many latent numbers in everything: "
-        f"{len(behind)} of {judged} cells ({'; '.join(behind)})."
+        f"{len(behind)} of {judged} cells ({'; '.join(dict.fromkeys(behind))})."  # each seed is a cell
     )
 
 

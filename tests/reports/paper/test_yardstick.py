@@ -35,3 +35,15 @@ def test_tuned_rates_are_said_of_each_method_that_has_one(make_cell):
     ]
     assert describe_rates(cells).endswith("in units of the profile's: VAE 3, Ours 1.")
     assert describe_rates(cells[1:]) == ""
+
+
+def test_a_place_that_has_not_converged_is_named_once_for_all_its_seeds(make_cell):
+    cells = [
+        make_cell(
+            "convergence", method, axes={"n_train": 250, "rounds": 1}, seed=seed, frechet_distance=distance
+        )
+        for seed in (1, 2)
+        for method, distance in (("Ours", 40.0), ("ABP", 20.0), ("PPCA", 30.0))
+    ]
+    said = describe_convergence("convergence", cells)
+    assert "2 of 4 cells" in said and said.count("n_train = 250, rounds = 1") == 1
