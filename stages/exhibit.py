@@ -16,7 +16,7 @@ from reports.paper.layouts import LAYOUTS
 from reports.paper.pivot import write_tables
 from reports.paper.published import read_published
 from reports.paper.rows import build_rows
-from reports.paper.yardstick import describe_convergence, describe_rates
+from reports.paper.yardstick import describe_cells
 from reports.result_table import ResultTable
 
 
@@ -28,8 +28,7 @@ def build_exhibit(params: Params, tracker: object, study: str) -> None:
     sentences = (
         f"Profile {params.profile}, seed {', '.join(map(str, seeds))}.",
         layout.note,
-        describe_rates(cells),
-        describe_convergence(study, cells),
+        describe_cells(study, cells),
     )
     note = " ".join(filter(None, sentences))
     published = read_published()

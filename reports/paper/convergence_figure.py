@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,29 +12,10 @@ from matplotlib.figure import Figure
 from pipeline.evaluation.effects import Estimate, estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS, REFERENCE, THIRD, save_figure
+from reports.paper.gains import compare_with
 
 STYLES = {"VAE": (THIRD, "s--"), "ABP": (REFERENCE, "D-."), "Ours": (OURS, "o-"), "PPCA": ("0.45", "^:")}
 SHOWN = (("frechet_distance", "Frechet distance"), ("mse_test_point", "MSE of test images, point"))
-
-
-def compare_with(rival: str, cells: Sequence[MeasuredCell], key: str) -> dict[tuple[int, int], Estimate]:
-    """What Ours has less of ``key`` than ``rival``, paired by seed, by (n_train, rounds).
-
-    In natural logarithms, above 0 where Ours is the lower one. A place that has not the same seeds of both
-    is left out.
-    """
-    values: dict[tuple[int, int], dict[str, dict[int | None, float]]] = {}
-    for cell in cells:
-        if cell.method in ("Ours", rival) and key in cell.numbers:
-            place = (cell.axes["n_train"], cell.axes["rounds"])
-            values.setdefault(place, {}).setdefault(cell.method, {})[cell.seed] = cell.numbers[key]
-    found = {}
-    for place, by_method in values.items():
-        ours, theirs = by_method.get("Ours", {}), by_method.get(rival, {})
-        if ours and ours.keys() == theirs.keys():
-            effects = [math.log(theirs[seed] / ours[seed]) for seed in ours]
-            found[place] = estimate_over_seeds(np.array(effects))
-    return found
 
 
 def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:

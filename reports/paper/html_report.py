@@ -27,7 +27,7 @@ from reports.paper.page import CAPTIONS, DEVIATIONS, READING
 from reports.paper.provenance import CellIndex, Origin, Records, read_records
 from reports.paper.shown_tables import ShownTable, read_exactly, read_shown
 from reports.paper.verdicts import Verdict
-from reports.paper.yardstick import describe_convergence, describe_rates
+from reports.paper.yardstick import describe_cells
 
 FILE = "report.html"
 MAX_ROWS = 400  # of a table; a longer one is named, with its file
@@ -148,8 +148,7 @@ def _render_study(
     sentences = (
         layout.note,
         DEVIATIONS.get(study, ""),
-        describe_rates(own),
-        describe_convergence(study, own),
+        describe_cells(study, own),
     )
     captions = {name: CAPTIONS.get(name, f"{layout.title}, drawn") for name in FIGURES[study]}
     parts = [tag("h3", escape(layout.title)), paragraphs(" ".join(filter(None, sentences)))]

@@ -16,7 +16,7 @@ from reports.paper.figures import FIGURES
 from reports.paper.layouts import LAYOUTS
 from reports.paper.pivot import render_tables
 from reports.paper.verdicts import Cells
-from reports.paper.yardstick import describe_convergence, describe_rates
+from reports.paper.yardstick import describe_cells
 from reports.result_table import ResultRow, ResultTable
 
 DEVIATIONS = {
@@ -119,7 +119,7 @@ def render_paper(
 def render_study(study: str, cells: Sequence[MeasuredCell], published: dict[str, Any]) -> str:
     """Render a study's tables, one for each quantity, methods by places; then its figures."""
     layout = LAYOUTS[study]
-    sentences = (layout.note, DEVIATIONS[study], describe_rates(cells), describe_convergence(study, cells))
+    sentences = (layout.note, DEVIATIONS[study], describe_cells(study, cells))
     parts = [f"### {layout.title}", "", " ".join(filter(None, sentences)), ""]
     parts.append(render_tables(study, cells, published))
     for name in FIGURES[study]:

@@ -1,10 +1,14 @@
-"""Which methods have visibly learned: those that a linear model with as many latent numbers does not beat."""
+"""What must be known of a study's cells: their learning rates, and which of them have visibly learned.
+
+That is, those that a linear model with as many latent numbers does not beat.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pipeline.studies.measured import MeasuredCell
+from reports.paper.gains import describe_gains
 from reports.paper.names import describe_place, name_dataset, name_row
 
 YARDSTICK = "PPCA"
@@ -13,6 +17,13 @@ QUALITIES = {  # of a study; lower is better, and one that is below the yardstic
     "convergence": ("frechet_distance", "mse_test_point"),
     "table8": ("absolute_error_point", "squared_error_point"),
 }
+
+
+def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
+    """All sentences on a study's cells that there is something to say in; "" where there is not."""
+    gains = describe_gains("ABP", cells) if study == "convergence" else ""
+    sentences = (describe_rates(cells), describe_convergence(study, cells), gains)
+    return " ".join(filter(None, sentences))
 
 
 def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from pipeline.studies.measured import MeasuredCell
-from reports.paper.convergence_figure import compare_with, draw_convergence
+from reports.paper.convergence_figure import draw_convergence
+from reports.paper.gains import compare_with, describe_gains
 
 RNG = np.random.default_rng(0)
 
@@ -49,3 +50,15 @@ def test_a_study_that_is_half_there_is_drawn(tmp_path, seeds):
     ][:-1]
     draw_convergence(tmp_path / "convergence.png", cells)
     assert (tmp_path / "convergence.png").stat().st_size > 10_000
+
+
+def test_the_gain_is_said_with_its_interval_and_without_one_of_a_single_seed():
+    cells = [
+        make_cell(method, n_train, 1, seed, distance * (1 + 0.1 * seed))
+        for method, distance in (("Ours", 20.0), ("ABP", 40.0))
+        for n_train, seeds in ((250, 1), (1000, 2))
+        for seed in range(seeds)
+    ]
+    said = describe_gains("ABP", cells)
+    assert "on 250 images 2.00 (after 1 rounds); on 1,000 images 2.00 [2.00, 2.00] (after 1 rounds)." in said
+    assert describe_gains("VAE", cells) == ""
