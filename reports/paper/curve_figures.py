@@ -222,7 +222,8 @@ def finish_figure(
     """
     for one in axes:
         one.autoscale(axis="y")
-        highest = one.dataLim.y1
+        alike = [one, *one.get_shared_y_axes().get_siblings(one)]  # which have one scale
+        highest = max(axis.dataLim.y1 for axis in alike)
         if np.isfinite(highest) and highest > 0:
             one.set_ylim(0, 1.08 * highest)
         one.spines[["top", "right"]].set_visible(False)

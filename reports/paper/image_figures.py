@@ -107,10 +107,17 @@ def gather_diversity(cells: Sequence[MeasuredCell]) -> Grid:
 
 
 def gather_recoveries(cells: Sequence[MeasuredCell]) -> Grid:
-    """Gather Figure 9: originals, occluded training images and what each method recovers, at three masks."""
-    places = list(dict.fromkeys(describe_place(cell) for cell in cells))
+    """Gather Figure 9: originals, occluded training images and what each method recovers, at three masks.
+
+    The smallest square, the middle one, and the middle share of hidden pixels.
+    """
+    squares, shares = (
+        list(dict.fromkeys(describe_place(cell) for cell in cells if cell.axes["mask"]["kind"] == kind))
+        for kind in ("region", "salt_pepper")
+    )
+    chosen = [*squares[:1], *squares[len(squares) // 2 :][:1], *shares[len(shares) // 2 :][:1]]
     rows: Strips = []
-    for place in (places[0], places[len(places) // 2 - 1], places[-1]):
+    for place in dict.fromkeys(chosen):
         masked = [cell for cell in cells if describe_place(cell) == place]
         arrays = masked[0].arrays
         rows.append((f"{place}: originals", to_unit(arrays["originals"])))

@@ -9,7 +9,13 @@ from matplotlib.figure import Figure
 
 from reports.drawing import PALETTE
 from reports.paper import curve_figures
-from reports.paper.curve_figures import draw_alpha_curves, draw_auprc, draw_sweep, plot_means
+from reports.paper.curve_figures import (
+    draw_alpha_curves,
+    draw_auprc,
+    draw_recovery_errors,
+    draw_sweep,
+    plot_means,
+)
 
 
 @pytest.fixture
@@ -112,3 +118,12 @@ def test_panels_are_equally_wide_and_texts_apart(drawn, draw_all, seeds):
         assert (
             "n = 100 training images" in title and ("seeds 1, 2, 3" if len(seeds) > 1 else "seed 1") in title
         )
+
+
+def test_no_curve_leaves_a_panel_that_shares_its_scale_with_a_lower_one(drawn, make_cell, tmp_path):
+    masks = {0.3: {"kind": "region", "side": 45}, 0.1: {"kind": "salt_pepper", "share": 0.5}}
+    cells = [
+        make_cell("table8", axes={"mask": mask}, absolute_error_point=error) for error, mask in masks.items()
+    ]
+    draw_recovery_errors(tmp_path, cells)
+    assert [panel.get_ylim() for panel in drawn[0].axes] == [(0, pytest.approx(1.08 * 0.3))] * 2
