@@ -122,10 +122,13 @@ def _upload(store: Store, run: Any, model: PortableModel, digest: str) -> str:
 
 
 def _link(store: Store, run_id: str, model_id: str, task: str, metrics: dict[str, float]) -> None:
-    """Let the run name the model as what came out of it, and the model the run's numbers and data."""
+    """Let run and parent name the model as what came out of them, and the model the run's numbers and data."""
     from mlflow.entities import LoggedModelOutput, Metric
 
-    store.client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+    for one in (run_id, store.parent):
+        outputs = store.client.get_run(one).outputs
+        if model_id not in {output.model_id for output in (outputs.model_outputs if outputs else ())}:
+            store.client.log_outputs(one, [LoggedModelOutput(model_id, 0)])
     data = next((data for data in read_data_sets() if data.task == task), None)
     about = (
         {} if data is None else {"dataset_name": f"{data.name} ({task})", "dataset_digest": data.digest[:36]}

@@ -56,7 +56,7 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
     whole = claims[claims["place"].isna()]
     counts = Counter(whole["verdict"])
     sentences = [
-        f"Of the {len(whole)} claims of the paper's section 7 that are tested here, "
+        f"Of the {len(whole)} claims that are tested here, "
         f"{_count(counts['reproduces'])} reproduced and {_count(counts['contradicted'])} contradicted; "
         f"{_count(counts['no difference'])} shown to make no difference that matters, and "
         f"{_count(counts[UNDECIDED])} undecided."

@@ -97,8 +97,9 @@ def render_report(
         _render_table1(folder, details, index),
     ]
     for title, studies in READING:
-        parts.append(tag("h2", escape(title)))
-        for study in studies:
+        shown_studies = [study for study in studies if study in tables]
+        parts += [tag("h2", escape(title))] if shown_studies else []
+        for study in shown_studies:
             parts.append(_render_study(study, tables, cells, exhibits, published, index, details))
     beyond = [study for study in tables if study not in DEVIATIONS and (exhibits / study).exists()]
     if beyond:
@@ -110,10 +111,10 @@ def render_report(
 
 
 def _list_studies(cells: Cells, exhibits: Path) -> list[str]:
-    """The paper's studies in its order, then those beyond it that have an exhibit."""
-    of_paper = [study for _, studies in READING for study in studies]
-    others = sorted(path.name for path in exhibits.glob("*") if path.is_dir() and path.name not in of_paper)
-    return [*of_paper, *others]
+    """The page's studies in its order that have cells or an exhibit, then those beyond that have an exhibit."""
+    of_page = [study for _, studies in READING for study in studies]
+    made = {path.name for path in exhibits.glob("*") if path.is_dir()}
+    return [*(study for study in of_page if study in cells or study in made), *sorted(made - set(of_page))]
 
 
 def read_exhibit(exhibits: Path, study: str, results: Path) -> list[ShownTable]:

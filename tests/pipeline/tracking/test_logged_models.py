@@ -102,6 +102,9 @@ def test_publishing_logs_each_trainings_model_with_its_numbers_and_data_and_regi
         assert ("fid/frechet_distance" in metrics) == (task == "complete")
         (version,) = runs.client.search_model_versions(f"name = 'mnist5k-embedded-{task}'")
         assert (version.run_id, version.source) == (run.info.run_id, f"models:/{output.model_id}")
+    (parent,) = runs.parents  # whose column Models is the one that a user sees
+    children = [runs.find(f"train-{task}").outputs.model_outputs[0].model_id for task in TASKS]
+    assert sorted(one.model_id for one in parent.outputs.model_outputs) == sorted(children)
     version = runs.client.get_model_version_by_alias(NAME, "champion")
     assert (version.tags["distance"], int(version.version)) == ("30.5", 1)
     assert version.tags["distance_of"] == "Frechet distance of samples to the training images"
@@ -152,8 +155,9 @@ def test_new_numbers_of_the_same_model_make_no_second_copy(project, leave_model)
     runs = project.read_runs()
     (version,) = runs.client.search_model_versions(f"name = '{NAME}'")
     assert version.tags["distance"] == "10.0"
-    (output,) = runs.find("train-complete").outputs.model_outputs
-    assert version.source == f"models:/{output.model_id}"
+    for run in (runs.find("train-complete"), runs.parents[0]):
+        (output,) = run.outputs.model_outputs
+        assert version.source == f"models:/{output.model_id}"
 
 
 def test_a_damaged_model_is_a_warning_and_the_rest_is_published(project, leave_model, caplog):
