@@ -122,7 +122,7 @@ def _upload(store: Store, run: Any, model: PortableModel, digest: str) -> str:
 
 
 def _link(store: Store, run_id: str, model_id: str, task: str, metrics: dict[str, float]) -> None:
-    """Let run and parent name the model as what came out of them, and the model the run's numbers and data."""
+    """Let run and parent name the model as an output, and the model the run's numbers and data."""
     from mlflow.entities import LoggedModelOutput, Metric
 
     for one in (run_id, store.parent):

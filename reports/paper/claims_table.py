@@ -21,14 +21,18 @@ if TYPE_CHECKING:  # which takes torch
 
 FindScale = Callable[[Sequence["MeasuredCell"]], "Scale | None"]
 READING = (
-    "An effect above 1 (a ratio) or 0 (a difference) is on the paper's side. Its 95 % interval is over "
+    "An effect above 1 (a ratio) or 0 (a difference) is on the claim's side. Its 95 % interval is over "
     "seeds, a seed being a training; for several places it is over places too. **Reproduces**: all of it "
-    "is beyond the smallest effect that matters, {ratio:.0f} % of an error or a distance and {difference:g} "
-    "of an AUPRC; **contradicted**: beyond it on the other side; **no difference**: within it on both; each "
-    "after Holm's adjustment within a table. One seed has no interval and leaves a claim **undecided**. "
+    "is beyond the smallest effect that matters, {smallest}; **contradicted**: beyond it on the other side; "
+    "**no difference**: within it on both; each after Holm's adjustment within a table. One seed has no interval and leaves a claim **undecided**. "
     "Images and updates of the weights: of a training of Ours, the fewest where they differ; the share is of "
     "the paper's sample-gradients. How and why: [docs/protocol.md](../../../../docs/protocol.md)."
 )
+
+SMALLEST: dict[str, Callable[[float], str]] = {
+    "ratio": lambda margin: f"{100 * math.expm1(margin):.0f} % of an error or a distance",
+    "difference": lambda margin: f"{margin:g} of an AUPRC",
+}
 
 
 def tabulate_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> pd.DataFrame:
@@ -63,13 +67,13 @@ def tabulate_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> pd.Da
 def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
     """Render the section in Markdown: a table of the claims, below it one of their places."""
     margins = {one.claim.unit: one.claim.margin for one in verdicts}
-    ratio, difference = math.expm1(margins.get("ratio", 0)), margins.get("difference", 0)
+    smallest = [SMALLEST[unit](margin) for unit, margin in margins.items()]
     claims = [one for one in verdicts if not one.place]
     places = [one for one in verdicts if one.place]
     lines = [
         "## What reproduces and what does not",
         "",
-        READING.format(ratio=100 * ratio, difference=difference),
+        READING.format(smallest=" and ".join(smallest)),
         "",
         "![every effect with its interval](claims.png)",
         "",

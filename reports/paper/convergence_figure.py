@@ -29,6 +29,8 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
         for axis, (key, title) in zip(grid[:, column], SHOWN, strict=False):
             _draw_means(axis, of_size, key)
             axis.set(yscale="log", ylabel=title if column == 0 else "")
+            axis.yaxis.set_major_formatter("{x:g}")  # not powers of ten
+            axis.yaxis.set_minor_formatter("{x:g}")
         grid[0, column].set_title(f"{size:,} images")
         _draw_gain(grid[2, column], {rounds: one for (n, rounds), one in gains.items() if n == size})
         grid[2, column].set(xlabel="rounds of training")

@@ -91,10 +91,12 @@ def render_paper(
     sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown, each with its figure below the
     exhibits or "".
     """
+    found = {cell.seed for of_study in cells.values() for cell in of_study if cell.seed is not None}
+    seeds = ", ".join(map(str, sorted(found or {params.seed})))
     parts = [
         "# Section 7 of the paper, with our numbers",
         "",
-        f"Written by the stage `paper_page`; do not edit. Profile `{params.profile}`, seed {params.seed}. "
+        f"Written by the stage `paper_page`; do not edit. Profile `{params.profile}`, seed {seeds}. "
         "Published numbers stand in brackets, and only where data set, quantity and extractor are the "
         "paper's. All numbers in full: [exhibits/](../exhibits/). To sort and filter, with seeds, intervals "
         "and origins: [report.html](report.html), which any browser opens.",
