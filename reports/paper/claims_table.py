@@ -24,9 +24,10 @@ READING = (
     "An effect above 1 (a ratio) or 0 (a difference) is on the claim's side. Its 95 % interval is over "
     "seeds, a seed being a training; for several places it is over places too. **Reproduces**: all of it "
     "is beyond the smallest effect that matters, {smallest}; **contradicted**: beyond it on the other side; "
-    "**no difference**: within it on both; each after Holm's adjustment within a table. One seed has no interval and leaves a claim **undecided**. "
-    "Images and updates of the weights: of a training of Ours, the fewest where they differ; the share is of "
-    "the paper's sample-gradients. How and why: [docs/protocol.md](../../../../docs/protocol.md)."
+    "**no difference**: within it on both; each after Holm's adjustment within a table. One seed has no "
+    "interval and leaves a claim **undecided**. Images and updates of the weights: of a training of Ours, "
+    "the fewest where they differ; the share is of the paper's sample-gradients. How and why: "
+    "[docs/protocol.md](../../../../docs/protocol.md)."
 )
 
 SMALLEST: dict[str, Callable[[float], str]] = {
