@@ -85,7 +85,7 @@ def render_claims() -> str:
     """Read the claims that were measured over several seeds, and say how many have one seed or none."""
     once = read_claims_table(places.find_paper(RECORDED_PROFILE) / "claims.md")
     several = read_claims_table(places.find_paper(SEEDS_PROFILE) / "claims.md")
-    head, rows = several[:2], [row for row in several[2:] if count_seeds(row) > 1]
+    head, rows = several[:2], [row for row in several[2:] if count_seeds(row) > 1 and has_effect(row)]
     judged = {read_claim(row) for row in rows}
     others = [row for row in once[2:] if read_claim(row) not in judged]
     seen = sum(count_seeds(row) > 0 for row in others)
@@ -108,6 +108,11 @@ def read_claims_table(path: Path) -> list[str]:
 def read_claim(row: str) -> str:
     """The claim of a row of the table."""
     return row.split("|")[1].strip()
+
+
+def has_effect(row: str) -> bool:
+    """Whether the claim of a row of the table was measured."""
+    return bool(row.split("|")[2].strip())
 
 
 def count_seeds(row: str) -> int:
