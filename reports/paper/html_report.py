@@ -111,7 +111,7 @@ def render_report(
 
 
 def _list_studies(cells: Cells, exhibits: Path) -> list[str]:
-    """The page's studies, in its order, that have cells or an exhibit; then the others that have an exhibit."""
+    """The page's studies, in its order, that have cells or an exhibit; then others with an exhibit."""
     of_page = [study for _, studies in READING for study in studies]
     made = {path.name for path in exhibits.glob("*") if path.is_dir()}
     return [*(study for study in of_page if study in cells or study in made), *sorted(made - set(of_page))]
