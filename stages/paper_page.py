@@ -12,6 +12,7 @@ from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import PAPER_STUDIES, Grid, list_methods, read_grid
 from pipeline.studies.measured import RECORDED, MeasuredCell, read_cells
+from pipeline.studies.pace import name_studies
 from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
 from reports.paper.html_report import write_report
@@ -65,10 +66,9 @@ def paper_page(params: Params, tracker: object) -> None:
 
 def read_shown_cells(profile: str, grid: Grid) -> dict[str, list[MeasuredCell]]:
     """The cells of the studies that the page shows: of ``recorded`` those that have any, else the paper's."""
-    shown = list(PAPER_STUDIES)
+    shown = name_studies(profile)
     if profile == RECORDED:
-        studies = [*PAPER_STUDIES, "convergence"]
-        shown = [study for study in studies if places.find_cells(profile, study, "").exists()]
+        shown = [study for study in shown if places.find_cells(profile, study, "").exists()]
     return {study: read_cells(profile, study, list_methods(study, grid)) for study in shown}
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.studies.grid import PAPER_STUDIES, Cell, Grid, list_cells, list_methods
 from pipeline.studies.making import read_making
-from pipeline.studies.measured import read_cells
+from pipeline.studies.measured import RECORDED, read_cells
 from pipeline.studies.workload import estimate_seconds
 
 RATES = "rates"  # the study that tunes the paper's
-PROFILES = ("smoke", "embedded", "recorded", "paper")
+PROFILES = ("smoke", "embedded", RECORDED, "paper")
 
 
 @dataclass(frozen=True)
@@ -71,19 +71,23 @@ def name_place(cell: Cell) -> tuple[object, ...]:
     return cell.study, cell.method, *((axis, str(value)) for axis, value in cell.axes if axis != "seed")
 
 
+def name_studies(profile: str) -> list[str]:
+    """The studies that a page of ``profile`` can show: the paper's, and of several seeds one of ours."""
+    return [*PAPER_STUDIES, *(["convergence"] if profile == RECORDED else [])]
+
+
 def list_studies(
     profile: str, grid: Grid, is_there: Callable[[str], bool] = lambda name: False
 ) -> dict[str, list[Cell]]:
     """The cells of each study that has some at ``profile``, in order."""
     content = read_yaml("params.yaml") | {"profile": profile}
-    studies = [RATES, *PAPER_STUDIES, *(["convergence"] if profile == "recorded" else [])]
     return {
         study: [
             cell
             for method in list_methods(study, grid)
             for cell in list_cells(study, method, content, grid, is_there)
         ]
-        for study in studies
+        for study in [RATES, *name_studies(profile)]
     }
 
 
