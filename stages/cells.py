@@ -23,7 +23,7 @@ from pipeline.studies.ahead import train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
 from pipeline.studies.making import write_making
-from pipeline.studies.measured import place_result, write_cells
+from pipeline.studies.measured import place_result, read_cells, write_cells
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
 from pipeline.studies.recall import is_final, recall_kept
 from pipeline.studies.result import CellResult
@@ -56,8 +56,6 @@ def run_study(
     missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]
     if train:
         results |= {cell.key: result for cell, result in train_cells(missing, workers)}
-    made = {key: result.made for key, result in results.items()}
-    write_making(params.profile, study, made, results)
     for method, cells in keyed.items():
         named_by_alpha = METHODS[method].named_by_alpha
         measured = [
@@ -70,6 +68,11 @@ def run_study(
     for folder in places.find_cells(params.profile, study, "").glob("*"):
         if folder.name not in line_up:
             shutil.rmtree(folder)
+    made = {key: result.made for key, result in results.items()}
+    left = [
+        cell.key for cell in read_cells(params.profile, study, line_up)
+    ]  # of folders left as they are too
+    write_making(params.profile, study, made, left)
 
 
 def read_checked_grid(studies: Iterable[str], profile: str) -> Grid:

@@ -32,8 +32,8 @@ MARKS = {  # ticks of an axis: positions and texts
     "difference": {sign * by: f"{sign * by:+g}" for by in (0.03, 0.1, 0.3, 0.6) for sign in (1, -1)},
 }
 TITLES = {
-    "ratio": "errors and distances: how many times the paper's side is ahead",
-    "difference": "AUPRC: how much the paper's side is ahead",
+    "ratio": "errors and distances: how many times the claim's side is ahead",
+    "difference": "AUPRC: how much the claim's side is ahead",
 }
 
 
@@ -103,7 +103,7 @@ def _draw_panel(axes: Axes, unit: str, verdicts: Sequence[Verdict]) -> None:
     axes.set_xticklabels([marks[place] for place in sorted(marks)], fontsize=8.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_title(TITLES[unit], fontsize=10)
-    axes.set_xlabel("against the paper  ←    →  the paper's side", fontsize=9)
+    axes.set_xlabel("against the claim  ←    →  for the claim", fontsize=9)
 
 
 def _draw_row(axes: Axes, verdict: Verdict, middle: float, limit: float) -> None:

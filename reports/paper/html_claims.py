@@ -73,9 +73,9 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
         if of_it:
             sentences.append(f"{opening} {'; '.join(of_it)}.")
     undecided = whole[whole["verdict"] == UNDECIDED]
-    without = int((undecided["seeds"] == 0).sum())
-    single = int((undecided["seeds"] == 1).sum())
-    several = len(undecided) - without - single
+    without = int(undecided["effect"].isna().sum())
+    several = int(undecided["low"].notna().sum())
+    single = len(undecided) - without - several
     if single:
         sentences.append(
             f"{single} of the undecided rest on a single seed, so they have no interval: their effects below "
@@ -88,8 +88,8 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
     shares = whole["share_of_paper"].dropna()
     if len(shares):
         sentences.append(
-            f"Where the paper's compute is known, these trainings had from 1/{1 / shares.min():,.0f} to "
-            f"1/{1 / shares.max():,.0f} of its sample-gradients, with {_range(whole['images'])} training "
+            f"Where the paper's compute is known, these trainings had {_range_shares(shares)} of its "
+            f"sample-gradients, with {_range(whole['images'])} training "
             f"images and {_range(whole['updates'])} updates of the weights. An effect that is missing here "
             "is untested at the paper's scale, not refuted."
         )
@@ -123,6 +123,11 @@ def _range(values: pd.Series) -> str:
         return "an unknown number of"
     low, high = int(known.min()), int(known.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _range_shares(shares: pd.Series) -> str:
+    low, high = (f"1/{1 / share:,.0f}" for share in (shares.min(), shares.max()))
+    return low if low == high else f"from {low} to {high}"
 
 
 def describe_effect(row: Mapping[str, Any]) -> str:
@@ -282,6 +287,6 @@ def _render_legend() -> str:
     )
     return (
         tag("p", marks + "<span>hollow: one seed, no interval</span>", class_="legend")
-        + f"<p>Right of the middle is the paper's side. A line is the {LEVEL:.0%} interval over seeds and "
+        + f"<p>Right of the middle is the claim's side. A line is the {LEVEL:.0%} interval over seeds and "
         "places; the band is what is too small to matter; an arrow goes beyond the axis.</p>"
     )

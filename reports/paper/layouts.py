@@ -134,7 +134,7 @@ LAYOUTS = {
         files=("tenth", "pooled"),
     ),
     "convergence": TableLayout(
-        "Does the correction's gain stay with more images and longer training?",
+        "Length of training: does the correction's gain stay, with more images too?",
         "Rounds of Algorithm 1; the rivals have as many sample-gradients. A column a number of images and "
         f"rounds, each trained from the start. {WAYS}",
         (FRECHET, *TEST_MSES),

@@ -33,7 +33,7 @@ PROTOCOL_OF = {"tenth_mean": "in_tenth", "pooled_mean": "in_pooled"}  # an AUPRC
 class Verdict:
     """What our cells say of a claim: of all its places, or of the one that ``place`` names.
 
-    ``effect`` is above 0 on the paper's side, in ``unit``; ``low`` and ``high``: its 95 % interval, None for
+    ``effect`` is above 0 on the claim's side, in ``unit``; ``low`` and ``high``: its 95 % interval, None for
     one seed. ``p``: the p-value of the verdict after Holm's adjustment, within the table for claims, within
     the claim for places. ``images``: training images of a cell, the fewest where they differ. ``cells``: the
     claim's own cells at that place; ``note``: what else must be known.

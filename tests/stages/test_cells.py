@@ -16,6 +16,7 @@ from pipeline.studies import recall
 from pipeline.studies.ahead import train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import list_cells, list_methods, read_grid
+from pipeline.studies.making import read_making
 from pipeline.studies.measured import read_folder
 from pipeline.studies.result import CellResult
 from stages import cells
@@ -111,8 +112,19 @@ def test_what_is_kept_of_a_study_is_gathered_without_training(project, monkeypat
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
     cells.run_study(params, None, "table6", train=False)
     assert len(measured) == 3 and read() == [whole[0], whole[2]]
+    assert set(read_making("smoke", "table6")) == {whole[0].key, whole[2].key}
     run()
     assert measured[3:] == ["K 50"] and read() == whole
+
+
+def test_what_is_known_of_the_making_of_one_methods_cells_stays_when_another_is_measured(
+    project, monkeypatch
+):
+    count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
+    run("table8", "VAE")
+    run("table8", "ABP")
+    written = [cell.key for method in ("VAE", "ABP") for cell in read("table8", method)]
+    assert set(read_making("smoke", "table8")) == set(written)
 
 
 def test_a_failed_cell_is_kept_with_its_reason_and_tried_again(project, monkeypatch):

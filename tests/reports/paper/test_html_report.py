@@ -17,6 +17,7 @@ from pipeline.storage.files import write_text
 from pipeline.studies.measured import write_cells
 from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
+from reports.paper.html_claims import render_belief
 from reports.paper.html_figures import inline_svg
 from reports.paper.html_parts import write_number
 from reports.paper.html_report import render_report, write_report
@@ -250,6 +251,21 @@ def test_the_opening_words_count_the_verdicts_of_the_csv(results):
     assert "none is undecided" in words and "1/1,234" in words
     for claim in frame[whole]["claim"]:
         assert claim[1:] in unescape(words)  # each is named, as verdicts other than undecided are
+
+
+def test_the_opening_words_tell_what_was_not_measured_from_what_is_too_wide_to_decide():
+    rows = [(0.1, -0.2, 0.4, 3), (0.1, -0.2, 0.4, 3), (0.1, np.nan, np.nan, 1), (np.nan, np.nan, np.nan, 2)]
+    claims = pd.DataFrame(rows, columns=["effect", "low", "high", "seeds"]).assign(
+        claim="a sentence", study="table2", place=np.nan, unit="difference", verdict="undecided",
+        images=250, updates=10, share_of_paper=[1 / 500, 1 / 500, 1 / 500, np.nan],
+    )  # fmt: skip
+    words = render_belief(claims, (5, 0))
+    assert "2 of the undecided have an interval too wide" in words
+    assert "1 of the undecided rest on a single seed" in words
+    assert "1 of the undecided could not be measured" in words
+    assert "these trainings had 1/500 of its sample-gradients" in words
+    claims.loc[0, "share_of_paper"] = 1 / 2000
+    assert "had from 1/2,000 to 1/500 of its" in render_belief(claims, (5, 0))
 
 
 def test_the_page_loads_nothing_and_is_well_formed(text, page):
