@@ -80,7 +80,7 @@ def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
         return False
     name = name_registered(store.run_params, task)
     version = _find_version(store.client, name, digest)
-    model_id = _find_model(version) if version else _upload(store, run, model, digest)
+    model_id = _find_model(version) if version else _upload(store, model, digest)
     _link(store, run.info.run_id, model_id, task, metrics)
     version = version or _register(store.client, name, model_id, run.info.run_id, digest)
     _measure(store.client, name, version.version, task, metrics)
@@ -90,15 +90,19 @@ def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
     return True
 
 
-def _upload(store: Store, run: Any, model: PortableModel, digest: str) -> str:
-    """Put the model's folder into MLflow, named after its training; returns the model's id."""
+def _upload(store: Store, model: PortableModel, digest: str) -> str:
+    """Put the model's folder into MLflow, named after its training; returns the model's id.
+
+    Its source is the parent run: MLflow's table of runs fills the column Models by source alone, and a
+    parent's row is the one that users compare.
+    """
     task = model.settings.task
     from mlflow.models import Model
 
     logged = store.client.create_logged_model(
         store.experiment,
         name=task,
-        source_run_id=run.info.run_id,
+        source_run_id=store.parent,
         tags={MODEL_DIGEST: digest} | describe_source(f"train-{task}"),
         params=store.params,
         model_type="generator",
@@ -108,7 +112,7 @@ def _upload(store: Store, run: Any, model: PortableModel, digest: str) -> str:
             folder = Path(scratch, task)
             known = Model(
                 artifact_path=logged.artifact_location,
-                run_id=run.info.run_id,
+                run_id=store.parent,
                 model_id=logged.model_id,
                 model_uuid=logged.model_id,
             )

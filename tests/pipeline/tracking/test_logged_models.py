@@ -86,11 +86,13 @@ def test_publishing_logs_each_trainings_model_with_its_numbers_and_data_and_regi
         leave_model(project.folder, task, seed)
     publish()
     runs = project.read_runs()
+    (parent,) = runs.parents
     for task in TASKS:
         run = runs.find(f"train-{task}")
         (output,) = run.outputs.model_outputs
         logged = runs.client.get_logged_model(output.model_id)
-        assert str(logged.status) == "READY" and logged.source_run_id == run.info.run_id
+        assert str(logged.status) == "READY"
+        assert logged.source_run_id == parent.info.run_id  # by which MLflow's table fills its column Models
         metrics = {metric.key: metric for metric in logged.metrics}
         assert metrics["train/error.mean"].value == run.data.metrics["error.mean"]
         assert {(m.dataset_name, m.dataset_digest) for m in logged.metrics} == {
@@ -102,7 +104,6 @@ def test_publishing_logs_each_trainings_model_with_its_numbers_and_data_and_regi
         assert ("fid/frechet_distance" in metrics) == (task == "complete")
         (version,) = runs.client.search_model_versions(f"name = 'mnist5k-embedded-{task}'")
         assert (version.run_id, version.source) == (run.info.run_id, f"models:/{output.model_id}")
-    (parent,) = runs.parents  # whose column Models is the one that a user sees
     children = [runs.find(f"train-{task}").outputs.model_outputs[0].model_id for task in TASKS]
     assert sorted(one.model_id for one in parent.outputs.model_outputs) == sorted(children)
     version = runs.client.get_model_version_by_alias(NAME, "champion")
