@@ -53,6 +53,11 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> bool:
     return False
 
 
+def find_page(address: str, experiment: str) -> str:
+    """The address of the runs' table, as of trainings: MLflow opens at what it has for language models."""
+    return f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
 def serve(port: int) -> int:
     """Serve until interrupted; returns the exit code."""
     uri, address = tracking_uri(), f"http://{HOST}:{port}"
@@ -64,14 +69,18 @@ def serve(port: int) -> int:
     server = start_server(uri, port)
     try:
         client = client or open_client()  # while the server starts
-        bury_dead_stages(client, find_or_create_experiment(client))
+        experiment = find_or_create_experiment(client)
+        bury_dead_stages(client, experiment)
         if not wait_for(address, server):
             print(
                 f"ui: the server did not answer on port {port}; is it in use? make ui PORT=...",
                 file=sys.stderr,
             )
             return 1
-        print(f"MLflow UI of {hide_password(uri)} on {address}  (Ctrl-C ends it)", flush=True)
+        print(
+            f"the runs in {hide_password(uri)}: {find_page(address, experiment)}  (Ctrl-C ends it)",
+            flush=True,
+        )
         return server.wait()
     except KeyboardInterrupt:
         return 0
