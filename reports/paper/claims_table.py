@@ -82,6 +82,9 @@ def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for one in claims:
+        if one.effect is None:
+            lines.append(f"| {one.claim.text} | | not measured | | | | |")
+            continue
         scale = find_scale(one.cells)
         updates = f"{scale.updates:,}" if scale else ""
         share = "" if scale is None or scale.share is None else f"1/{1 / scale.share:,.0f}"

@@ -49,7 +49,8 @@ def build_forest(verdicts: Sequence[Verdict]) -> Figure:
     """
     units = [unit for unit in TITLES if any(one.claim.unit == unit for one in verdicts)]
     panels = [[one for one in verdicts if one.claim.unit == unit] for unit in units]
-    heights = [sum(map(_count_lines, panel)) * LINE for panel in panels]
+    with_title = len({one.claim.study for one in verdicts}) > 1
+    heights = [sum(_count_lines(one, with_title) for one in panel) * LINE for panel in panels]
     above, between = 0.85, 1.0  # inches: for the legend, and for an axis with the next panel's title
     total = above + sum(heights) + between * len(panels)
     figure = Figure(figsize=(WIDTH, max(total, 1.5)))
@@ -57,7 +58,7 @@ def build_forest(verdicts: Sequence[Verdict]) -> Figure:
     for unit, panel, height in zip(units, panels, heights, strict=True):
         left, right = PANEL
         axes = figure.add_axes((left, (top - height) / total, right - left, height / total))
-        _draw_panel(axes, unit, panel)
+        _draw_panel(axes, unit, panel, with_title)
         top -= height + between
     handles = [
         Line2D([], [], color=colour, marker=marker, label=word) for word, (colour, marker) in LOOKS.items()
@@ -69,19 +70,21 @@ def build_forest(verdicts: Sequence[Verdict]) -> Figure:
     return figure
 
 
-def _label(verdict: Verdict) -> str:
+def _label(verdict: Verdict, with_title: bool) -> str:
+    """What stands left of a row: its place, or the claim, after its table's name where there are several."""
     if verdict.place:
         return textwrap.shorten(verdict.place, LETTERS, placeholder=" ...")
     title = LAYOUTS[verdict.claim.study].title.partition(":")[0]
-    return textwrap.fill(f"{title}: {verdict.claim.text}", LETTERS)
+    text = verdict.claim.text
+    return textwrap.fill(f"{title}: {text}" if with_title else text, LETTERS)
 
 
-def _count_lines(verdict: Verdict) -> float:
+def _count_lines(verdict: Verdict, with_title: bool) -> float:
     """The height of a row in lines of text: a claim stands apart from what is above it."""
-    return 1.0 if verdict.place else _label(verdict).count("\n") + 1.7
+    return 1.0 if verdict.place else _label(verdict, with_title).count("\n") + 1.7
 
 
-def _draw_panel(axes: Axes, unit: str, verdicts: Sequence[Verdict]) -> None:
+def _draw_panel(axes: Axes, unit: str, verdicts: Sequence[Verdict], with_title: bool) -> None:
     margin = verdicts[0].claim.margin
     effects = [abs(one.effect) for one in verdicts if one.effect is not None]
     limit = max(4 * margin, 1.6 * max(effects, default=0))
@@ -90,10 +93,10 @@ def _draw_panel(axes: Axes, unit: str, verdicts: Sequence[Verdict]) -> None:
     axes.axvline(0, color="0.4", linewidth=0.8)
     depth = 0.0
     for one in verdicts:
-        height = _count_lines(one)
+        height = _count_lines(one, with_title)
         depth += height
         middle = depth - 0.5 * (height if one.place else height - 0.7)
-        _draw_row(axes, one, middle, limit)
+        _draw_row(axes, one, _label(one, with_title), middle, limit)
     axes.set(xlim=(-limit, limit), ylim=(depth + 0.4, 0))
     axes.set_yticks([])
     marks = {place: text for place, text in MARKS[unit].items() if abs(place) < limit}
@@ -106,20 +109,18 @@ def _draw_panel(axes: Axes, unit: str, verdicts: Sequence[Verdict]) -> None:
     axes.set_xlabel("against the claim  ←    →  for the claim", fontsize=9)
 
 
-def _draw_row(axes: Axes, verdict: Verdict, middle: float, limit: float) -> None:
+def _draw_row(axes: Axes, verdict: Verdict, label: str, middle: float, limit: float) -> None:
     colour, marker = LOOKS[verdict.verdict]
     strong = not verdict.place
     size = 8.5 if strong else 8
     beside = axes.get_yaxis_transform()  # x as a share of the panel, y as on its axis
     axes.text(
-        -0.015 if strong else -0.03, middle, _label(verdict), transform=beside, ha="right", va="center",
+        -0.015 if strong else -0.03, middle, label, transform=beside, ha="right", va="center",
         fontsize=size, color="black" if strong else "0.35", linespacing=1.15, gid="label",
     )  # fmt: skip
     seeds = "1 seed" if verdict.seeds == 1 else f"{verdict.seeds} seeds"
-    axes.text(
-        1.015, middle, f"{verdict.verdict}, {seeds}" if verdict.seeds else "not measured", transform=beside,
-        va="center", fontsize=size, color=colour, gid="verdict",
-    )  # fmt: skip
+    word = "not measured" if verdict.effect is None else f"{verdict.verdict}, {seeds}"
+    axes.text(1.015, middle, word, transform=beside, va="center", fontsize=size, color=colour, gid="verdict")
     if verdict.effect is None:
         return
     filled = verdict.low is not None and verdict.high is not None

@@ -85,10 +85,10 @@ def render_claims() -> str:
     """Read the claims that were measured over several seeds, and say how many have one seed or none."""
     once = read_claims_table(places.find_paper(RECORDED_PROFILE) / "claims.md")
     several = read_claims_table(places.find_paper(SEEDS_PROFILE) / "claims.md")
-    head, rows = several[:2], [row for row in several[2:] if count_seeds(row) > 1 and has_effect(row)]
+    head, rows = several[:2], [row for row in several[2:] if has_effect(row) and count_seeds(row) > 1]
     judged = {read_claim(row) for row in rows}
     others = [row for row in once[2:] if read_claim(row) not in judged]
-    seen = sum(count_seeds(row) > 0 for row in others)
+    seen = sum(map(has_effect, others))
     sentence = (
         f"Of the paper's other claims, {seen} were measured with one seed, {len(others) - seen} not at all: "
         f"undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
@@ -116,7 +116,7 @@ def has_effect(row: str) -> bool:
 
 
 def count_seeds(row: str) -> int:
-    """The seeds of a row of the table."""
+    """The seeds of a row of the table that has an effect."""
     return int(row.split("|")[4])
 
 
