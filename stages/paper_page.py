@@ -74,14 +74,14 @@ def read_shown_cells(profile: str, grid: Grid) -> dict[str, list[MeasuredCell]]:
 
 def read_beyond(profile: str) -> list[tuple[str, str]]:
     """The tables that beyond/dvc.yaml has made, in Markdown, each with its figure's place or ""."""
-    found = []
+    tables_and_figures = []
     for study, tables in BEYOND.items():
         for name, figure in tables.items():
             path = places.find_exhibit(profile, study) / f"{name}.md"
             if path.exists():
                 text = path.read_text(encoding="utf-8")
-                found.append((text, f"{study}/{figure}.png" if figure else ""))
-    return found
+                tables_and_figures.append((text, f"{study}/{figure}.png" if figure else ""))
+    return tables_and_figures
 
 
 def read_beyond_cells(results: Path, grid: Grid) -> dict[str, list[MeasuredCell]]:

@@ -115,12 +115,14 @@ def read_seconds(stage: str, root: Path = Path(".")) -> dict[str, float]:
 
 def read_data_sets(root: Path = Path(".")) -> list[DataSet]:
     """The folders of images that stages have prepared."""
-    found = []
+    data_sets = []
     for path in sorted((root / places.DATA).glob("*/meta.json")):
         meta: dict[str, Any] = json.loads(path.read_text())
         source = str(meta.get("source", path.parent.as_posix()))
-        found.append(DataSet(path.parent.name, str(meta.get("dataset")), str(meta.get("digest", "")), source))
-    return found
+        data_sets.append(
+            DataSet(path.parent.name, str(meta.get("dataset")), str(meta.get("digest", "")), source)
+        )
+    return data_sets
 
 
 def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:

@@ -45,14 +45,14 @@ def find_unconverged(cells: Sequence[MeasuredCell], key: str = "frechet_distance
     for cell in cells:
         if key in cell.numbers and LENGTH in cell.axes:
             values.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], []).append(cell.numbers[key])
-    found = set()
+    unconverged = set()
     for method, by_length in values.items():
         longest = max(by_length)
         if longest // 4 in by_length:
             last, before = (statistics.fmean(by_length[one]) for one in (longest, longest // 4))
             if last < (1 - FALLING) * before:
-                found.add(method)
-    return found
+                unconverged.add(method)
+    return unconverged
 
 
 def find_edges(cells: Sequence[MeasuredCell], factors: Collection[float]) -> set[str]:

@@ -14,21 +14,20 @@ from pipeline.studies.measured import MeasuredCell
 def compare_with(rival: str, cells: Sequence[MeasuredCell], key: str) -> dict[tuple[int, int], Estimate]:
     """What Ours has less of ``key`` than ``rival``, paired by seed, by (n_train, rounds).
 
-    In natural logarithms, above 0 where Ours is the lower one. A place that has not the same seeds of both
-    is left out.
+    In natural logarithms, above 0 where Ours is the lower one. A seed that one of them lacks is left out.
     """
     values: dict[tuple[int, int], dict[str, dict[int | None, float]]] = {}
     for cell in cells:
         if cell.method in ("Ours", rival) and key in cell.numbers:
             place = (cell.axes["n_train"], cell.axes["rounds"])
             values.setdefault(place, {}).setdefault(cell.method, {})[cell.seed] = cell.numbers[key]
-    found = {}
+    gains = {}
     for place, by_method in values.items():
         ours, theirs = by_method.get("Ours", {}), by_method.get(rival, {})
-        if ours and ours.keys() == theirs.keys():
-            effects = [math.log(theirs[seed] / ours[seed]) for seed in ours]
-            found[place] = estimate_over_seeds(np.array(effects))
-    return found
+        effects = [math.log(theirs[seed] / one) for seed, one in ours.items() if seed in theirs]
+        if effects:
+            gains[place] = estimate_over_seeds(np.array(effects))
+    return gains
 
 
 def describe_gains(rival: str, cells: Sequence[MeasuredCell]) -> str:

@@ -91,8 +91,8 @@ def render_paper(
     sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown, each with its figure below the
     exhibits or "".
     """
-    found = {cell.seed for of_study in cells.values() for cell in of_study if cell.seed is not None}
-    seeds = ", ".join(map(str, sorted(found or {params.seed})))
+    of_cells = {cell.seed for of_study in cells.values() for cell in of_study if cell.seed is not None}
+    seeds = ", ".join(map(str, sorted(of_cells or {params.seed})))
     parts = [
         "# Section 7 of the paper, with our numbers",
         "",

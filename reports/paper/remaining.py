@@ -37,14 +37,14 @@ def find_machine(grid: Grid) -> str:
 def list_remaining(profile: str, grid: Grid, machine: str) -> list[Remaining]:
     """What each study of a profile lacks, with hours as cells of the same kind took on ``machine``."""
     pace = learn_pace(list_timed(grid, machine))
-    found = []
+    all_remaining = []
     for study, cells in list_studies(profile, grid).items():
         measured = read_cells(profile, study, list_methods(study, grid))
         kept = {(one.method, one.place) for one in measured if not one.error}
         missing = [cell for cell in cells if (cell.method, cell.place) not in kept]
         seconds = [pace.predict(cell) or estimate_seconds(cell) for cell in missing]
-        found.append(Remaining(study, len(cells), len(cells) - len(missing), sum(seconds) / 3600))
-    return found
+        all_remaining.append(Remaining(study, len(cells), len(cells) - len(missing), sum(seconds) / 3600))
+    return all_remaining
 
 
 def render_remaining(profile: str, remaining: Sequence[Remaining], machine: str) -> str:

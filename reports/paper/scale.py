@@ -50,11 +50,11 @@ def prepare_scales(
         return None
 
     def find_smallest(cells: Sequence[MeasuredCell]) -> Scale | None:
-        found = [scale for scale in map(find_one, cells) if scale is not None]
-        if not found:
+        scales = [scale for scale in map(find_one, cells) if scale is not None]
+        if not scales:
             return None
-        shares = [scale.share for scale in found if scale.share is not None]
-        return Scale(min(scale.updates for scale in found), min(shares, default=None))
+        shares = [scale.share for scale in scales if scale.share is not None]
+        return Scale(min(scale.updates for scale in scales), min(shares, default=None))
 
     return find_smallest
 

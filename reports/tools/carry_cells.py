@@ -55,15 +55,15 @@ def find_candidates(study: str, method: str, params: Params, grid: Grid, base: P
     kept = recall_kept(places.find_cells(params.profile, study, method))
     makings = read_making(params.profile, study)
     code = digest_base(study, method, grid, base)
-    found = []
+    candidates = []
     for keyed in key_method(study, method, params, grid):
         if find_result(keyed, kept) is None:
             key = key_cell(keyed.cell, code, keyed.seen)
             before = find_result(key, kept)
             if before is not None:  # where and how long it was made is of the cell, not of its key
                 made = before.made or makings.get(key.key, {})
-                found.append(Candidate(keyed, replace(before, made=made)))
-    return found
+                candidates.append(Candidate(keyed, replace(before, made=made)))
+    return candidates
 
 
 def is_same(one: CellResult, other: CellResult) -> bool:

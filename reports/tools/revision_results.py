@@ -164,9 +164,9 @@ def detect_layout(checkout: Path) -> Layout:
 
 def list_result_files(checkout: Path) -> list[Path]:
     """The files below the folders that hold results, and the pages, relative to ``checkout``."""
-    found = [path for folder in RESULT_FOLDERS for path in (checkout / folder).rglob("*")]
-    found += [checkout / page for page in PAGES]
-    return sorted(path.relative_to(checkout) for path in found if path.is_file())
+    paths = [path for folder in RESULT_FOLDERS for path in (checkout / folder).rglob("*")]
+    paths += [checkout / page for page in PAGES]
+    return sorted(path.relative_to(checkout) for path in paths if path.is_file())
 
 
 def read_results(checkout: Path, layout: Layout) -> Results:

@@ -31,6 +31,7 @@ def test_the_gain_is_that_of_a_paired_t_test_of_the_logarithms():
         for seed, value in enumerate(values)
     ]
     cells.append(make_cell("Ours", 250, 16, 0, 20.0))  # a place without the rival
+    cells.append(make_cell("Ours", 250, 4, 9, 1.0))  # a seed without the rival
     gains = compare_with("ABP", cells[::-1], "frechet_distance")
     assert list(gains) == [(250, 4)]
     test = stats.ttest_rel(np.log(theirs), np.log(ours))
