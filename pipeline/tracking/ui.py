@@ -12,6 +12,7 @@ import urllib.request
 
 from pipeline.storage.files import project_root
 from pipeline.tracking.store import (
+    RUNS_VIEW,
     bury_dead_stages,
     find_or_create_experiment,
     hide_password,
@@ -54,8 +55,12 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> bool:
 
 
 def find_page(address: str, experiment: str) -> str:
-    """The address of the runs' table, as of trainings: MLflow opens at what it has for language models."""
-    return f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    """The address of the runs' table, with the numbers to compare by.
+
+    As of trainings: MLflow opens at what it has for language models.
+    """
+    options = f"workflowType=machine_learning&viewStateShareKey={RUNS_VIEW}"
+    return f"{address}/#/experiments/{experiment}/runs?{options}"
 
 
 def serve(port: int) -> int:
