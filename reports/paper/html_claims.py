@@ -241,7 +241,8 @@ def _render_forest(
         line.append(HtmlCell(axis.draw(row), effect))
         mark = f'<svg class="mark v-{slug(row["verdict"])}" width="14" height="14" aria-hidden="true">'
         mark += f'<g transform="translate(7 7)">{SHAPES[LOOKS[row["verdict"]][1]]}</g></svg>'
-        line.append(HtmlCell(f"{mark} {row['verdict']}", row["verdict"]))
+        word = row["verdict"] if effect else "not measured"
+        line.append(HtmlCell(f"{mark} {word}" if effect else word, word))
         line += [_render_count(row[name]) for name in ("seeds", "images", "updates")]
         share = row["share_of_paper"]
         known = not pd.isna(share)
