@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from pipeline.evaluation.effects import Estimate, estimate_over_seeds
+from pipeline.evaluation.effects import estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS, REFERENCE, THIRD, save_figure
-from reports.paper.gains import compare_with
+from reports.paper.gains import pair_by_seed
 
+FEWEST = 3  # seeds with whose interval a figure can be drawn: of two it is beyond any axis
 STYLES = {"VAE": (THIRD, "s--"), "ABP": (REFERENCE, "D-."), "Ours": (OURS, "o-"), "PPCA": ("0.45", "^:")}
 SHOWN = (("frechet_distance", "Frechet distance"), ("mse_test_point", "MSE of test images, point"))
 
@@ -25,7 +27,7 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
     lengths = sorted({cell.axes["rounds"] for cell in cells})
     figure = Figure(figsize=(12, 9), layout="constrained")
     grid = figure.subplots(3, max(1, len(sizes)), squeeze=False, sharex=True, sharey="row")
-    gains = compare_with("ABP", cells, "frechet_distance")
+    gains = pair_by_seed("ABP", cells, "frechet_distance")
     for column, size in enumerate(sizes):
         of_size = [cell for cell in cells if cell.axes["n_train"] == size]
         for axis, (key, title) in zip(grid[:, column], SHOWN, strict=False):
@@ -35,7 +37,11 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
             axis.yaxis.set_major_formatter("{x:g}")  # not powers of ten
             axis.yaxis.set_minor_formatter(NullFormatter())
         grid[0, column].set_title(f"{size:,} images")
-        _draw_gain(grid[2, column], {rounds: one for (n, rounds), one in gains.items() if n == size})
+        axis = grid[2, column]
+        axis.axhline(1, color="0.7", linewidth=1)
+        _draw_seeds(axis, {rounds: one for (n, rounds), one in gains.items() if n == size}, OURS, "o-")
+        axis.set(xscale="log")
+        axis.minorticks_off()
         grid[2, column].set(xlabel="rounds of training")
         grid[2, column].set_xticks(lengths, [str(one) for one in lengths])
     grid[0, 0].legend(frameon=False)
@@ -44,7 +50,8 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     seeds = len({cell.seed for cell in cells})
     figure.suptitle(
-        f"Length of training and number of images: geometric means of up to {seeds} seeds, 95 % intervals"
+        f"Length of training and number of images: geometric means of up to {seeds} seeds, pale: each seed,\n"
+        f"bars: 95 % intervals of {FEWEST} seeds or more"
     )
     save_figure(figure, path)
 
@@ -52,35 +59,25 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
 def _draw_means(axis: Axes, cells: Sequence[MeasuredCell], key: str) -> None:
     for method in dict.fromkeys(cell.method for cell in cells):
         colour, style = STYLES.get(method, ("0.3", "x-"))
-        of_method = [cell for cell in cells if cell.method == method and key in cell.numbers]
-        rounds = sorted({cell.axes["rounds"] for cell in of_method})
-        estimates = [
-            estimate_over_seeds(
-                np.log([cell.numbers[key] for cell in of_method if cell.axes["rounds"] == one])
-            )
-            for one in rounds
-        ]
-        _draw_intervals(axis, rounds, estimates, colour, style, method)
+        logarithms: dict[int, list[float]] = {}
+        for cell in cells:
+            if cell.method == method and key in cell.numbers:
+                logarithms.setdefault(cell.axes["rounds"], []).append(math.log(cell.numbers[key]))
+        by_length = {rounds: np.array(values) for rounds, values in logarithms.items()}
+        _draw_seeds(axis, by_length, colour, style, method)
 
 
-def _draw_gain(axis: Axes, gains: dict[int, Estimate]) -> None:
-    axis.axhline(1, color="0.7", linewidth=1)
-    rounds = sorted(gains)
-    _draw_intervals(axis, rounds, [gains[one] for one in rounds], OURS, "o-", "")
-    axis.set(xscale="log")
-    axis.minorticks_off()
-
-
-def _draw_intervals(
-    axis: Axes,
-    places: Sequence[int],
-    estimates: Sequence[Estimate],
-    colour: str,
-    style: str,
-    label: str,
+def _draw_seeds(
+    axis: Axes, logarithms: Mapping[int, np.ndarray], colour: str, style: str, label: str = ""
 ) -> None:
-    """Points with their intervals, of logarithms; without a whisker where one seed alone was measured."""
+    """Means over seeds by length, joined; every seed as a pale point; intervals where seeds are enough."""
+    lengths = sorted(logarithms)
+    estimates = [estimate_over_seeds(logarithms[one]) for one in lengths]
     means = np.exp([float(one.effect) for one in estimates])
-    ends = np.exp([[float(end) for end in one.bound()] for one in estimates])
-    whiskers = np.abs(ends.T - means) if len(means) else None
-    axis.errorbar(places, means, whiskers, fmt=style, color=colour, label=label, capsize=3, markersize=5)
+    ends = np.exp([[float(end) for end in one.bound()] for one in estimates]).reshape(-1, 2)
+    enough = [len(logarithms[one]) >= FEWEST for one in lengths]
+    whiskers = np.where(enough, np.abs(ends.T - means), np.nan)
+    axis.errorbar(lengths, means, whiskers, fmt=style, color=colour, label=label, capsize=3, markersize=5)
+    for length in lengths:
+        seeds = np.exp(logarithms[length])
+        axis.plot([length] * len(seeds), seeds, ".", color=colour, alpha=0.35, markersize=7, linewidth=0)

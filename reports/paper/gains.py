@@ -10,24 +10,32 @@ import numpy as np
 from pipeline.evaluation.effects import Estimate, estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
 
+Place = tuple[int, int]  # n_train, rounds
 
-def compare_with(rival: str, cells: Sequence[MeasuredCell], key: str) -> dict[tuple[int, int], Estimate]:
-    """What Ours has less of ``key`` than ``rival``, paired by seed, by (n_train, rounds).
 
-    In natural logarithms, above 0 where Ours is the lower one. A seed that one of them lacks is left out.
+def pair_by_seed(rival: str, cells: Sequence[MeasuredCell], key: str) -> dict[Place, np.ndarray]:
+    """What Ours has less of ``key`` than ``rival``, each seed that both have, by place.
+
+    In natural logarithms, above 0 where Ours is the lower one.
     """
-    values: dict[tuple[int, int], dict[str, dict[int | None, float]]] = {}
+    values: dict[Place, dict[str, dict[int | None, float]]] = {}
     for cell in cells:
         if cell.method in ("Ours", rival) and key in cell.numbers:
             place = (cell.axes["n_train"], cell.axes["rounds"])
             values.setdefault(place, {}).setdefault(cell.method, {})[cell.seed] = cell.numbers[key]
-    gains = {}
+    pairs = {}
     for place, by_method in values.items():
         ours, theirs = by_method.get("Ours", {}), by_method.get(rival, {})
         effects = [math.log(theirs[seed] / one) for seed, one in ours.items() if seed in theirs]
         if effects:
-            gains[place] = estimate_over_seeds(np.array(effects))
-    return gains
+            pairs[place] = np.array(effects)
+    return pairs
+
+
+def compare_with(rival: str, cells: Sequence[MeasuredCell], key: str) -> dict[Place, Estimate]:
+    """The mean over seeds, with its interval, of what ``pair_by_seed`` gives."""
+    pairs = pair_by_seed(rival, cells, key)
+    return {place: estimate_over_seeds(effects) for place, effects in pairs.items()}
 
 
 def describe_gains(rival: str, cells: Sequence[MeasuredCell]) -> str:
