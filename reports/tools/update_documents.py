@@ -82,7 +82,10 @@ def render_table(path: Path) -> str:
 
 
 def render_claims() -> str:
-    """Read the claims that were measured over several seeds, and say how many have one seed or none."""
+    """Read the claims that were measured over several seeds and the gain by length of training.
+
+    How many of the other claims have one seed or none is said as well.
+    """
     once = read_claims_table(places.find_paper(RECORDED_PROFILE) / "claims.md")
     several = read_claims_table(places.find_paper(SEEDS_PROFILE) / "claims.md")
     head, rows = several[:2], [row for row in several[2:] if has_effect(row) and count_seeds(row) > 1]
@@ -93,7 +96,15 @@ def render_claims() -> str:
         f"Of the paper's other claims, {seen} were measured with one seed, {len(others) - seen} not at all: "
         f"undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
     )
-    return "\n".join([*head, *rows, "", sentence]) if rows else "\n".join(once)
+    gains = read_gains(places.find_paper(SEEDS_PROFILE) / "README.md")
+    return "\n".join([*head, *rows, "", *gains, sentence]) if rows else "\n".join(once)
+
+
+def read_gains(page: Path) -> list[str]:
+    """What a page says of the correction's gain by length of training, as a paragraph; empty without it."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    said = re.search(r"ABP's Frechet distance over that of Ours, .*$", text, re.MULTILINE)
+    return [said[0], ""] if said else []
 
 
 def read_claims_table(path: Path) -> list[str]:

@@ -50,9 +50,12 @@ def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded
     head = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
     rows = "| It is better | 2 | reproduces | 3 |\n| It lasts | | undecided | 0 |"
     write_text(places.find_paper("recorded") / "claims.md", f"{head}\n{rows}\n")
+    gain = "ABP's Frechet distance over that of Ours, with its interval: 1.14 [1.06, 1.22]."
+    write_text(places.find_paper("recorded") / "README.md", f"Some sentence. {gain}\n\n| a table |\n")
     updated = update_document(recorded, "README.md")
     part = updated.partition("<!-- begin claims -->")[2].partition("<!-- end claims -->")[0]
-    begin, end = part.split("\n\n")
+    begin, said, end = part.split("\n\n")
+    assert said == gain
     assert begin.strip() == f"{head}\n| It is better | 2 | reproduces | 3 |"
     assert end.startswith("Of the paper's other claims, 0 were measured with one seed, 1 not at all")
 
