@@ -25,7 +25,7 @@ TABLES = (ROOT / "tables.yaml").read_text()
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, keep_digits, monkeypatch):
     """A folder with the settings files at profile smoke and an extractor, and no data but mnist5k.
 
     The tables are at their profile's learning rate: a test that wants them tuned writes TABLES back.
