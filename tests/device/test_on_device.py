@@ -39,7 +39,9 @@ def test_a_resumed_training_equals_the_uninterrupted_one(make_request, tmp_path)
 
     with pytest.raises(Killed):
         train(begin(request), request.images, None, request.plan, request.settings, stop)
-    fresh = build_generator(request.architecture, request.latent_dim, torch.Generator()).to(request.images.device)
+    fresh = build_generator(request.architecture, request.latent_dim, torch.Generator()).to(
+        request.images.device
+    )
     resumed = resume_training(path, fresh, request.plan, "key")
     assert resumed is not None and resumed.round == 2
     train(resumed, request.images, None, request.plan, request.settings)
