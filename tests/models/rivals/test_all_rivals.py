@@ -126,7 +126,7 @@ def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
     for name in ("RAE", "2sVAE", "WAE-MMD", "GLO", "PGD"):
         errors = []
         for budget in (200, 6_000):
-            fitted = METHODS[name].load()(make_request(budget=budget))
+            fitted = METHODS[name].load()(make_request(architecture="mnist", budget=budget))
             generated = fitted.generate(fitted.infer_training(smooth_images, None, 5))
             errors.append((generated - smooth_images.float() / 255).square().mean().item())
         assert errors[1] < 0.7 * errors[0], name
@@ -137,7 +137,7 @@ def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
 def test_chains_find_more_than_the_mean_image(name, make_request, smooth_images):
     """A chain that does not reach its posterior leaves a generator that ignores z."""
     budget = 80_000 if name == "DAMC" else 20_000  # six gradients of the encoder at each step
-    fitted = METHODS[name].load()(make_request(budget=budget))
+    fitted = METHODS[name].load()(make_request(architecture="mnist", budget=budget))
     images = smooth_images.float() / 255
     found = fitted.generate(fitted.infer_training(smooth_images, None, 25))
     assert (found - images).square().mean() < 0.6 * (images.mean(0) - images).square().mean()
