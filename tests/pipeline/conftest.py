@@ -39,9 +39,9 @@ def leave_model():
 
 
 @pytest.fixture
-def trained_project(tmp_path, leave_model, monkeypatch):
+def trained_project(tmp_path, leave_model, narrow_settings, monkeypatch):
     """The working folder, a project with settings of profile smoke and a model of complete digits."""
-    text = (ROOT / "params.yaml").read_text().replace("profile: embedded", "profile: smoke")
+    text = narrow_settings.replace("profile: embedded", "profile: smoke")
     (tmp_path / "params.yaml").write_text(text)
     shutil.copy(ROOT / "tables.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)

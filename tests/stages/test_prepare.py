@@ -15,7 +15,7 @@ from stages.prepare import FIGURE, OUTPUT, prepare
 PARAMS = dataclasses.replace(load_params(Path(__file__).parents[2] / "params.yaml"), profile="smoke")
 
 
-def test_prepare_stores_what_its_metrics_say(tmp_path, monkeypatch):
+def test_prepare_stores_what_its_metrics_say(tmp_path, keep_digits, monkeypatch):
     monkeypatch.chdir(tmp_path)
     metrics = prepare(PARAMS, None)
     stored = read_images(OUTPUT)

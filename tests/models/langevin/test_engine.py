@@ -16,7 +16,7 @@ N = 24
 def setting():
     """A generator with settled statistics, images and start latents."""
     rng = torch.Generator().manual_seed(0)
-    generator = build_generator("mnist", 10, rng)
+    generator = build_generator("mnist/16", 10, rng)
     generator.train()
     with torch.no_grad():
         generator(torch.randn(64, 10, generator=rng))

@@ -48,7 +48,7 @@ def test_prior_chains_sample_the_tilted_prior():
 
 
 def test_without_a_tilt_a_chain_is_the_engines_to_the_last_bit():
-    generator = build_generator("mnist", D, rng()).eval()
+    generator = build_generator("mnist/16", D, rng()).eval()
     images, z = torch.rand(4, 1, 28, 28, generator=rng(1)), torch.randn(4, D, generator=rng(2))
     visible = (torch.rand(4, 1, 28, 28, generator=rng(3)) > 0.3).to(torch.uint8)
     engine = InferenceEngine(generator, SIGMA, EngineSettings(chunk=4, compile="never"))

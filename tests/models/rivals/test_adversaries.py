@@ -188,8 +188,10 @@ def test_the_duality_gap_takes_a_pass_or_a_tenth_of_the_budget(make_request, bud
 
 
 @pytest.mark.slow
-def test_the_duality_gap_shrinks_with_training(players, make_request):
-    request = make_request()
+def test_the_duality_gap_shrinks_with_training(make_request):
+    request = make_request(architecture="mnist")
+    encoder, generator = build_autoencoder(request, rng())
+    players = Players(encoder, generator, build_critic(generator.architecture, rng(1)))
     game, rows = Game(players, request, rng()), list(torch.arange(40).split(20))
     many = rows * 10  # a long look
     first = measure_duality_gap(game, many, request, rng())

@@ -1,5 +1,6 @@
 """What every rival promises: it trains, names what it lacks, repeats itself, draws from its own generator."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ RIVALS = sorted(name for name, method in METHODS.items() if method.module.starts
 WITHOUT_RECONSTRUCTION = {"RealNVP", "GLOW", "DCGAN", "WGAN-GP", "MEG"}
 WITHOUT_SCORE = {"DCGAN", "WGAN-GP"}
 COMPLETE_ONLY = {"RealNVP", "GLOW", "DCGAN", "WGAN-GP", "MEG", "ALI", "BiGAN-sigma", "EBM-VAE", "iWGAN"}
+
+
+@pytest.fixture(scope="module")
+def fit_briefly(make_request):
+    """A function that trains a rival for a moment, once for all tests that only look at it."""
+    return functools.cache(lambda name: METHODS[name].load()(make_request(budget=200)))
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -80,15 +87,15 @@ def test_a_budget_is_spent_in_the_minibatches_that_there_are(make_request, smoot
 
 
 @pytest.mark.parametrize("name", ["VAE", "VAE-sigma", "2sVAE", "EBM-VAE", "ALI", "Ladder-VAE"])
-def test_a_learned_posterior_is_drawn_from(name, make_request, smooth_images):
-    fitted = METHODS[name].load()(make_request(budget=200))
+def test_a_learned_posterior_is_drawn_from(name, fit_briefly, smooth_images):
+    fitted = fit_briefly(name)
     drawn, means = fitted.draw_posterior(smooth_images, 0), fitted.infer(smooth_images, None, 0, 0)
     assert drawn.shape == means.shape and not torch.isclose(drawn, means).all(1).any()
 
 
 @pytest.mark.parametrize("name", ["RAE", "WAE-MMD", "BiGAN-sigma", "iWGAN", "GLO"])
-def test_a_method_without_a_posterior_has_points_alone(name, make_request, smooth_images):
-    fitted = METHODS[name].load()(make_request(budget=200))
+def test_a_method_without_a_posterior_has_points_alone(name, fit_briefly, smooth_images):
+    fitted = fit_briefly(name)
     assert fitted.as_draws() is None and fitted.as_points() is fitted
 
 
@@ -96,9 +103,9 @@ def test_a_method_without_a_posterior_has_points_alone(name, make_request, smoot
     "name", ["VAE", "VAE-sigma", "2sVAE", "EBM-VAE", "ALI", "SRI", "LEBM", "DAMC", "PGD"]
 )
 def test_a_method_with_a_posterior_has_draws_that_differ_and_points_that_do_not(
-    name, make_request, smooth_images
+    name, fit_briefly, smooth_images
 ):
-    fitted = METHODS[name].load()(make_request(budget=200))
+    fitted = fit_briefly(name)
     one, other = (fitted.as_draws().infer(smooth_images, None, 3, draw) for draw in (0, 1))
     assert one.shape == (40, 5) and not torch.isclose(one, other).all(1).any()
     one, other = (fitted.as_points().infer_training(smooth_images, None, 3, draw) for draw in (0, 1))
@@ -107,9 +114,9 @@ def test_a_method_with_a_posterior_has_draws_that_differ_and_points_that_do_not(
 
 
 def test_chains_without_memory_take_their_own_number_of_steps_to_the_training_images(
-    make_request, smooth_images
+    fit_briefly, smooth_images
 ):
-    fitted = METHODS["SRI"].load()(make_request(budget=200))
+    fitted = fit_briefly("SRI")
     own = fitted.infer(smooth_images, None, sri.STEPS, 0)
     assert torch.equal(fitted.infer_training(smooth_images, None, 2), own)
 
@@ -119,7 +126,7 @@ def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
     for name in ("RAE", "2sVAE", "WAE-MMD", "GLO", "PGD"):
         errors = []
         for budget in (200, 6_000):
-            fitted = METHODS[name].load()(make_request(budget=budget))
+            fitted = METHODS[name].load()(make_request(architecture="mnist", budget=budget))
             generated = fitted.generate(fitted.infer_training(smooth_images, None, 5))
             errors.append((generated - smooth_images.float() / 255).square().mean().item())
         assert errors[1] < 0.7 * errors[0], name
@@ -130,7 +137,7 @@ def test_a_larger_budget_reconstructs_better(make_request, smooth_images):
 def test_chains_find_more_than_the_mean_image(name, make_request, smooth_images):
     """A chain that does not reach its posterior leaves a generator that ignores z."""
     budget = 80_000 if name == "DAMC" else 20_000  # six gradients of the encoder at each step
-    fitted = METHODS[name].load()(make_request(budget=budget))
+    fitted = METHODS[name].load()(make_request(architecture="mnist", budget=budget))
     images = smooth_images.float() / 255
     found = fitted.generate(fitted.infer_training(smooth_images, None, 25))
     assert (found - images).square().mean() < 0.6 * (images.mean(0) - images).square().mean()

@@ -17,7 +17,9 @@ def test_products_and_convolutions_are_counted_by_hand():
 
 def test_the_generator_costs_one_of_itself_and_stays_in_its_mode(make_request):
     generator = build_generator("mnist", 5, torch.Generator()).train()
-    cost = compare_with_generator(make_request(), generator, lambda: generator(torch.zeros(1, 5)))
+    cost = compare_with_generator(
+        make_request(architecture="mnist"), generator, lambda: generator(torch.zeros(1, 5))
+    )
     assert cost == pytest.approx(1) and generator.training
 
 
@@ -33,7 +35,9 @@ def test_a_flow_costs_what_its_convolutions_do(make_request, kind):
     for layer in flow.modules():
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_hook(add)
-    cost = compare_with_generator(make_request(), flow, lambda: flow(torch.zeros(1, 1, 28, 28)))
+    cost = compare_with_generator(
+        make_request(architecture="mnist"), flow, lambda: flow(torch.zeros(1, 1, 28, 28))
+    )
     generator = 5 * 1024 + 1024 * 6272 + 49 * 128 * 64 * 4 + 196 * 64 * 4
     mixing = 8 * (4**2 * 196 + 8**2 * 49) if kind == "Glow" else 0
     assert cost == pytest.approx((total + mixing) / generator, rel=1e-6)

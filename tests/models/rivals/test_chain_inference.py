@@ -5,7 +5,7 @@ import torch
 from models.descent import descend
 from models.langevin.energy import compute_energy
 from models.langevin.tilted import run_chains
-from models.networks.architectures import ARCHITECTURES
+from models.networks.architectures import find_architecture
 from models.networks.generator import Generator, build_network
 from models.rivals.bases.chain_inference import ChainInference, hasten_statistics
 from models.rivals.glo import build_pyramid, compute_loss, project
@@ -17,7 +17,7 @@ def rng(seed=0):
 
 
 def test_chains_of_a_sample_do_not_depend_on_the_company(make_request, smooth_images):
-    network = build_network(lambda: Generator(ARCHITECTURES["mnist"], 5), rng())
+    network = build_network(lambda: Generator(find_architecture("mnist/16"), 5), rng())
     fitted = ChainInference(network, 5, make_request(), step_size=0.3)
     together, alone = (fitted.infer(images, None, 3, 0) for images in (smooth_images, smooth_images[:2]))
     torch.testing.assert_close(together[:2], alone, atol=1e-5, rtol=0)
@@ -25,7 +25,7 @@ def test_chains_of_a_sample_do_not_depend_on_the_company(make_request, smooth_im
 
 
 def test_a_point_is_the_chain_without_its_noise(make_request, smooth_images):
-    network = build_network(lambda: Generator(ARCHITECTURES["mnist"], 5), rng())
+    network = build_network(lambda: Generator(find_architecture("mnist/16"), 5), rng())
     latents = torch.randn(40, 5, generator=rng(1))
     fitted = ChainInference(network, 5, make_request(), step_size=0.3, latents=latents)
     points, images = fitted.as_points(), smooth_images.float() / 255

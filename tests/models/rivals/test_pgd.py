@@ -31,7 +31,7 @@ def test_a_step_moves_every_particle_as_a_loop_over_images_and_particles_does(
     fitted = pgd.fit(request)
 
     draws = request.make_rng()  # the same numbers again, in the order of the training
-    generator = build_generator("mnist", d, draws).eval()
+    generator = build_generator(request.architecture, d, draws).eval()
     start = torch.randn(40 * n, d, generator=draws).view(40, n, d)
     rows = torch.randperm(40, generator=draws)
     noise = torch.randn(1, 40 * n, d, generator=draws)[0].view(40, n, d)

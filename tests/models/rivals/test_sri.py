@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.langevin.tilted import run_chains
-from models.networks.architectures import ARCHITECTURES
+from models.networks.architectures import find_architecture
 from models.networks.generator import Generator, build_generator, build_network
 from models.rivals import sri
 from models.rivals.sri import LayeredGenerator, measure_bound
@@ -31,7 +31,7 @@ def test_the_short_runs_bound_is_in_closed_form_for_a_linear_generator():
 def test_the_estimated_bound_has_the_mean_that_autograds_jacobian_of_the_whole_chain_gives(is_occluded):
     """A generator of Table 1, whose Hessian differs from step to step; every first step is as likely."""
     steps, stride, step_size, sigma = 10, 5, 0.2, 0.3
-    generator = build_generator("mnist", D, rng()).eval().double()
+    generator = build_generator("mnist/16", D, rng()).eval().double()
     for weight in generator.parameters():  # an image that depends on z
         weight.data *= 1.5
     z, noise = (torch.randn(*shape, generator=rng(1)).double() for shape in ((2, D), (steps, 2, D)))
@@ -83,9 +83,9 @@ def test_a_layer_below_is_gaussian_given_the_features_above():
     assert not torch.isclose(other[0], mean).any() and not torch.isclose(other[1], deviation).any()
 
 
-@pytest.mark.parametrize(("name", "layers"), [("mnist", 4), ("svhn", 5), ("celeba", 5)])
+@pytest.mark.parametrize(("name", "layers"), [("mnist/8", 4), ("svhn/8", 5), ("celeba/8", 5)])
 def test_a_layered_generator_uses_every_layer_and_is_the_plain_one_without(name, layers):
-    architecture = ARCHITECTURES[name]
+    architecture = find_architecture(name)
     layered = build_network(lambda: LayeredGenerator(Generator(architecture, 6), 5), rng()).eval()
     assert layered.latent_dim == 6 + 16 * (layers - 1)
     z = torch.randn(2, layered.latent_dim, generator=rng())
@@ -121,7 +121,7 @@ def test_an_adjustment_costs_the_chains_and_a_fifth_of_their_columns():
 
 def test_a_fit_says_how_often_its_step_size_was_chosen(make_request):
     start = 0.3 * 0.05 / 0.075
-    for budget, expected in ((200, 0), (6_000, 3)):
+    for budget, expected in ((200, 0), (3_000, 3)):
         request = make_request(budget=budget)
         fitted = sri.fit_one(request)
         assert fitted.diagnostics == {

@@ -23,7 +23,7 @@ def test_hidden_pixels_teach_nothing():
     visible = (torch.rand(8, 1, 28, 28, generator=rng) > 0.5).to(torch.uint8)
     learned = []
     for fill in (0.0, 1.0):
-        generator = build_generator("mnist", None, torch.Generator().manual_seed(1))
+        generator = build_generator("mnist/16", None, torch.Generator().manual_seed(1))
         shown = torch.where(visible.bool(), images, fill)
         learning_step(generator, build_optimiser(generator, 1e-3), z, shown, visible, 0.3)
         learned.append(generator.state_dict())
@@ -33,7 +33,7 @@ def test_hidden_pixels_teach_nothing():
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_steps_bring_the_loss_down(precision):
     rng = torch.Generator().manual_seed(0)
-    generator = build_generator("mnist", None, rng)
+    generator = build_generator("mnist/16", None, rng)
     optimiser = build_optimiser(generator, 1e-3)
     z, images = torch.randn(50, 30, generator=rng), torch.rand(50, 1, 28, 28, generator=rng)
     losses = [float(learning_step(generator, optimiser, z, images, None, 0.3, precision)) for _ in range(15)]
@@ -42,5 +42,5 @@ def test_steps_bring_the_loss_down(precision):
 
 
 def test_adam_has_the_papers_betas():
-    generator = build_generator("mnist", None, torch.Generator().manual_seed(0))
+    generator = build_generator("mnist/16", None, torch.Generator().manual_seed(0))
     assert build_optimiser(generator, 1e-3).param_groups[0]["betas"] == (0.5, 0.99)

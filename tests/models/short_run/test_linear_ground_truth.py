@@ -55,12 +55,12 @@ def find_best():
 def learn(steps, alpha, initialisation):
     plan = TrainingPlan(
         rounds=4,
-        passes=60,
+        passes=30,
         adam_steps=1,
         regression_passes=0,
         batch_size=N,
         minibatch=N,
-        learning_rate=0.02,
+        learning_rate=0.04,
         alpha=alpha,
         sigma=SIGMA,
         seed=1,
@@ -91,10 +91,10 @@ def test_persistent_chains_reach_it_with_few_steps_and_the_correction_does_not_s
 def test_the_chains_mean_and_covariance_are_the_posteriors():
     generator = learn(4, 0.3, "persistent")
     engine = InferenceEngine(generator, SIGMA, EngineSettings(compile="never"))
-    n, step_size = 3000, 0.05
+    n, step_size = 1500, 0.07
     image = IMAGES[:1].expand(n, -1).reshape(n, 1, 3, 4)
     address = NoiseAddress(1, Stream.TEST_CHAIN, 0)
-    chain = ChainSettings(step_size=step_size, steps=1500)
+    chain = ChainSettings(step_size=step_size, steps=750)
     z = engine.infer(torch.zeros(n, D), image, None, torch.arange(n), chain, address)
     mean, covariance = generator.as_model().infer(IMAGES[:1].double())
     torch.testing.assert_close(z.double().mean(0), mean[0], atol=0.02, rtol=0)

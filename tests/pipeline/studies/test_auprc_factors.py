@@ -88,7 +88,7 @@ def test_a_training_is_scored_in_every_way_and_repeats_itself(monkeypatch):
     settings = choose_engine("cpu", "float32", "never", "auto")
     setting = next(iter(list_settings(PLAN, 5)))
     rows, again = (
-        study_setting(setting, "mnist", images, labels == 4, split_anomaly(labels, 4), settings)
+        study_setting(setting, "mnist/16", images, labels == 4, split_anomaly(labels, 4), settings)
         for _ in range(2)
     )
     assert rows == again

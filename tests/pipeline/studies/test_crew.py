@@ -31,16 +31,14 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, keep_digits, narrow_settings, monkeypatch):
     """A folder with the settings files at profile smoke and an extractor; its own kept cells.
 
     The tables are at their profile's learning rate: tests/stages/test_cells.py has tuned studies.
     """
-    for name in ("params.yaml", "tables.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    text = (tmp_path / "params.yaml").read_text().replace("profile: embedded", "profile: smoke")
+    text = narrow_settings.replace("profile: embedded", "profile: smoke")
     (tmp_path / "params.yaml").write_text(text)
-    text = (tmp_path / "tables.yaml").read_text()
+    text = (ROOT / "tables.yaml").read_text()
     assert "    tuned_by: rates\n" in text
     (tmp_path / "tables.yaml").write_text(text.replace("    tuned_by: rates\n", ""))
     monkeypatch.chdir(tmp_path)

@@ -80,10 +80,10 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path, migrated, monkeypatch):
+def project(tmp_path, migrated, narrow_settings, monkeypatch):
     """A project with the settings files and a migrated database; the working folder of the test."""
-    for name in ("params.yaml", "tables.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
+    write_text(tmp_path / "params.yaml", narrow_settings)
+    shutil.copy(ROOT / "tables.yaml", tmp_path)
     shutil.copy(migrated, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     for name in ("DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "MLFLOW_TRACKING_URI", "DEBUG"):

@@ -28,7 +28,6 @@ from pipeline.tracking.store import EXPERIMENT, Store
 from pipeline.use import open_model
 from stages.publish import publish
 
-ROOT = Path(__file__).parents[3]
 NAME = "mnist5k-embedded-complete"
 ELSEWHERE = """
 import sys
@@ -37,7 +36,7 @@ model = mlflow.pyfunc.load_model(sys.argv[1])
 import pipeline
 assert pipeline.__path__[0].startswith(sys.argv[1]), pipeline.__path__
 images = numpy.zeros((2, 1, 28, 28), "uint8")
-numpy.save(sys.argv[2], model.predict(images, params={"task": "encode", "seed": 3}))
+numpy.save(sys.argv[2], model.predict(images, params={"task": "encode", "seed": 3, "steps": 4}))
 """
 
 
@@ -48,10 +47,10 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, leave_model):
+def folder(tmp_path_factory, leave_model, narrow_settings):
     """A model's folder as MLflow has it, logged once for the tests that only read."""
     root = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "params.yaml", root)
+    write_text(root / "params.yaml", narrow_settings)
     leave_model(root)
     model = read_trained("complete", load_params(root / "params.yaml"), root)
     write_logged_model(root / "logged", model)
@@ -126,12 +125,11 @@ def test_publishing_logs_each_trainings_model_with_its_numbers_and_data_and_regi
     assert uri == f"{moved.as_uri()}/{version.source.replace(':', '')}/artifacts"
 
 
-def test_the_champion_is_the_model_with_the_lowest_distance(project, leave_model):
+def test_the_champion_is_the_model_with_the_lowest_distance(project, leave_model, narrow_settings):
     project.leave_run()
     for seed, (distance, alpha) in enumerate([(40.0, 0.5), (20.0, 0.3), (30.0, 0.1)]):
         leave_distance(distance)
-        text = (ROOT / "params.yaml").read_text()
-        Path("params.yaml").write_text(text.replace("\nalpha: 0.5", f"\nalpha: {alpha}"))
+        Path("params.yaml").write_text(narrow_settings.replace("\nalpha: 0.5", f"\nalpha: {alpha}"))
         leave_model(project.folder, seed=seed)
         assert publish_training() == 1
     client = project.read_runs().client
@@ -239,7 +237,7 @@ def test_the_folder_works_without_this_project(folder, trained, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-c", ELSEWHERE, str(alone), str(tmp_path / "z.npy")]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
-    expected = ModelInUse(trained).encode(np.zeros((2, 1, 28, 28), np.uint8), seed=3)
+    expected = ModelInUse(trained).encode(np.zeros((2, 1, 28, 28), np.uint8), seed=3, steps=4)
     assert np.array_equal(np.load(tmp_path / "z.npy"), expected.numpy())
 
 
