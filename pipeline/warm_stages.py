@@ -1,10 +1,11 @@
-"""A process with torch, MLflow and the like imported, which forks the stages of one ``dvc repro`` or ``exp run``.
+"""The stages of one ``dvc repro`` or ``exp run`` as forks of a process with torch and MLflow imported.
 
 A stage of the smallest profile works for two seconds and imports for ten. So the first stage, ``validate``,
-starts this process (``start``), which imports on a core that DVC leaves idle. ``python -m stages.train`` then
-finds its socket (``hand_over``, before anything is imported), gives it its arguments, environment and terminal,
-and waits for the fork's status; signals go on to the fork, and a stage that is killed takes its fork along.
-Modules of this project are imported in the fork: a stage runs the code that DVC has just compared.
+starts that process (``start``; it is stage_forks.py), which imports on a core that DVC leaves idle.
+``python -m stages.train`` then finds its socket (``hand_over``, before anything is imported), gives it its
+arguments, environment and terminal, and waits for the fork's status. Signals go on to the fork, and a stage
+that is killed takes its fork along. Modules of this project are imported in the fork: a stage runs the code
+that DVC has just compared.
 
 It ends with the ``dvc`` that it belongs to. Without it, or where it cannot be reached, stages import by
 themselves. The socket lies in a folder that its owner alone may enter, for whoever connects runs code.
@@ -12,19 +13,13 @@ themselves. The socket lies in a folder that its owner alone may enter, for whoe
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import gc
-import importlib
 import json
 import os
-import runpy
-import select
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,11 +31,9 @@ PACKAGES = (
     *("pandas", "mlflow.store.tracking.sqlalchemy_store", "mlflow.pyfunc", "mlflow.pytorch"),
     "sklearn.metrics",
 )
-OWN = ("models", "pipeline", "reports", "stages")
 NOT_SERVED = ("stages.validate", "stages.cells")  # cells start processes of their own, by the hour
 SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh")
 PATIENCE = 60.0  # seconds for the process to answer: the longest import takes ten on a busy machine
-LOOK_EVERY = 1.0  # seconds between two looks whether dvc is still there
 
 
 def start(packages: Sequence[str] = PACKAGES) -> None:
@@ -65,7 +58,7 @@ def start(packages: Sequence[str] = PACKAGES) -> None:
         listener.listen()  # from here on stages wait until the first imports are done
         descriptor = listener.fileno()
         subprocess.Popen(
-            [sys.executable, "-m", "pipeline.warm_stages", str(descriptor), owner, *packages],
+            [sys.executable, "-m", "pipeline.stage_forks", str(descriptor), owner, *packages],
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -192,132 +185,3 @@ def is_alive(owner: str) -> bool:
     number, _, began = owner.partition("-")
     process = read_process(int(number))
     return process is not None and process["began"] == began
-
-
-class Server:
-    """Imports packages and forks stages in turn, until its owner has ended."""
-
-    def __init__(self, listener: socket.socket, owner: str, packages: Sequence[str]):
-        self.listener, self.owner = listener, owner
-        self.packages = list(packages)
-        self.stages: dict[int, tuple[int, socket.socket]] = {}  # by descriptor of the process: number, client
-
-    def serve(self) -> dict[str, Any] | None:
-        """Serve; returns a request in the fork that is to run it, and None at the end."""
-        while is_alive(self.owner):
-            clients = {client.fileno(): process for process, (_, client) in self.stages.items()}
-            wait = 0.0 if self.packages else LOOK_EVERY
-            heard = [self.listener.fileno(), *self.stages, *clients]
-            ready, _, _ = select.select(heard, [], [], wait)
-            for one in ready:
-                if one == self.listener.fileno():
-                    request = self.accept()
-                    if request is not None:
-                        return request
-                elif one in self.stages:
-                    self.report(one)
-                elif clients[one] in self.stages:  # a client says nothing more: it was killed
-                    self.kill(clients[one])
-            if not ready and self.packages:
-                import_package(self.packages.pop(0))
-                if not self.packages and os.fork() == 0:
-                    return {}  # it prepares the store
-        for process in list(self.stages):
-            self.kill(process)
-        return None
-
-    def accept(self) -> dict[str, Any] | None:
-        """Fork for a client; returns its request in the fork alone."""
-        client, _ = self.listener.accept()
-        client.settimeout(PATIENCE)
-        try:
-            client.sendall(b".")
-            _, descriptors, _, _ = socket.recv_fds(client, 1, 3)
-            with client.makefile() as lines:
-                request: dict[str, Any] = json.loads(lines.readline())
-        except (OSError, ValueError):
-            client.close()
-            return None
-        gc.freeze()  # else a fork's end looks through all that was imported, for four seconds
-        child = os.fork()
-        if child == 0:
-            client.close()
-            for _, other in self.stages.values():
-                other.close()
-            return request | {"descriptors": descriptors}
-        for descriptor in descriptors:
-            os.close(descriptor)
-        with contextlib.suppress(OSError):
-            client.sendall(f"{child}\n".encode())
-        self.stages[os.pidfd_open(child)] = child, client
-        return None
-
-    def report(self, process: int) -> None:
-        """Tell a client how its stage ended."""
-        child, client = self.stages.pop(process)
-        os.close(process)
-        _, status = os.waitpid(child, 0)
-        with contextlib.suppress(OSError), client:
-            client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-
-    def kill(self, process: int) -> None:
-        """End a stage whose client has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.stages[process][0], signal.SIGKILL)
-        self.report(process)
-
-
-def import_package(name: str) -> None:
-    """Import a package that stages will want; what cannot be imported is theirs to say."""
-    if name.startswith("mlflow"):
-        importlib.import_module("pipeline.tracking.store").quieten_mlflow()
-    with contextlib.suppress(Exception):
-        importlib.import_module(name)
-
-
-def run(request: dict[str, Any]) -> None:
-    """Be the process that ``python -m`` was in the client: its terminal, folder, environment, arguments."""
-    for number, descriptor in enumerate(request["descriptors"]):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["folder"])
-    sys.path[0] = request["folder"]
-    sys.argv = [request["module"], *request["arguments"]]
-    for name in list(sys.modules):
-        if name.partition(".")[0] in OWN:
-            del sys.modules[name]
-    importlib.invalidate_caches()
-    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
-    # As multiprocessing ends its forks: taking apart what was imported would be a second of work.
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
-
-
-def prepare_store() -> None:
-    """Create MLflow's database in the project, which takes six seconds, where there will be one."""
-    if not os.environ.get("MLFLOW_TRACKING_URI") and not (find_folder().parents[2] / "mlflow.db").exists():
-        store = importlib.import_module("pipeline.tracking.store")
-        store.find_or_create_experiment(store.open_client())
-
-
-def main() -> None:
-    """Serve the stages of the ``dvc`` named on the command line, on a socket that is open already."""
-    descriptor, owner, *packages = sys.argv[1:]
-    with socket.socket(fileno=int(descriptor)) as listener:
-        request = Server(listener, owner, packages).serve()
-    if request is None:
-        (find_folder() / f"{owner}.sock").unlink(missing_ok=True)
-    elif request:
-        run(request)
-    else:
-        prepare_store()
-
-
-if __name__ == "__main__":
-    main()

@@ -219,4 +219,4 @@ def test_none_is_started_outside_dvc_with_a_debugger_or_twice(project, monkeypat
 
 def test_only_stages_that_start_no_processes_of_their_own_are_forked():
     assert warm_stages.is_served("stages.train")
-    assert not any(map(warm_stages.is_served, ("stages.cells", "stages.validate", "pipeline.warm_stages")))
+    assert not any(map(warm_stages.is_served, ("stages.cells", "stages.validate", "pipeline.stage_forks")))

@@ -33,6 +33,7 @@ WITHOUT_NUMBERS = (
     "pipeline/stage.py",
     "pipeline/launch.py",
     "pipeline/warm_stages.py",
+    "pipeline/stage_forks.py",
 )  # as the header of dvc.yaml says
 LOADED_BY_NAME = "models/short_run/method.py"  # of the method that every study has
 CHECK = "python -m pipeline.studies.check_methods"
