@@ -13,6 +13,7 @@ from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.grid import check_grid, read_grid
+from pipeline.warm_stages import start
 
 UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout params.yaml`"
 
@@ -39,6 +40,8 @@ def main() -> None:
         with contextlib.suppress(OSError):
             os.utime("params.yaml")
         sys.exit(f"{error}\n({UNDO})" if "tables.yaml" not in str(error) else str(error))
+    with contextlib.suppress(OSError):  # without it all stages run, and import by themselves
+        start()
 
 
 if __name__ == "__main__":

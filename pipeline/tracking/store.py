@@ -62,6 +62,7 @@ class Store:
         self.client = open_client()
         self.run_params = params
         self.params = run_identity.list_params(params)
+        self.name = run_identity.name_run(params)  # once: it reads the committed params.yaml
         with _lock():
             self.experiment = find_or_create_experiment(self.client)
             self.parent = self._find_or_create_parent()
@@ -78,8 +79,7 @@ class Store:
         tags = {KEY: key, "mlflow.note.content": run_identity.describe_run(self.run_params)}
         tags |= describe_origin() | run_identity.describe_source("report")
         tags |= run_identity.describe_kind(self.run_params)
-        name = run_identity.name_run(self.run_params)
-        run = self.client.create_run(self.experiment, run_name=name, tags=tags)
+        run = self.client.create_run(self.experiment, run_name=self.name, tags=tags)
         self._log_params(run.info.run_id)
         self._log_data_sets(run.info.run_id)
         return run.info.run_id
@@ -119,7 +119,7 @@ class Store:
         tags = {STAGE: stage, "mlflow.parentRunId": self.parent}
         tags |= describe_origin() | run_identity.describe_source(stage)
         tags |= run_identity.describe_kind(self.run_params)  # a table's own tags replace them
-        name = f"{stage}, {run_identity.name_run(self.run_params)}"
+        name = f"{stage}, {self.name}"
         run = self.client.create_run(self.experiment, run_name=name, tags=tags)
         self._log_params(run.info.run_id)
         self._log_data_sets(run.info.run_id)
