@@ -57,13 +57,24 @@ def mark_running(experiment: str, stage: str) -> Iterator[None]:
 
 def take_dead_markers() -> list[Marker]:
     """Remove the markers of processes that are gone, and return them."""
-    dead = []
+    dead = _find_dead()
+    for path in dead:
+        path.unlink(missing_ok=True)
+    return list(dead.values())
+
+
+def is_one_dead() -> bool:
+    """Whether a stage was killed of which nobody has told MLflow yet."""
+    return bool(_find_dead())
+
+
+def _find_dead() -> dict[Path, Marker]:
+    markers = {}
     for path in sorted((project_root() / FOLDER).glob("*.json")):
         try:
             marker = Marker(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):  # it ended meanwhile
             continue
         if marker.is_dead():
-            path.unlink(missing_ok=True)
-            dead.append(marker)
-    return dead
+            markers[path] = marker
+    return markers

@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.settings.params import Params
 from pipeline.storage import places
 from pipeline.tracking.run_record import RUN_STAGES, StageRecord, read_record
+from pipeline.tracking.running_stages import is_one_dead
 from pipeline.tracking.store import Store, hide_password, tracking_uri
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,10 @@ LIVE_AFTER = 20.0  # seconds: importing MLflow takes ten, and what ends sooner n
 class StageTracker:
     """A stage's run in MLflow; without ``open``, and after a tracking fault, it does nothing.
 
-    The run begins once the stage has worked for LIVE_AFTER seconds. A stage that ends sooner reaches MLflow
-    as those do that never log live: from its files, when the stage ``report`` ends. What reaches MLflow is
-    done in order by one thread of its own: the stage neither waits for MLflow's import, which takes seconds,
-    nor for a slow server, but at its end.
+    The run begins once the stage has worked for LIVE_AFTER seconds, or at once after a kill. A stage that
+    ends sooner reaches MLflow as those do that never log live: from its files, when the stage ``report``
+    ends. What reaches MLflow is done in order by one thread of its own: the stage neither waits for MLflow's
+    import, which takes seconds, nor for a slow server, but at its end.
     """
 
     def __init__(self, stage: str):
@@ -83,7 +84,8 @@ class StageTracker:
         self._thread.shutdown()
 
     def _begin_late(self, params: Params) -> None:
-        if not self._ended.wait(LIVE_AFTER):
+        # After a kill at once: the run that was cut off says RUNNING until somebody opens the store.
+        if is_one_dead() or not self._ended.wait(LIVE_AFTER):
             self._begin(params)
             if self.store is not None and self.run_id is not None:
                 with self._guard():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings.params import load_params
+from pipeline.stage import run_stage
 from pipeline.tracking.run_identity import name_experiment
 from pipeline.tracking.running_stages import FOLDER, Marker, mark_running, take_dead_markers
 from pipeline.tracking.store import Store
@@ -65,6 +66,14 @@ def test_another_experiments_store_tells_the_killed_ones_runs(project, running):
     Store(dataclasses.replace(load_params(), seed=2))
     status = {run.data.params["seed"]: run.info.status for run in project.read_runs().parents}
     assert status == {"1": "FAILED", "2": "RUNNING"}
+
+
+def test_the_same_stage_says_at_once_that_it_goes_on_however_soon_it_ends(project, running):
+    running.kill()
+    running.wait()
+    run_stage("train-complete", lambda params, tracker: {"mse": 0.25}, live=True)
+    (child,) = project.read_runs().children
+    assert child.info.status == "FINISHED" and child.data.metrics["mse"] == 0.25
 
 
 def test_a_marker_lies_there_for_as_long_as_the_stage_runs(project):
