@@ -568,7 +568,7 @@ def test_the_ui_listens_on_the_loopback_interface_alone(project, monkeypatch, ca
     assert words[words.index("--port") + 1] == "5055"
     assert environment["_MLFLOW_SERVER_FILE_STORE"] == f"sqlite:///{project.folder}/mlflow.db"
     assert exit.value.code == 0 and end == "terminated"
-    assert "on http://127.0.0.1:5055 " in capsys.readouterr().out
+    assert ": http://127.0.0.1:5055/#/experiments/" in capsys.readouterr().out
 
 
 @pytest.mark.injects("killed stages", 1)
