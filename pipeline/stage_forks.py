@@ -119,13 +119,20 @@ def run(request: dict[str, Any]) -> None:
         if name.partition(".")[0] in OWN:
             del sys.modules[name]
     importlib.invalidate_caches()
-    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
-    # As multiprocessing ends its forks: taking apart what was imported would be a second of work.
+    status = 0
+    try:
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if status and not isinstance(end.code, int):
+            print(end.code, file=sys.stderr)
+    # As multiprocessing ends its forks: taking apart what was imported would be a second of work, and triton
+    # would print pages about what it finds still there.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def prepare_store() -> None:
