@@ -568,7 +568,19 @@ def test_the_ui_listens_on_the_loopback_interface_alone(project, monkeypatch, ca
     assert words[words.index("--port") + 1] == "5055"
     assert environment["_MLFLOW_SERVER_FILE_STORE"] == f"sqlite:///{project.folder}/mlflow.db"
     assert exit.value.code == 0 and end == "terminated"
-    assert ": http://127.0.0.1:5055/#/experiments/" in capsys.readouterr().out
+    experiment = project.read_runs().client.get_experiment_by_name(EXPERIMENT)
+    page = f"http://127.0.0.1:5055/#/experiments/{experiment.experiment_id}/runs"
+    options = "workflowType=machine_learning&viewStateShareKey=numbers"
+    assert f": {page}?{options} " in capsys.readouterr().out
+    assert "mlflow.sharedViewState.numbers" in experiment.tags
+
+
+def test_the_table_of_runs_shows_what_is_varied_and_every_number_of_the_summary(project):
+    assert set(store.COMPARED) == set(json.loads((ROOT / "metrics/summary.json").read_text()))
+    project.leave_run()
+    project.publish()
+    (parent,) = project.read_runs().parents
+    assert set(store.VARIED) <= set(parent.data.params)
 
 
 @pytest.mark.injects("killed stages", 1)
