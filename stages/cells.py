@@ -69,10 +69,9 @@ def run_study(
         if folder.name not in line_up:
             shutil.rmtree(folder)
     made = {key: result.made for key, result in results.items()}
-    left = [
-        cell.key for cell in read_cells(params.profile, study, line_up)
-    ]  # of folders left as they are too
-    write_making(params.profile, study, made, left)
+    # Of every method: a folder that stays as it was keeps what is known of its cells.
+    present = [cell.key for cell in read_cells(params.profile, study, line_up)]
+    write_making(params.profile, study, made, present)
 
 
 def read_checked_grid(studies: Iterable[str], profile: str) -> Grid:
