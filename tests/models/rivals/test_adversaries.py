@@ -189,14 +189,16 @@ def test_the_duality_gap_takes_a_pass_or_a_tenth_of_the_budget(make_request, bud
 
 @pytest.mark.slow
 def test_the_duality_gap_shrinks_with_training(make_request):
-    request = make_request(architecture="mnist")
+    """On all images, by five steps of the critic to one: a few moves on one batch alone widen it."""
+    request = make_request()
     encoder, generator = build_autoencoder(request, rng())
     players = Players(encoder, generator, build_critic(generator.architecture, rng(1)))
     game, rows = Game(players, request, rng()), list(torch.arange(40).split(20))
     many = rows * 10  # a long look
     first = measure_duality_gap(game, many, request, rng())
-    images = request.load(rows[0])[0]
-    for _ in range(60):
-        game.move_critic(images)
+    for move in range(200):
+        images = request.load(rows[move % 2])[0]
+        for _ in range(iwgan.CRITIC_STEPS):
+            game.move_critic(images)
         game.move_autoencoder(images)
-    assert measure_duality_gap(game, many, request, rng()) < first
+    assert 0 < measure_duality_gap(game, many, request, rng()) < first / 2
