@@ -20,7 +20,7 @@ SECONDS = ARTIFACTS / "seconds"  # how long stages took here: no outputs, for th
 METRICS = Path("metrics")
 SUMMARY = METRICS / "summary.json"
 RESULTS = Path("reports/results")
-RECORDED = RESULTS / "recorded"  # the own run's pictures and tables as ``make record`` copied them
+OWN_RUN = RESULTS / "own_run"  # its pictures and tables as ``make record`` copied them
 
 
 def find_metrics(stage: str) -> Path:

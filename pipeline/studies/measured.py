@@ -124,7 +124,9 @@ def read_cells(profile: str, study: str, methods: Sequence[str]) -> list[Measure
 
 def describe_missing(profile: str, study: str, method: str, cause: str) -> MeasuredCell:
     """A cell that stands for a method's missing ones."""
-    target = f"exhibit@{study}" if study in PAPER_STUDIES else f"beyond/dvc.yaml:exhibit@{study}"
+    command = f"dvc repro exhibit@{study}"
     if profile == RECORDED:  # which is not params.yaml's, and has stages of its own
-        target = f"beyond/dvc.yaml:recorded_exhibit@{study}"
-    return MeasuredCell(study, method, error=f"not measured ({cause}); `dvc repro {target}` measures it")
+        command = f"dvc --cd beyond repro recorded_exhibit@{study}"
+    elif study not in PAPER_STUDIES:
+        command = f"dvc --cd beyond repro exhibit@{study}"
+    return MeasuredCell(study, method, error=f"not measured ({cause}); `{command}` measures it")

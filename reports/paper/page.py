@@ -112,7 +112,7 @@ def render_paper(
             if study in cells:
                 parts.append(render_study(study, cells[study], published))
     if beyond:
-        parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc repro beyond/dvc.yaml`.", ""]
+        parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc --cd beyond repro`.", ""]
     for text, figure in beyond:
         parts += [text, *([f"![{figure}](../exhibits/{figure})", ""] if figure else [])]
     return "\n".join(parts)

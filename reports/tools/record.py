@@ -17,8 +17,8 @@ from pipeline.storage import places
 from pipeline.storage.files import write_bytes, write_json, write_text
 from pipeline.tracking.run_record import describe_origin
 
-SECONDS = places.RECORDED / "seconds.csv"
-PROVENANCE = places.RECORDED / "provenance.json"
+SECONDS = places.OWN_RUN / "seconds.csv"
+PROVENANCE = places.OWN_RUN / "provenance.json"
 RECORDED_PROFILE = "embedded"
 
 
@@ -37,12 +37,12 @@ def record_run(force: bool = False) -> list[Path]:
         raise ValueError(f"{places.RUN_PAGE}: not there; `make main` makes it")
     written = []
     for folder in (places.FIGURES, places.TABLES):
-        target = places.RECORDED / folder.name
+        target = places.OWN_RUN / folder.name
         shutil.rmtree(target, ignore_errors=True)
         for path in sorted(folder.iterdir()):
             write_bytes(target / path.name, path.read_bytes())
             written.append(target / path.name)
-    write_bytes(places.RECORDED / places.RUN_PAGE.name, places.RUN_PAGE.read_bytes())
+    write_bytes(places.OWN_RUN / places.RUN_PAGE.name, places.RUN_PAGE.read_bytes())
     write_text(SECONDS, merge_seconds(read_recorded_seconds(), places.SECONDS))
     write_json(PROVENANCE, describe_origin())
     return [*written, SECONDS, PROVENANCE]
@@ -74,7 +74,7 @@ def main() -> None:
         written = record_run(parser.parse_args().force)
     except ValueError as error:
         raise SystemExit(f"record: {error}") from None
-    print(f"{len(written)} files in {places.RECORDED}; `make docs` brings README.md and docs/ up to date")
+    print(f"{len(written)} files in {places.OWN_RUN}; `make docs` brings README.md and docs/ up to date")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
 from reports.tools.record import RECORDED_PROFILE, read_recorded_seconds
 
 BENCHMARKS = places.RESULTS / "speed"
-COMPARISONS = places.RECORDED / "comparisons"
+COMPARISONS = places.OWN_RUN / "comparisons"
 NOT_RUN = "Not run yet."
 OWN_RUN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
 EXHIBITS = {  # part -> the study whose folder has its table
@@ -70,7 +70,7 @@ def list_documents(root: Path = Path(".")) -> list[Path]:
 
 def render_own_run() -> str:
     """Render the tables of the recorded run of the pipeline."""
-    return "\n".join((places.RECORDED / "tables" / f"{name}.md").read_text() for name in OWN_RUN)
+    return "\n".join((places.OWN_RUN / "tables" / f"{name}.md").read_text() for name in OWN_RUN)
 
 
 def render_table(path: Path) -> str:

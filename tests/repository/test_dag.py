@@ -209,8 +209,19 @@ def test_every_stage_waits_until_the_settings_are_valid(stage):
     if stage == "dvc.yaml:validate":
         assert list_outputs(stage) == ["artifacts/valid"] and list_param_keys(stage) == ["params.yaml"]
         assert "tables.yaml" in STAGES[stage]["deps"]
-    else:
-        assert "artifacts/valid" in STAGES[stage]["deps"]
+    else:  # beyond/ is a project of its own, whose stages look themselves: none waits for another project's
+        assert ("artifacts/valid" in STAGES[stage]["deps"]) == stage.startswith("dvc.yaml:")
+
+
+def test_the_pipeline_neither_lists_nor_reads_what_lies_beyond():
+    """`dvc status` names no training of beyond/, and an experiment parses none."""
+    from dvc.repo import Repo
+
+    for folder, file in ((ROOT, "dvc.yaml"), (ROOT / "beyond", "beyond/dvc.yaml")):
+        with Repo(str(folder)) as repo:
+            names = {name_in_file(stage.name).removeprefix("dvc.yaml:") for stage in repo.index.stages}
+            assert {Path(stage.path_in_repo).as_posix() for stage in repo.index.stages} == {"dvc.yaml"}
+        assert names == {name.partition(":")[2] for name in STAGES if name.startswith(f"{file}:")}
 
 
 def list_choices(stage: str, axis: str) -> list[str]:
@@ -521,10 +532,9 @@ def test_another_scale_of_one_study_is_another_run_of_that_study_alone(settings)
     settings.replace("tables.yaml", grid)
     after = settings.read_params()
     assert {name for name in before | after if before.get(name) != after.get(name)} == {
-        *("cells@table3", "exhibit@table3", "paper_page"),
+        *("cells@table3", "exhibit@table3"),
         *(f"beyond/dvc.yaml:recorded_{kind}@table3" for kind in ("cells", "exhibit")),  # all seeds kept
-        "beyond/dvc.yaml:recorded_paper_page",
-    }
+    }  # and the pages, which depend on the file
 
 
 def test_a_further_method_is_another_run_of_what_has_a_line_up_and_of_no_own_training(settings):
@@ -536,5 +546,5 @@ def test_a_further_method_is_another_run_of_what_has_a_line_up_and_of_no_own_tra
     after = settings.read_params()
     assert set(before) == set(after)
     changed = {name_in_file(name) for name in before if before[name] != after[name]}
-    shows = {"cells", "paper_page", "leaderboard"}  # no exhibit is of all methods
+    shows = {"cells", "leaderboard"}  # no exhibit is of all methods; the pages depend on the file
     assert {name_module(name) for name in changed} == shows

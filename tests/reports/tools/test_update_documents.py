@@ -19,7 +19,7 @@ def recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(update_documents, "render_dag", lambda: "drawn")
     for name in OWN_RUN:
-        write_text(places.RECORDED / "tables" / f"{name}.md", f"### {name}\n\nmeasured\n")
+        write_text(places.OWN_RUN / "tables" / f"{name}.md", f"### {name}\n\nmeasured\n")
     lines = [
         "## Claims",
         "",
