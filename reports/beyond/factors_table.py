@@ -152,6 +152,6 @@ def draw_study(path: Path, rows: Sequence[StudyRow], setup: str) -> None:
     for axis in grid[-1]:
         axis.set_xlabel("Langevin steps at test time")
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", fontsize=9, frameon=False)
+    figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
     figure.suptitle(f"AUPRC of the test half, base training: {setup}", fontsize=11)
     save_figure(figure, path)
