@@ -275,6 +275,8 @@ def test_what_dvc_shows_fits_a_terminal(experiment):
 def test_what_has_run_is_up_to_date(experiment):
     project, _ = experiment
     assert "up to date" in project.call("dvc", "status", "report")
+    whole = project.call("dvc", "status")  # at this profile no table has been made
+    assert "cells@table2" in whole and "leaderboard" not in whole
     assert list_run(project.call("dvc", "repro", "report")) == []
 
 
