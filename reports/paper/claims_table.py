@@ -113,12 +113,14 @@ def format_effect(verdict: Verdict) -> str:
         return ""
     ratio = verdict.claim.unit == "ratio"
     ends = [verdict.effect, verdict.low, verdict.high]
-    texts = ["" if end is None else _format_factor(end) if ratio else f"{end:+.3f}" for end in ends]
+    texts = ["" if end is None else format_factor(end) if ratio else f"{end:+.3f}" for end in ends]
     return texts[0] if verdict.low is None else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
-def _format_factor(log_ratio: float) -> str:
-    return f"{math.exp(min(log_ratio, 700)):.3g}"
+def format_factor(log_ratio: float) -> str:
+    """Write a log ratio as the factor it is, in three digits: ``1.12``, ``22,500``."""
+    factor = math.exp(min(log_ratio, 700))
+    return f"{float(f'{factor:.3g}'):,.0f}" if 1_000 <= factor < 1e7 else f"{factor:.3g}"
 
 
 def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.evaluation.effects import LEVEL, UNDECIDED, VERDICTS
+from reports.paper.claims_table import format_factor
 from reports.paper.forest import LOOKS, MARKS, TITLES
 from reports.paper.html_parts import (
     ABSENT,
@@ -137,9 +138,7 @@ def describe_effect(row: Mapping[str, Any]) -> str:
     ends = [row[name] for name in ("effect", "low", "high")]
     ratio = UNITS[row["unit"]] == "ratio"
     texts = [
-        f"{math.exp(min(end, 700)):.3g}" if ratio else f"{end:+.3f}".replace("-", "−")
-        for end in ends
-        if not pd.isna(end)
+        format_factor(end) if ratio else f"{end:+.3f}".replace("-", "−") for end in ends if not pd.isna(end)
     ]
     return texts[0] if len(texts) == 1 else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 

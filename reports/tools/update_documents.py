@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from reports.tools.record import RECORDED_PROFILE, read_recorded_seconds
 BENCHMARKS = places.RESULTS / "speed"
 COMPARISONS = places.OWN_RUN / "comparisons"
 NOT_RUN = "Not run yet."
+FEW_PLACES = 3  # of a claim: each is said by itself as well
 OWN_RUN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
 EXHIBITS = {  # part -> the study whose folder has its table
     "anomaly_study": "anomaly_study",
@@ -97,7 +98,23 @@ def render_claims() -> str:
         f"undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
     )
     gains = read_gains(places.find_paper(SEEDS_PROFILE) / "README.md")
-    return "\n".join([*head, *rows, "", *gains, sentence]) if rows else "\n".join(once)
+    apart = describe_places(judged, places.find_paper(SEEDS_PROFILE) / "claims.md")
+    return "\n".join([*head, *rows, "", *gains, *apart, sentence]) if rows else "\n".join(once)
+
+
+def describe_places(claims: Collection[str], path: Path) -> list[str]:
+    """What was found at each place of the claims that have two or three, as a paragraph; empty without any.
+
+    So few say little of further places: their common interval is as wide as the scale.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in read_claims_table(path, "| claim | place |")[2:]:
+        claim, place, effect, verdict = (part.strip() for part in row.split("|")[1:5])
+        if claim in claims and effect:
+            found[claim].append(f"{effect} ({place}: {verdict})")
+    said = [f"*{claim}*: {', '.join(each)}" for claim, each in found.items() if len(each) <= FEW_PLACES]
+    words = f"Two or three places say little of others; each by itself. {'. '.join(said)}."
+    return [words, ""] if said else []
 
 
 def read_gains(page: Path) -> list[str]:
@@ -107,12 +124,12 @@ def read_gains(page: Path) -> list[str]:
     return [said[0], ""] if said else []
 
 
-def read_claims_table(path: Path) -> list[str]:
-    """The lines of a page's first table of claims, its head among them; none where there is no page."""
+def read_claims_table(path: Path, head: str = "| claim |") -> list[str]:
+    """The lines of a page's first table that begins so, its head among them; none where there is no page."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines()
-    table = itertools.dropwhile(lambda line: not line.startswith("| claim |"), lines)
+    table = itertools.dropwhile(lambda line: not line.startswith(head), lines)
     return list(itertools.takewhile(lambda line: line.startswith("|"), table))
 
 

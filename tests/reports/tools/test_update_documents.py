@@ -49,12 +49,17 @@ def test_the_documents_take_their_results_from_the_files(recorded):
 def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded):
     head = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
     rows = "| It is better | 2 | reproduces | 3 |\n| It lasts | | undecided | 0 |"
-    write_text(places.find_paper("recorded") / "claims.md", f"{head}\n{rows}\n")
+    apart = [f"| It is better | place {n} | {n} [1, {2 * n}] | reproduces | 3 |" for n in (2, 3)]
+    many = [f"| It lasts | place {n} | {n} | undecided | 1 |" for n in range(9)]
+    below = ["| claim | place | effect | verdict | seeds |", "|---|---|---|---|---|", *apart, *many]
+    write_text(places.find_paper("recorded") / "claims.md", "\n".join([head, rows, "", *below, ""]))
     gain = "ABP's Frechet distance over that of Ours, with its interval: 1.14 [1.06, 1.22]."
     write_text(places.find_paper("recorded") / "README.md", f"Some sentence. {gain}\n\n| a table |\n")
     updated = update_document(recorded, "README.md")
     part = updated.partition("<!-- begin claims -->")[2].partition("<!-- end claims -->")[0]
-    begin, said, end = part.split("\n\n")
+    begin, said, each, end = part.split("\n\n")
+    assert "*It is better*: 2 [1, 4] (place 2: reproduces), 3 [1, 6] (place 3: reproduces)." in each
+    assert "It lasts" not in each
     assert said == gain
     assert begin.strip() == f"{head}\n| It is better | 2 | reproduces | 3 |"
     assert end.startswith("Of the paper's other claims, 0 were measured with one seed, 1 not at all")
