@@ -89,7 +89,7 @@ def work_off(clone, workers):
 
 def find_training(clone):
     """The process id of a training in the clone, or in an experiment's folder below it."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for entry in Path("/proc").iterdir():
             try:
