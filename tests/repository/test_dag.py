@@ -534,7 +534,10 @@ def test_another_scale_of_one_study_is_another_run_of_that_study_alone(settings)
     assert {name for name in before | after if before.get(name) != after.get(name)} == {
         *("cells@table3", "exhibit@table3"),
         *(f"beyond/dvc.yaml:recorded_{kind}@table3" for kind in ("cells", "exhibit")),  # all seeds kept
-    }  # and the pages, which depend on the file
+    }
+    # The pages depend on the whole file.
+    pages = {name for name in STAGES if name_module(name) == "paper_page"}
+    assert len(pages) == 2 and all("tables.yaml" in STAGES[name]["deps"] for name in pages)
 
 
 def test_a_further_method_is_another_run_of_what_has_a_line_up_and_of_no_own_training(settings):
