@@ -4,9 +4,12 @@ Rows by generator and minibatch size, all measured by turns in one run:
 
 - ``plain``: float32, layer by layer, Adam without fusion, as public codes have it;
 - ``layers``: layer by layer in the engine's precision, Adam fused into one kernel;
-- ``ours``: matrix products instead of layers, what learning runs.
+- ``ours``: matrix products instead of layers, what learning runs;
+- ``products``: those matrix products alone, without BatchNorm, activations, loss and Adam. Only where all
+  kernels equal their strides: other layers are no such products.
 
-The bound is the products of a step alone at the speed of one large product (``measure_matmul_peak``).
+The bound of ``fraction_of_matmul_peak`` is the products of a step alone at the speed of one large product
+(``measure_matmul_peak``).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.langevin_step import measure_matmul_peak
 from benchmarks.timing import report, time_by_turns
@@ -29,7 +32,10 @@ from models.langevin.engine import EngineSettings, choose_engine
 from models.networks.architectures import ARCHITECTURES
 from models.networks.generator import Generator, build_generator
 from models.networks.lowering import count_flops
+from models.networks.upsampling import Geometry
 from models.short_run.learning import ADAM_BETAS, build_optimiser, learning_step
+
+Products = list[tuple[Tensor, Tensor]]
 
 SIGMA, LEARNING_RATE = 0.3, 1e-3
 SIZES = {"mnist": (100, 500, 2000), "svhn": (100, 500, 2000), "celeba": (50, 200)}
@@ -52,6 +58,42 @@ def run_layers(
     descend(optimiser, compute_learning_loss(generated, images, None, SIGMA))
 
 
+def list_products(layers: nn.Sequential, n: int) -> list[tuple[int, int, int]]:
+    """(rows, inputs, outputs) of the layers' products for ``n`` samples; none where a layer is no product."""
+    products, height, width = [], 1, 1
+    for module in layers:
+        if isinstance(module, nn.Unflatten):
+            _, height, width = module.unflattened_size
+        elif isinstance(module, nn.Linear):
+            products.append((n, module.in_features, module.out_features))
+        elif isinstance(module, nn.ConvTranspose2d):
+            geometry = Geometry.of(module)
+            if not geometry.is_blockwise:
+                return []
+            outputs = module.out_channels * geometry.kernel**2
+            products.append((n * height * width, module.in_channels, outputs))
+            height, width = height * geometry.stride, width * geometry.stride
+    return products
+
+
+def build_products(shapes: list[tuple[int, int, int]], precision: torch.dtype, device: str) -> Products:
+    """Operands of each product: forward, by the weights and, but for the first layer, by the maps."""
+    rng, products = torch.Generator().manual_seed(2), []
+    for index, (rows, inputs, outputs) in enumerate(shapes):
+        x, weight, slope = (
+            torch.randn(*shape, generator=rng).to(device, precision)
+            for shape in ((rows, inputs), (outputs, inputs), (rows, outputs))
+        )
+        products += [(x, weight.T), (slope.T, x), *([(slope, weight)] if index else [])]
+    return products
+
+
+def multiply(products: Products) -> None:
+    """All products, one after the other."""
+    for left, right in products:
+        torch.mm(left, right)
+
+
 def benchmark(name: str, n: int, settings: EngineSettings, repeats: int) -> dict[str, Any]:
     """Times of one generator at one minibatch size."""
     rng = torch.Generator().manual_seed(0)
@@ -70,6 +112,8 @@ def benchmark(name: str, n: int, settings: EngineSettings, repeats: int) -> dict
         "layers": functools.partial(run_layers, layers, fused, z, images, precision),
         "ours": functools.partial(learning_step, ours, own, z, images, None, SIGMA, precision),
     }
+    if shapes := list_products(ours.layers, n):
+        calls["products"] = functools.partial(multiply, build_products(shapes, precision, device))
     seconds = {key: statistics.median(found) for key, found in time_by_turns(calls, repeats, device).items()}
     bound = LEARNING * count_flops(ours.layers) / measure_matmul_peak(precision, device) * n
     return {

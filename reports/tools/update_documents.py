@@ -46,6 +46,7 @@ def update_document(text: str, name: str) -> str:
         "precision": functools.partial(render_table, COMPARISONS / "precision.md"),
         "timing": render_timing,
         "langevin": render_langevin,
+        "cells": render_cells,
         "learning": render_learning,
         "transport": render_transport,
         "pipeline": render_pipeline,
@@ -222,15 +223,29 @@ def render_learning() -> str:
     if measured is None:
         return NOT_RUN
     titles = ["generator", "minibatch", "plain float32, us a sample", "layers, us", "ours, us"]
-    titles += ["times plain", "times layers", "of the matrix-product peak"]
+    titles += ["its products alone, us", "times plain", "times layers", "of the matrix-product peak"]
     lines = [_name_machine(measured), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for one in measured["results"]:
         cells = [one["generator"], str(one["minibatch"])]
         cells += [f"{one[f'{key}_us_per_sample']:.0f}" for key in ("plain", "layers", "ours")]
+        products = one.get("products_us_per_sample")
+        cells.append("" if products is None else f"{products:.0f}")
         cells += [f"{one[f'ratio_vs_{key}']:.2f}" for key in ("plain", "layers")]
         cells.append(f"{one['fraction_of_matmul_peak']:.0%}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def render_cells() -> str:
+    """Render what ``benchmarks.cell_processes`` measured last, a line a way."""
+    measured = _read_benchmark("cells")
+    if measured is None:
+        return NOT_RUN
+    what = f"{measured['cells']} cells of {', '.join(measured['studies'])} at profile {measured['profile']}"
+    lines = [f"{_name_machine(measured)} {what}.", "", "| way | seconds |", "|---|---|"]
+    for way, seconds in measured["seconds"].items():
+        lines.append(f"| {way} | {', '.join(f'{one:.0f}' for one in seconds)} |")
+    return "\n".join([*lines, "", f"By processes: {measured['ratio']:.2f} of the time one by one."])
 
 
 def render_transport() -> str:
