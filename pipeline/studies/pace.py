@@ -72,8 +72,8 @@ def name_place(cell: Cell) -> tuple[object, ...]:
 
 
 def name_studies(profile: str) -> list[str]:
-    """The studies that a page of ``profile`` can show: the paper's, and of several seeds one of ours."""
-    return [*PAPER_STUDIES, *(["convergence"] if profile == RECORDED else [])]
+    """The studies that a page of ``profile`` can show: the paper's, and of several seeds two of ours."""
+    return [*PAPER_STUDIES, *(["convergence", "alphas"] if profile == RECORDED else [])]
 
 
 def list_studies(

@@ -23,7 +23,10 @@ AXIS_TITLES = {
     "s": "step size s of Eq. (8)",
     "K": "Langevin steps K",
     "L2": "learning steps L2",
+    "alpha": "share alpha of the correction",
 }
+ERRORS = {"s": "mse_after", "alpha": "mse"}  # of a sweep; others have that of training images
+IMAGES = {"alpha": "validation images"}
 Value = Callable[[MeasuredCell], float]
 
 
@@ -103,12 +106,12 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> None:
-    """Draw Tables 4 to 7 as curves: MSE and Frechet distance over the parameter, means over the seeds."""
+    """Draw MSE and Frechet distance over a parameter, means over the seeds: Tables 4 to 7, alpha."""
     figure, axes = start_figure(2)
     values = sorted({cell.axes[axis_name] for cell in cells})
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     # Table 5 prints the error of the round's end beside the one before the correction: the same chains' both.
-    error = "mse_after" if axis_name == "s" else "mse_train"
+    error = ERRORS.get(axis_name, "mse_train")
     curves = {"Ours, end of round" if axis_name == "s" else "Ours": ((error, "frechet_distance"), PALETTE[0])}
     if axis_name == "s":
         curves["Ours, before the correction"] = (("mse_before", "frechet_before"), REFERENCE_LOOK)
@@ -121,7 +124,10 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
             for axis, key in zip(axes, keys, strict=True):
                 plot_means(axis, own, lambda cell: cell.axes[axis_name], key, own_look, words)
     for axis, title, unit in zip(
-        axes, ("training images", "samples of the prior"), (ERROR, DISTANCE), strict=True
+        axes,
+        (IMAGES.get(axis_name, "training images"), "samples of the prior"),
+        (ERROR, DISTANCE),
+        strict=True,
     ):
         axis.set(title=title, xlabel=AXIS_TITLES.get(axis_name, axis_name), ylabel=unit)
         axis.set_xticks(values, [f"{value:g}" for value in values])

@@ -57,6 +57,7 @@ FIGURES: dict[str, dict[str, Callable[[Path, Sequence[MeasuredCell]], None]]] = 
     "table8": {"table8": draw_recovery_errors, "figure9": _grid("figure9"), "figure10": draw_recovery_curves},
     "figure3": {"figure2": draw_evolution, "figure3": draw_posteriors},
     "figure8": {"figure8": draw_alpha_curves},
+    "alphas": {"alphas": functools.partial(draw_sweep, axis_name="alpha")},
     "authors": {},  # its table says it
     "convergence": {"convergence": draw_convergence},
     "solvers": {"solvers": draw_solvers},

@@ -139,6 +139,12 @@ LAYOUTS = {
         f"rounds, each trained from the start. {WAYS}",
         (FRECHET, *TEST_MSES),
     ),
+    "alphas": TableLayout(
+        "The share alpha of the correction, judged on validation images",
+        "alpha = 0 is ABP. Trained on two thirds of the images and judged by the last third, by which no "
+        "learning rate was tuned; no test image takes part.",
+        (FRECHET, Quantity("mse", "MSE of validation images, point, [0, 1]")),
+    ),
     "fashion": TableLayout(
         "All 60,000 images of Fashion-MNIST",
         "Table 2's row; the paper has none for this data set. A few passes, not its 500.",

@@ -33,6 +33,7 @@ DEVIATIONS = {
     "few dimensions the posterior is narrow, and chains with s = .3 leave it.",
     "figure8": "Fewer rounds of fewer passes than the paper's.",
     "convergence": "The paper has no such study.",
+    "alphas": "The paper does not say how its alpha was chosen.",
 }
 CAPTIONS = {
     "figure2": "Figure 2: q(z^K) over rounds",
@@ -44,6 +45,7 @@ CAPTIONS = {
     "figure9": "Figure 9: recovery of occluded training images",
     "figure10": "Figure 10: recovery by round",
     "convergence": "Distance and error by length of training, and what ABP's distance is of that of Ours",
+    "alphas": "Error and distance by alpha, on validation images",
 }
 READING = (  # the order of section 7
     ("7.2 Latent space", ("figure3",)),
@@ -53,6 +55,7 @@ READING = (  # the order of section 7
     ("7.7 Ablation", ("figure8", "table5", "table6", "table7")),
     ("7.8 Learning from incomplete data", ("table8",)),
     ("Length of training and number of images", ("convergence",)),
+    ("The share alpha, chosen without test images", ("alphas",)),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.studies.measured import MeasuredCell
+from reports.paper.alpha_choice import describe_alpha
 from reports.paper.gains import describe_gains
 from reports.paper.names import describe_place, name_dataset, name_row
 
@@ -22,7 +23,8 @@ QUALITIES = {  # of a study; lower is better, and one that is below the yardstic
 def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
     """All sentences on a study's cells that there is something to say in; "" where there is not."""
     gains = describe_gains("ABP", cells) if study == "convergence" else ""
-    sentences = (describe_rates(cells), describe_convergence(study, cells), gains)
+    choice = describe_alpha(cells) if study == "alphas" else ""
+    sentences = (describe_rates(cells), describe_convergence(study, cells), gains, choice)
     return " ".join(filter(None, sentences))
 
 

@@ -37,7 +37,7 @@ WITHOUT_NUMBERS = (
 )  # as the header of dvc.yaml says
 LOADED_BY_NAME = "models/short_run/method.py"  # of the method that every study has
 CHECK = "python -m pipeline.studies.check_methods"
-ONLY_RECORDED = {"convergence"}  # studies of many seeds alone
+ONLY_RECORDED = {"convergence", "alphas"}  # studies of many seeds alone
 MODULE_OF = {"extractors": "extractor", "rates": "cells"}  # stages that are not the module of their name
 ALLOWED = {  # the direction between packages
     "models": {"models"},
