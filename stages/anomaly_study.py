@@ -1,67 +1,59 @@
-"""Stage anomaly_study: what decides the AUPRC, on one held-out class; one table and one figure."""
+"""Stage anomaly_study: what decides the AUPRC, on one held-out class; a table and a figure of effects."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
-import numpy as np
-import torch
 from tqdm import tqdm
 
-from models.langevin.engine import choose_engine
-from pipeline.data.anomaly_split import split_anomaly
-from pipeline.data.load import load_dataset
 from pipeline.settings.params import Params
-from pipeline.settings.plan import build_plan
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
-from pipeline.storage.files import project_root, write_folder, write_json, write_text
-from pipeline.studies.auprc_factors import StudyRow, choose_best, list_settings, study_setting
-from reports.beyond.factors_table import draw_study, render_study, to_frame
+from pipeline.storage.files import write_folder, write_json, write_text
+from pipeline.studies.auprc_factors import PROTOCOLS, StudyRow, choose_best
+from pipeline.studies.auprc_trainings import Scale, list_trainings, load_pool, train_all
+from pipeline.studies.crew import count_workers
+from pipeline.studies.pace import RATES
+from pipeline.studies.recall import read_rate_factor
+from reports.beyond.auprc_effects import list_effects
+from reports.beyond.factors_table import describe_way, draw_effects, render_study, to_frame
 
-N_IMAGES = {"smoke": (200, 100), "embedded": (2000, 1000), "paper": (None, None)}
+SCALES = {
+    "smoke": Scale(200, 100, 2),
+    "embedded": Scale(1000, 500, 3),
+    "recorded": Scale(3000, 1000, 5),
+    "paper": Scale(None, None, 5),
+}
 
 
 def anomaly_study(params: Params, tracker: object) -> None:
-    """Train all settings, score in all ways, write the table, its summary and the figure."""
-    n_train, n_test = N_IMAGES[params.profile]
-    images = load_dataset(
-        params.dataset,
-        project_root() / params.data.folder,
-        n_train=n_train,
-        n_test=n_test,
-        seed=params.seed,
-        download=params.data.download,
-    )
-    pooled = torch.from_numpy(np.concatenate([images.train_images, images.test_images]))
-    labels = np.concatenate([images.train_labels, images.test_labels])
+    """Train in all ways over several seeds, score in all ways, write the tables and the figure."""
+    scale = SCALES[params.profile]
+    factor = read_rate_factor(params.profile, RATES, "Ours")
+    trainings = list_trainings(params, scale, factor)
+    found: dict[int, list[StudyRow]] = {}
+    for number, measured in tqdm(
+        train_all(trainings, count_workers([])), total=len(trainings), unit="training", disable=None
+    ):
+        found[number] = measured
+    rows = [row for number in sorted(found) for row in found[number]]
+    seeds = list(dict.fromkeys(row.seed for row in rows))
+    pool = load_pool(params, scale)
     held_out = params.anomaly.held_out
-    split = split_anomaly(labels, held_out)
-    engine = choose_engine(**dataclasses.asdict(params.engine))
-    settings = list(list_settings(build_plan(params, "normal"), params.resolved_latent_dim))
-    rows: list[StudyRow] = []
-    for setting in tqdm(settings, unit="training", disable=None):
-        rows += study_setting(setting, params.architecture, pooled, labels == held_out, split, engine)
-    frame = to_frame(rows)
     about = (
-        f"{images.name}, held-out class {held_out}, {len(split.train)} training images, profile "
-        f"{params.profile}, seed {params.seed}"
+        f"{pool.name}, held-out class {held_out}, {len(pool.split.train)} training images, profile "
+        f"{params.profile}, seeds {', '.join(map(str, seeds))}, {factor:g} times the profile's learning rate"
     )
-    metrics: dict[str, Any] = {"held_out": held_out, "n_train": len(split.train), "trainings": len(settings)}
-    for protocol in ("pooled", "tenth"):
-        validation, test = choose_best(rows, protocol)
-        metrics[protocol] = {"validation": validation.auprc, "test": test.auprc, "chosen": describe(test)}
+    chosen = {}
+    for protocol in PROTOCOLS:
+        way, validation, test = choose_best(rows, protocol)
+        chosen[protocol] = {"validation": validation, "test": test, "chosen": describe_way(way)}
+    effects = {protocol: list_effects(rows, protocol) for protocol in PROTOCOLS}
     with write_folder(places.find_exhibit(params.profile, "anomaly_study")) as folder:
-        write_text(folder / "anomaly_study.csv", frame.to_csv(index=False))
-        write_text(folder / "anomaly_study.md", render_study(rows, about))
-        draw_study(folder / "anomaly_study.png", rows, about)
-        write_json(folder / "anomaly_study.json", metrics)
-
-
-def describe(row: StudyRow) -> str:
-    """A way of scoring in words."""
-    return f"alpha {row.alpha:g}, {row.variation}, {row.inference} of {row.steps} steps, {row.score}"
+        write_text(folder / "anomaly_study.csv", to_frame(rows).to_csv(index=False))
+        write_text(folder / "anomaly_study.md", render_study(rows, effects, about))
+        draw_effects(folder / "anomaly_study.png", effects, about)
+        write_json(
+            folder / "anomaly_study.json", {"held_out": held_out, "trainings": len(trainings), **chosen}
+        )
 
 
 def main() -> None:

@@ -1,16 +1,16 @@
-"""The anomaly study as tables and a figure: the AUPRC by training, and by how z is inferred and scored."""
+"""The anomaly study as tables and a figure: the AUPRC by training and by testing, and what moves it."""
 
 from __future__ import annotations
 
 import itertools
-import statistics
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from models.short_run.scores import SCORES
 from pipeline.studies.auprc_factors import (
@@ -25,11 +25,10 @@ from pipeline.studies.auprc_factors import (
     Way,
     choose_best,
 )
-from reports.drawing import OURS, REFERENCE, THIRD, save_figure
+from reports.beyond.auprc_effects import FactorEffect
+from reports.drawing import OURS, save_figure
 
-COLOURS = dict(zip(SCORES, (OURS, REFERENCE, THIRD), strict=True))
-MARKERS = dict(zip(SCORES, ("o", "s", "^"), strict=True))
-STYLES = {"draw": "-", "mode": "--"}
+Effects = Mapping[str, Sequence[FactorEffect]]  # by protocol
 
 
 def to_frame(rows: Sequence[StudyRow]) -> pd.DataFrame:
@@ -37,38 +36,75 @@ def to_frame(rows: Sequence[StudyRow]) -> pd.DataFrame:
     return pd.DataFrame([asdict(row) for row in rows])
 
 
-def render_study(rows: list[StudyRow], setup: str) -> str:
-    """Render the study in Markdown: what was chosen on the validation half, then the test half's AUPRC.
+def render_study(rows: Sequence[StudyRow], effects: Effects, setup: str) -> str:
+    """Render the study in Markdown: the effects, the choice on the validation half, the test half's AUPRC.
 
-    ``setup``: data, held-out class, profile and seed, in words.
+    ``setup``: data, held-out class, profile and seeds, in words.
     """
-    on_test = {(row.protocol, row.way): row.auprc for row in rows if row.half == "test"}
-
-    def render_line(title: str, protocol: str, variation: str, testing: Testing) -> str:
-        auprcs = [on_test[protocol, Way(alpha, variation, *testing)] for alpha in ALPHAS]
-        return f"| {title} | " + " | ".join(f"{auprc:.3f}" for auprc in auprcs) + " |"
-
+    n_seeds = len({row.seed for row in rows})
     lines = ["### What decides the AUPRC", "", f"{setup}. All numbers below are of the test half.", ""]
-    header = [*(f"alpha = {alpha:g}" for alpha in ALPHAS)]
+    lines += [
+        "What a factor adds to the AUPRC, with a 95 % interval. The unit is a training: its scorings are "
+        f"averaged before they count. alpha: pairs of trainings, {len(VARIATIONS)} kinds by {n_seeds} seeds, "
+        f"both of them random; the others: means of each seed, n = {n_seeds}.",
+        "",
+        "| factor | " + " | ".join(PROTOCOLS) + " |",
+        "|" + "---|" * (len(PROTOCOLS) + 1),
+    ]
+    for of_factor in zip(*(effects[protocol] for protocol in PROTOCOLS), strict=True):
+        lines.append(f"| {of_factor[0].name} | " + " | ".join(map(write_effect, of_factor)) + " |")
+    papers = Testing(INFERENCES[0], TEST_STEPS[0], next(iter(SCORES)))
     for protocol in PROTOCOLS:
-        best, judged = choose_best(rows, protocol)
-        lines += [
-            f"**{protocol}** (base rate {judged.base_rate:.3f}, {judged.n} images). Best on the validation "
-            f"half: alpha {best.alpha:g}, {best.variation}, {best.inference} of {best.steps} steps, score "
-            f"{best.score}: {best.auprc:.3f} there, {judged.auprc:.3f} on the test half.",
-            "",
-            f"| training (draw of {TEST_STEPS[0]} steps, joint) | " + " | ".join(header) + " |",
-            "|" + "---|" * (len(header) + 1),
-        ]
-        papers = Testing("draw", TEST_STEPS[0], "joint")
-        lines += [render_line(variation, protocol, variation, papers) for variation in VARIATIONS]
-        lines += ["", "| inference and score (base) | " + " | ".join(header) + " |"]
-        lines.append("|" + "---|" * (len(header) + 1))
-        for testing in list_testings():
-            title = f"{testing.inference} of {testing.steps} steps, {testing.score}"
-            lines.append(render_line(title, protocol, BASE, testing))
-        lines.append("")
-    return "\n".join([*lines, *(f"- {sentence}" for sentence in conclude(rows)), ""])
+        lines += ["", *_render_protocol(rows, protocol, papers)]
+    return "\n".join([*lines, ""])
+
+
+def _render_protocol(rows: Sequence[StudyRow], protocol: str, papers: Testing) -> list[str]:
+    """A protocol's choice and tables: by training at the paper's way of testing, by testing at the base."""
+    judged = [row for row in rows if (row.protocol, row.half) == (protocol, "test")]
+    best, validation, test = choose_best(rows, protocol)
+    rate, n = np.mean([row.base_rate for row in judged]), judged[0].n
+    header = [*(f"alpha = {alpha:g}" for alpha in ALPHAS)]
+
+    def render_line(title: str, variation: str, testing: Testing) -> str:
+        found = [write_mean(judged, Way(alpha, variation, *testing)) for alpha in ALPHAS]
+        return f"| {title} | " + " | ".join(found) + " |"
+
+    return [
+        f"**{protocol}** (base rate {rate:.3f}, {n} images). Best on the validation half: "
+        f"{describe_way(best)}: {validation:.3f} there, {test:.3f} on the test half.",
+        "",
+        f"| training ({describe_testing(papers)}) | " + " | ".join(header) + " |",
+        "|" + "---|" * (len(header) + 1),
+        *(render_line(variation, variation, papers) for variation in VARIATIONS),
+        "",
+        f"| inference and score ({BASE}) | " + " | ".join(header) + " |",
+        "|" + "---|" * (len(header) + 1),
+        *(render_line(describe_testing(testing), BASE, testing) for testing in list_testings()),
+    ]
+
+
+def write_mean(rows: Sequence[StudyRow], way: Way) -> str:
+    """The mean over seeds, and of several the standard deviation: ``0.651 ± 0.02``."""
+    values = [row.auprc for row in rows if row.way == way]
+    mean = f"{np.mean(values):.3f}"
+    return f"{mean} ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else mean
+
+
+def write_effect(effect: FactorEffect) -> str:
+    """An effect with its interval: ``+0.031 [-0.012, +0.074]``."""
+    mean, low, high = effect.interval
+    return f"{mean:+.3f}" if math.isnan(low) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def describe_testing(testing: Testing) -> str:
+    """A way of testing in words: ``draw of 20 steps, joint``."""
+    return f"{testing.inference} of {testing.steps} steps, {testing.score}"
+
+
+def describe_way(way: Way) -> str:
+    """A training and a way of testing in words."""
+    return f"alpha {way.alpha:g}, {way.variation}, {describe_testing(way.testing)}"
 
 
 def list_testings() -> list[Testing]:
@@ -76,82 +112,23 @@ def list_testings() -> list[Testing]:
     return [Testing(*parts) for parts in itertools.product(INFERENCES, TEST_STEPS, SCORES)]
 
 
-def conclude(rows: Sequence[StudyRow]) -> list[str]:
-    """Say in sentences what moved the AUPRC of the test half: each factor's mean over all crossed with it."""
-    sentences = []
-    for protocol in PROTOCOLS:
-        tested = [row for row in rows if (row.protocol, row.half) == (protocol, "test")]
-        auprcs = {row.way: row.auprc for row in tested}
-        base, *others = ALPHAS
-        for alpha in others:
-            gains = [
-                auprcs[way._replace(alpha=alpha)] - auprc
-                for way, auprc in auprcs.items()
-                if way.alpha == base
-            ]
-            higher = sum(gain > 0 for gain in gains)
-            sentences.append(
-                f"{protocol}: alpha {alpha:g} is above alpha {base:g} in {higher} of {len(gains)} ways, by "
-                f"{statistics.fmean(gains):+.3f} on average, at most by {max(gains):+.3f}."
-            )
-        sentences.append(describe_best_test(protocol, rows))
-        for factor in ("variation", "inference", "steps", "score"):
-            levels: dict[object, list[float]] = {}
-            for row in tested:
-                levels.setdefault(getattr(row, factor), []).append(row.auprc)
-            means = {level: statistics.fmean(values) for level, values in levels.items()}
-            spread = max(means.values()) - min(means.values())
-            listed = ", ".join(f"{level} {mean:.3f}" for level, mean in means.items())
-            sentences.append(f"{protocol}: {factor} moves the mean by {spread:.3f}: {listed}.")
-    return sentences
-
-
-def describe_best_test(protocol: str, rows: Sequence[StudyRow]) -> str:
-    """Name the way of testing that is best on the validation half over all trainings, beside the paper's."""
-    validated = [row for row in rows if (row.protocol, row.half) == (protocol, "validation")]
-    means = {
-        testing: statistics.fmean(row.auprc for row in validated if row.way.testing == testing)
-        for testing in list_testings()
-    }
-    best = max(means, key=lambda testing: means[testing])
-    joint = max(
-        (testing for testing in means if testing.score == "joint"), key=lambda testing: means[testing]
+def draw_effects(path: Path, effects: Effects, setup: str) -> None:
+    """Draw a panel a protocol: each factor's effect with its interval, every seed as a pale point."""
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    axes = figure.subplots(1, len(effects), sharex=True, sharey=True, squeeze=False)[0]
+    for axis, (protocol, of_protocol) in zip(axes, effects.items(), strict=True):
+        for height, effect in enumerate(of_protocol):
+            mean, low, high = effect.interval
+            axis.scatter(effect.by_seed, [height] * len(effect.by_seed), s=14, color=OURS, alpha=0.35)
+            whiskers = [[mean - low], [high - mean]]
+            axis.errorbar(mean, height, xerr=whiskers, fmt="o", color=OURS, capsize=3, markersize=5)
+        axis.axvline(0, color="0.7", linewidth=1)
+        axis.set(title=f"protocol {protocol}", xlabel="what it adds to the AUPRC of the test half")
+        axis.set_yticks(range(len(of_protocol)), [effect.name for effect in of_protocol])
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].invert_yaxis()
+    figure.suptitle(
+        f"What moves the AUPRC: means over trainings with 95 % intervals; pale: each seed\n{setup}",
+        fontsize=10,
     )
-    return (
-        f"{protocol}: averaged over all trainings, the best way of testing on the validation half is a "
-        f"{best.inference} of {best.steps} steps scored by {best.score}, {means[best]:.3f}; of those "
-        f"scored by the joint energy a {joint.inference} of {joint.steps} steps, {means[joint]:.3f}."
-    )
-
-
-def draw_study(path: Path, rows: Sequence[StudyRow], setup: str) -> None:
-    """Draw test steps against the AUPRC of the test half: a row for each protocol, a panel for each alpha."""
-    figure = Figure(figsize=(12, 6.4), layout="constrained")
-    grid = figure.subplots(len(PROTOCOLS), len(ALPHAS), sharex=True, sharey="row")
-    for line, protocol in zip(grid, PROTOCOLS, strict=True):
-        for axis, alpha in zip(line, ALPHAS, strict=True):
-            tested = [row for row in rows if (row.protocol, row.half, row.alpha) == (protocol, "test", alpha)]
-            for score, inference in itertools.product(SCORES, INFERENCES):
-                line_of = (BASE, inference, score)
-                shown = [row for row in tested if (row.variation, row.inference, row.score) == line_of]
-                axis.plot(
-                    [row.steps for row in shown],
-                    [row.auprc for row in shown],
-                    STYLES[inference],
-                    marker=MARKERS[score],
-                    fillstyle="full" if inference == INFERENCES[0] else "none",
-                    color=COLOURS[score],
-                    label=f"{score}, {inference}",
-                )
-            axis.axhline(tested[0].base_rate, color="#000000", linewidth=1, linestyle=":", label="base rate")
-            axis.set(title=f"{protocol}, alpha {alpha:g}", xscale="log")
-            axis.set_xticks(TEST_STEPS, [str(steps) for steps in TEST_STEPS])
-            axis.xaxis.set_minor_locator(NullLocator())
-            axis.spines[["top", "right"]].set_visible(False)
-        line[0].set_ylabel("AUPRC")
-    for axis in grid[-1]:
-        axis.set_xlabel("Langevin steps at test time")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
-    figure.suptitle(f"AUPRC of the test half, base training: {setup}", fontsize=11)
     save_figure(figure, path)

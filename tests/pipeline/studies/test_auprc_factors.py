@@ -1,6 +1,8 @@
 import dataclasses
 
 import numpy as np
+import pytest
+import scipy.stats
 import torch
 
 from models.langevin.dynamics import ChainSettings
@@ -8,8 +10,10 @@ from models.langevin.engine import choose_engine
 from models.short_run.algorithm import TrainingPlan
 from models.short_run.scores import SCORES
 from pipeline.data.anomaly_split import split_anomaly
+from pipeline.evaluation.effects import estimate_over_places
 from pipeline.studies.auprc_factors import (
     ALPHAS,
+    BASE,
     HALVES,
     TEST_STEPS,
     VARIATIONS,
@@ -19,7 +23,8 @@ from pipeline.studies.auprc_factors import (
     list_settings,
     study_setting,
 )
-from reports.beyond.factors_table import conclude, draw_study, render_study, to_frame
+from reports.beyond.auprc_effects import list_effects
+from reports.beyond.factors_table import draw_effects, render_study, to_frame
 
 PLAN = TrainingPlan(
     rounds=1,
@@ -36,9 +41,12 @@ PLAN = TrainingPlan(
 )
 
 
-def make_rows(value=lambda *way: 0.5):
+def make_rows(value=lambda *way: 0.5, seeds=(1, 2, 3)):
     return [
-        StudyRow(alpha, variation, inference, steps, score, protocol, half, value(score, half), 0.3, 100)
+        StudyRow(
+            alpha, variation, inference, steps, score, seed, protocol, half, value(score, half), 0.3, 100
+        )
+        for seed in seeds
         for alpha in ALPHAS
         for variation in VARIATIONS
         for inference in ("draw", "mode")
@@ -75,9 +83,9 @@ def test_settings_differ_from_the_base_in_one_respect():
 
 def test_the_choice_is_made_on_the_validation_half_and_judged_on_the_test_half():
     values = {("laplace", "validation"): 0.9, ("laplace", "test"): 0.2, ("joint", "test"): 0.99}
-    best, judged = choose_best(make_rows(lambda *way: values.get(way, 0.5)), "tenth")
-    assert (best.score, best.auprc, best.half) == ("laplace", 0.9, "validation")
-    assert (judged.score, judged.auprc, judged.half) == ("laplace", 0.2, "test")
+    best, validation, test = choose_best(make_rows(lambda *way: values.get(way, 0.5)), "tenth")
+    assert best.score == "laplace"
+    assert (validation, test) == (pytest.approx(0.9), pytest.approx(0.2))
 
 
 def test_a_training_is_scored_in_every_way_and_repeats_itself(monkeypatch):
@@ -101,24 +109,50 @@ def test_a_training_is_scored_in_every_way_and_repeats_itself(monkeypatch):
 
 def test_the_study_reads_and_is_drawn(tmp_path):
     rows = make_rows(lambda score, half: 0.75 if (score, half) == ("laplace", "test") else 0.5)
-    text = render_study(rows, "five digits")
-    assert "| mode of 500 steps, laplace | 0.750 | 0.750 |" in text
-    assert "| latent_dim 10 | 0.500 | 0.500 |" in text
-    draw_study(tmp_path / "x.png", rows, "five digits")
+    effects = {protocol: list_effects(rows, protocol) for protocol in ("pooled", "tenth")}
+    text = render_study(rows, effects, "five digits")
+    assert "| mode of 100 steps, laplace | 0.750 ± 0 | 0.750 ± 0 |" in text
+    assert "| latent_dim 10 | 0.500 ± 0 | 0.500 ± 0 |" in text
+    assert "| score laplace, not joint | +0.250 [+0.250, +0.250] | +0.250 [+0.250, +0.250] |" in text
+    draw_effects(tmp_path / "x.png", effects, "five digits")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     assert len(to_frame(rows)) == len(rows)
 
 
-def test_the_conclusion_says_what_moved_the_auprc():
+def test_an_effect_has_as_many_degrees_of_freedom_as_trainings_give_it_however_often_they_are_scored():
+    rng = np.random.default_rng(0)
+    seeds = (1, 2, 3, 4)
+    trainings = {
+        (alpha, kind, seed): rng.normal(0.5 + 0.1 * (alpha > 0) + 0.2 * (kind != BASE), 0.02)
+        for alpha in ALPHAS
+        for kind in VARIATIONS
+        for seed in seeds
+    }
     rows = [
-        dataclasses.replace(row, auprc=0.5 + 0.1 * (row.alpha > 0) + 0.2 * (row.score == "laplace"))
-        for row in make_rows()
+        dataclasses.replace(
+            row, auprc=trainings[row.alpha, row.variation, row.seed] + 0.05 * (row.steps == 100)
+        )
+        for row in make_rows(seeds=seeds)
     ]
-    text = "\n".join(conclude(rows))
-    n = len(VARIATIONS) * 2 * len(TEST_STEPS) * len(SCORES)
-    assert f"pooled: alpha 0.5 is above alpha 0 in {n} of {n} ways, by +0.100 on average" in text
-    assert "tenth: score moves the mean by 0.200: joint 0.550, reconstruction 0.550, laplace 0.750." in text
-    assert "tenth: steps moves the mean by 0.000" in text
-    assert (
-        "is a draw of 20 steps scored by laplace, 0.750; of those scored by the joint energy a draw" in text
+    effects = {effect.name: effect for effect in list_effects(rows, "pooled")}
+    base, *others = VARIATIONS
+    pairs = np.array(
+        [[trainings[0.5, kind, seed] - trainings[0.0, kind, seed] for seed in seeds] for kind in VARIATIONS]
     )
+    alone = estimate_over_places(pairs)
+    assert effects["alpha 0.5, not 0"].interval == pytest.approx(
+        (float(alone.effect), *map(float, alone.bound()))
+    )
+    one = others[0]
+    gains = np.array(
+        [
+            np.mean([trainings[alpha, one, seed] - trainings[alpha, base, seed] for alpha in ALPHAS])
+            for seed in seeds
+        ]
+    )
+    low, high = scipy.stats.t.interval(0.95, 3, gains.mean(), scipy.stats.sem(gains))
+    assert effects[one].interval == pytest.approx((gains.mean(), low, high))
+    assert effects["steps 100, not 20"].interval == pytest.approx((0.05, 0.05, 0.05))
+    # Scored twice as often, the same trainings say no more.
+    again = {effect.name: effect for effect in list_effects([*rows, *rows], "pooled")}
+    assert all(again[name].interval == pytest.approx(effect.interval) for name, effect in effects.items())

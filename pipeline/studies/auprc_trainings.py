@@ -1,0 +1,135 @@
+"""The trainings of the study of the AUPRC, by one-thread processes; each is kept when it is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.langevin.engine import choose_engine
+from pipeline.data.anomaly_split import AnomalySplit, split_anomaly
+from pipeline.data.load import load_dataset
+from pipeline.settings.params import Params
+from pipeline.settings.plan import build_plan
+from pipeline.storage.code_digest import digest_code
+from pipeline.storage.files import project_root, write_json
+from pipeline.studies import auprc_factors
+from pipeline.studies.auprc_factors import Setting, StudyRow, list_settings, study_setting
+from pipeline.studies.memo import compute_key
+from pipeline.studies.threads import ONE_THREAD, THREADS, set_environment, use_one_thread
+
+MEMO = Path(".dvc/tmp/auprc")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How many images and seeds the study has; None for all images."""
+
+    n_train: int | None
+    n_test: int | None
+    n_seeds: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Both splits of a data set as one pool: ``images`` (N, C, H, W) uint8, what is an anomaly, the split."""
+
+    name: str
+    images: torch.Tensor
+    is_anomaly: np.ndarray
+    split: AnomalySplit
+    digest: str
+
+
+@dataclass(frozen=True)
+class StudyTraining:
+    """One training of the study, with all that decides its numbers."""
+
+    setting: Setting
+    params: Params
+    scale: Scale
+
+    @property
+    def sample_passes(self) -> float:
+        """What it costs, up to what all have in common."""
+        return self.setting.plan.rounds * self.setting.share
+
+
+def list_trainings(params: Params, scale: Scale, rate_factor: float) -> list[StudyTraining]:
+    """All kinds of training for each seed, at ``rate_factor`` times the profile's learning rate."""
+    trainings = []
+    for seed in range(params.seed, params.seed + scale.n_seeds):
+        own = replace(params, seed=seed)
+        plan = build_plan(own, "normal")
+        plan = replace(plan, learning_rate=rate_factor * plan.learning_rate)
+        settings = list_settings(plan, params.resolved_latent_dim)
+        trainings += [StudyTraining(setting, own, scale) for setting in settings]
+    return trainings
+
+
+@functools.lru_cache(maxsize=2)
+def load_pool(params: Params, scale: Scale) -> Pool:
+    """Load the seed's images, and split them for the class of ``params.anomaly.held_out``."""
+    images = load_dataset(
+        params.dataset,
+        project_root() / params.data.folder,
+        n_train=scale.n_train,
+        n_test=scale.n_test,
+        seed=params.seed,
+        download=params.data.download,
+    )
+    labels = np.concatenate([images.train_labels, images.test_labels])
+    pooled = torch.from_numpy(np.concatenate([images.train_images, images.test_images]))
+    held_out = params.anomaly.held_out
+    return Pool(images.name, pooled, labels == held_out, split_anomaly(labels, held_out), images.digest)
+
+
+def measure_and_keep(training: StudyTraining) -> list[StudyRow]:
+    """Train and score by one thread, and keep the rows; take them where they are kept."""
+    setting, params = training.setting, training.params
+    pool = load_pool(params, training.scale)
+    engine = choose_engine(**dataclasses.asdict(params.engine))
+    root = Path(__file__).parents[2]
+    key = compute_key(
+        setting=dataclasses.asdict(setting),
+        architecture=params.architecture,
+        held_out=params.anomaly.held_out,
+        engine=dataclasses.asdict(engine),
+        data=pool.digest,
+        code=digest_code([Path(auprc_factors.__file__)], root),
+        torch=torch.__version__,
+        threads=THREADS,
+    )
+    path = project_root() / MEMO / f"{key}.json"
+    if path.exists():
+        return [StudyRow(**row) for row in json.loads(path.read_text())["rows"]]
+    with use_one_thread():
+        rows = study_setting(setting, params.architecture, pool.images, pool.is_anomaly, pool.split, engine)
+    write_json(path, {"rows": [dataclasses.asdict(row) for row in rows]})
+    return rows
+
+
+def train_all(trainings: Sequence[StudyTraining], workers: int) -> Iterator[tuple[int, list[StudyRow]]]:
+    """Measure all, the longest first, by ``workers`` processes, 0 for this one: (its number, its rows)."""
+    order = sorted(range(len(trainings)), key=lambda number: -trainings[number].sample_passes)
+    if workers == 0:
+        for number in order:
+            yield number, measure_and_keep(trainings[number])
+        return
+    with set_environment(ONE_THREAD):
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            numbers = {pool.submit(measure_and_keep, trainings[number]): number for number in order}
+            try:
+                for done in as_completed(numbers):
+                    yield numbers[done], done.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
