@@ -5,6 +5,7 @@ That is, those that a linear model with as many latent numbers does not beat.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from pipeline.studies.measured import MeasuredCell
@@ -24,7 +25,8 @@ def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
     """All sentences on a study's cells that there is something to say in; "" where there is not."""
     gains = describe_gains("ABP", cells) if study == "convergence" else ""
     choice = describe_alpha(cells) if study == "alphas" else ""
-    sentences = (describe_rates(cells), describe_convergence(study, cells), gains, choice)
+    last = describe_last_round(cells) if study == "figure3" else ""
+    sentences = (describe_rates(cells), describe_convergence(study, cells), gains, choice, last)
     return " ".join(filter(None, sentences))
 
 
@@ -53,6 +55,25 @@ def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:
     return (
         f"Not converged, being behind {YARDSTICK} with as many latent numbers in everything: "
         f"{len(behind)} of {judged} cells ({'; '.join(dict.fromkeys(behind))})."  # each seed is a cell
+    )
+
+
+def describe_last_round(cells: Sequence[MeasuredCell]) -> str:
+    """How near Figure 2's last cloud is to the prior, in units of the floor, by place; "" without such cells.
+
+    That is Ours before the last round's correction, the mean over seeds.
+    """
+    ratios: dict[str, list[float]] = {}
+    for cell in cells:
+        if cell.method == "Ours" and "to_prior" in cell.curves:
+            ratio = cell.curves["to_prior"][-1] / cell.numbers["floor"]
+            ratios.setdefault(describe_place(cell), []).append(ratio)
+    if not ratios:
+        return ""
+    words = ", ".join(f"{statistics.fmean(found):.2g} ({place})" for place, found in ratios.items())
+    return (
+        f"Before the last correction (Figure 2) the cost of Ours is, in units of the floor, {words}: at most "
+        "twice the floor is a cloud that resembles the prior."
     )
 
 

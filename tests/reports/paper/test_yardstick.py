@@ -1,4 +1,4 @@
-from reports.paper.yardstick import describe_convergence, describe_rates
+from reports.paper.yardstick import describe_convergence, describe_last_round, describe_rates
 
 
 def test_a_cell_behind_the_linear_model_in_everything_is_named(make_cell):
@@ -47,3 +47,16 @@ def test_a_place_that_has_not_converged_is_named_once_for_all_its_seeds(make_cel
     ]
     said = describe_convergence("convergence", cells)
     assert "2 of 4 cells" in said and said.count("n_train = 250, rounds = 1") == 1
+
+
+def test_figure_2s_last_cloud_is_said_in_units_of_the_floor_over_seeds(make_cell):
+    space = {"dataset": "mnist", "classes": [0, 1], "latent_dim": 2}
+    cells = [
+        make_cell(
+            "figure3", method, axes={"space": space}, seed=seed, floor=0.1, curves={"to_prior": [0.9, last]}
+        )
+        for seed, last in ((1, 0.15), (2, 0.25))
+        for method in ("Ours", "ABP")
+    ]
+    assert "in units of the floor, 2 (mnist5k 0 1, d = 2):" in describe_last_round(cells)
+    assert describe_last_round([make_cell("figure3", "VAE", floor=0.1)]) == ""
