@@ -30,15 +30,6 @@ MEMO = Path(".dvc/tmp/auprc")
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How many images and seeds the study has; None for all images."""
-
-    n_train: int | None
-    n_test: int | None
-    n_seeds: int
-
-
-@dataclass(frozen=True)
 class Pool:
     """Both splits of a data set as one pool: ``images`` (N, C, H, W) uint8, what is an anomaly, the split."""
 
@@ -55,7 +46,6 @@ class StudyTraining:
 
     setting: Setting
     params: Params
-    scale: Scale
 
     @property
     def sample_passes(self) -> float:
@@ -63,26 +53,27 @@ class StudyTraining:
         return self.setting.plan.rounds * self.setting.share
 
 
-def list_trainings(params: Params, scale: Scale, rate_factor: float) -> list[StudyTraining]:
-    """All kinds of training for each seed, at ``rate_factor`` times the profile's learning rate."""
+def list_trainings(params: Params, n_seeds: int, rate_factor: float) -> list[StudyTraining]:
+    """All kinds of training for each seed, at ``rate_factor`` times the learning rate of ``params``."""
     trainings = []
-    for seed in range(params.seed, params.seed + scale.n_seeds):
+    for seed in range(params.seed, params.seed + n_seeds):
         own = replace(params, seed=seed)
         plan = build_plan(own, "normal")
         plan = replace(plan, learning_rate=rate_factor * plan.learning_rate)
         settings = list_settings(plan, params.resolved_latent_dim)
-        trainings += [StudyTraining(setting, own, scale) for setting in settings]
+        trainings += [StudyTraining(setting, own) for setting in settings]
     return trainings
 
 
 @functools.lru_cache(maxsize=2)
-def load_pool(params: Params, scale: Scale) -> Pool:
+def load_pool(params: Params) -> Pool:
     """Load the seed's images, and split them for the class of ``params.anomaly.held_out``."""
+    prepare = params.profile_settings.prepare
     images = load_dataset(
         params.dataset,
         project_root() / params.data.folder,
-        n_train=scale.n_train,
-        n_test=scale.n_test,
+        n_train=prepare.n_train,
+        n_test=prepare.n_test,
         seed=params.seed,
         download=params.data.download,
     )
@@ -95,7 +86,7 @@ def load_pool(params: Params, scale: Scale) -> Pool:
 def measure_and_keep(training: StudyTraining) -> list[StudyRow]:
     """Train and score by one thread, and keep the rows; take them where they are kept."""
     setting, params = training.setting, training.params
-    pool = load_pool(params, training.scale)
+    pool = load_pool(params)
     engine = choose_engine(**dataclasses.asdict(params.engine))
     root = Path(__file__).parents[2]
     key = compute_key(

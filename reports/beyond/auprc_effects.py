@@ -30,12 +30,12 @@ class FactorEffect:
 
 
 def list_effects(rows: Sequence[StudyRow], protocol: str) -> list[FactorEffect]:
-    """The effects on the test half's AUPRC: of alpha, of each other training, of each other way of testing.
+    """The effects on the AUPRC: of alpha, of each other kind of training, of each other way of testing.
 
     Alpha's is paired by seed and kind of training, which are crossed and both random; the others are means
-    over a seed's trainings, paired by seed.
+    over a seed's trainings, paired by seed. Nothing is chosen here, so both halves of the test images count.
     """
-    tested = [row for row in rows if (row.protocol, row.half) == (protocol, "test")]
+    tested = [row for row in rows if row.protocol == protocol]
     seeds = sorted({row.seed for row in tested})
     means = average_trainings(tested)
     reference, *others = ALPHAS

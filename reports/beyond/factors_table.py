@@ -42,11 +42,11 @@ def render_study(rows: Sequence[StudyRow], effects: Effects, setup: str) -> str:
     ``setup``: data, held-out class, profile and seeds, in words.
     """
     n_seeds = len({row.seed for row in rows})
-    lines = ["### What decides the AUPRC", "", f"{setup}. All numbers below are of the test half.", ""]
+    lines = ["### What decides the AUPRC", "", f"{setup}.", ""]
     lines += [
         "What a factor adds to the AUPRC, with a 95 % interval. The unit is a training: its scorings are "
         f"averaged before they count. alpha: pairs of trainings, {len(VARIATIONS)} kinds by {n_seeds} seeds, "
-        f"both of them random; the others: means of each seed, n = {n_seeds}.",
+        f"both of them random; the others: means of each seed, n = {n_seeds}. Of all test images.",
         "",
         "| factor | " + " | ".join(PROTOCOLS) + " |",
         "|" + "---|" * (len(PROTOCOLS) + 1),
@@ -72,7 +72,7 @@ def _render_protocol(rows: Sequence[StudyRow], protocol: str, papers: Testing) -
 
     return [
         f"**{protocol}** (base rate {rate:.3f}, {n} images). Best on the validation half: "
-        f"{describe_way(best)}: {validation:.3f} there, {test:.3f} on the test half.",
+        f"{describe_way(best)}: {validation:.3f} there, {test:.3f} on the test half, of which the numbers below are.",
         "",
         f"| training ({describe_testing(papers)}) | " + " | ".join(header) + " |",
         "|" + "---|" * (len(header) + 1),
@@ -123,7 +123,7 @@ def draw_effects(path: Path, effects: Effects, setup: str) -> None:
             whiskers = [[mean - low], [high - mean]]
             axis.errorbar(mean, height, xerr=whiskers, fmt="o", color=OURS, capsize=3, markersize=5)
         axis.axvline(0, color="0.7", linewidth=1)
-        axis.set(title=f"protocol {protocol}", xlabel="what it adds to the AUPRC of the test half")
+        axis.set(title=f"protocol {protocol}", xlabel="what it adds to the AUPRC")
         axis.set_yticks(range(len(of_protocol)), [effect.name for effect in of_protocol])
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].invert_yaxis()

@@ -113,7 +113,7 @@ def test_the_study_reads_and_is_drawn(tmp_path):
     text = render_study(rows, effects, "five digits")
     assert "| mode of 100 steps, laplace | 0.750 ± 0 | 0.750 ± 0 |" in text
     assert "| latent_dim 10 | 0.500 ± 0 | 0.500 ± 0 |" in text
-    assert "| score laplace, not joint | +0.250 [+0.250, +0.250] | +0.250 [+0.250, +0.250] |" in text
+    assert "| score laplace, not joint | +0.125 [+0.125, +0.125] | +0.125 [+0.125, +0.125] |" in text
     draw_effects(tmp_path / "x.png", effects, "five digits")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     assert len(to_frame(rows)) == len(rows)

@@ -3,16 +3,14 @@ import dataclasses
 from pipeline.settings.params import load_params
 from pipeline.studies import auprc_trainings
 from pipeline.studies.auprc_factors import ALPHAS, VARIATIONS
-from pipeline.studies.auprc_trainings import Scale, list_trainings, measure_and_keep, train_all
-
-SCALE = Scale(60, 40, 2)
+from pipeline.studies.auprc_trainings import list_trainings, measure_and_keep, train_all
 
 
 def list_few(monkeypatch, tmp_path):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr("pipeline.studies.auprc_factors.TEST_STEPS", (1, 2))
     params = load_params(profile="smoke")
-    return list_trainings(params, SCALE, 10.0)
+    return list_trainings(params, 2, 10.0)
 
 
 def test_each_seed_has_every_kind_of_training_at_the_tuned_rate(monkeypatch, tmp_path):
