@@ -72,7 +72,7 @@ def _render_protocol(rows: Sequence[StudyRow], protocol: str, papers: Testing) -
 
     return [
         f"**{protocol}** (base rate {rate:.3f}, {n} images). Best on the validation half: "
-        f"{describe_way(best)}: {validation:.3f} there, {test:.3f} on the test half, of which the numbers below are.",
+        f"{describe_way(best)}: {validation:.3f} there, {test:.3f} on the test half, whose numbers follow.",
         "",
         f"| training ({describe_testing(papers)}) | " + " | ".join(header) + " |",
         "|" + "---|" * (len(header) + 1),
