@@ -22,6 +22,8 @@ from reports.tools.benchmark_tables import BENCHMARK_PARTS, NOT_RUN
 from reports.tools.record import RECORDED_PROFILE, read_recorded_seconds
 
 COMPARISONS = places.OWN_RUN / "comparisons"
+GAINS = "ABP's Frechet distance over that of Ours, "
+CHOICE = "Chosen on validation images, "
 FEW_PLACES = 3  # of a claim: each is said by itself as well
 OWN_RUN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
 EXHIBITS = {  # part -> the study whose folder has its table
@@ -90,7 +92,8 @@ def render_claims() -> str:
         f"Of the paper's other claims, {seen} were measured with one seed, {len(others) - seen} not at all: "
         f"undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
     )
-    gains = read_gains(places.find_paper(SEEDS_PROFILE) / "README.md")
+    page = places.find_paper(SEEDS_PROFILE) / "README.md"
+    gains = [*read_sentence(page, GAINS), *read_sentence(page, CHOICE)]
     apart = describe_places(judged, places.find_paper(SEEDS_PROFILE) / "claims.md")
     return "\n".join([*head, *rows, "", *gains, *apart, sentence]) if rows else "\n".join(once)
 
@@ -110,10 +113,10 @@ def describe_places(claims: Collection[str], path: Path) -> list[str]:
     return [words, ""] if said else []
 
 
-def read_gains(page: Path) -> list[str]:
-    """What a page says of the correction's gain by length of training, as a paragraph; empty without it."""
+def read_sentence(page: Path, pattern: str) -> list[str]:
+    """What a page says from ``pattern`` to the end of the line, as a paragraph; empty without it."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
-    said = re.search(r"ABP's Frechet distance over that of Ours, .*$", text, re.MULTILINE)
+    said = re.search(f"{pattern}.*$", text, re.MULTILINE)
     return [said[0], ""] if said else []
 
 
