@@ -45,6 +45,6 @@ def describe_alpha(cells: Sequence[MeasuredCell]) -> str:
     ]
     chosen = ", ".join(f"{alpha:g}" for alpha in by_seed)
     return (
-        f"Chosen on validation images, as learning rates are: alpha {choose_alpha(ratings):g}. The mean of error "
-        f"and Frechet distance, each in units of the best one, is {rated}; by each seed alone {chosen}."
+        f"Chosen on validation images, as learning rates are: alpha {choose_alpha(ratings):g}. The mean of "
+        f"error and Frechet distance, each in units of the best one, is {rated}; by each seed alone {chosen}."
     )
