@@ -9,7 +9,7 @@ from pipeline.studies.measured import MeasuredCell, read_cells, read_folder, wri
 from reports.paper.figures import CLOUDS, FIGURES, GRIDS, draw_figures, list_drawn
 
 NUMBERS = (
-    "mse_train mse_before frechet_distance frechet_before matched_share absolute_error_point to_prior floor "
+    "mse mse_train mse_before frechet_distance frechet_before matched_share absolute_error_point to_prior floor "
     "tenth_mean tenth_std tenth_base_rate pooled_mean pooled_std pooled_base_rate"
 )
 MASKS = [{"kind": "region", "side": 20}, {"kind": "salt_pepper", "share": 0.5}]
@@ -137,6 +137,7 @@ AXES = {
     "figure3": [{"space": {"dataset": "mnist", "classes": [0, 1], "latent_dim": d}} for d in (2, 3)],
     "figure8": [{"alpha": 0.5}, {"alpha": 1}],
     "convergence": [{"n_train": 250, "rounds": rounds, "seed": 1} for rounds in (1, 4)],
+    "alphas": [{"alpha": alpha, "seed": 1} for alpha in (0, 0.5)],
     "solvers": [{"alpha": 0.5, "solver": solver, "seed": 1} for solver in ("bsp", "dual")],
     "fashion": [{}],
     "figure5": [{"dataset": "mnist5k"}],
@@ -156,7 +157,7 @@ def test_images_and_points_are_of_one_training_and_curves_of_all(make_cell):
 def test_every_figure_is_drawn_whether_its_cells_finished_or_not(tmp_path, make_drawn, study):
     methods = (
         ["Ours"]
-        if study in ("table4", "table5", "table6", "table7", "figure8", "solvers")
+        if study in ("table4", "table5", "table6", "table7", "figure8", "solvers", "alphas")
         else ["VAE", "Ours"]
     )
     cells = [make_drawn(study, method, axes) for method in methods for axes in AXES[study]]
