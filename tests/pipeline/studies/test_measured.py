@@ -9,8 +9,8 @@ from pipeline.studies.measured import MeasuredCell, read_cells, read_folder, wri
 from reports.paper.figures import CLOUDS, FIGURES, GRIDS, draw_figures, list_drawn
 
 NUMBERS = (
-    "mse mse_train mse_before frechet_distance frechet_before matched_share absolute_error_point to_prior floor "
-    "tenth_mean tenth_std tenth_base_rate pooled_mean pooled_std pooled_base_rate"
+    "mse_train mse_before frechet_distance frechet_before matched_share absolute_error_point to_prior floor "
+    "mse tenth_mean tenth_std tenth_base_rate pooled_mean pooled_std pooled_base_rate"
 )
 MASKS = [{"kind": "region", "side": 20}, {"kind": "salt_pepper", "share": 0.5}]
 ARRAYS = {
