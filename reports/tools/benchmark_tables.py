@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +13,8 @@ BENCHMARKS = places.RESULTS / "speed"
 NOT_RUN = "Not run yet."
 
 
-def render_langevin() -> str:
+def render_langevin(measured: dict[str, Any]) -> str:
     """Render what ``benchmarks.langevin_step`` measured last, a line a generator."""
-    measured = _read_benchmark("langevin")
-    if measured is None:
-        return NOT_RUN
     lines = [_name_machine(measured), "", "| generator | eager fp32, us | uncompiled, us | compiled, us |"]
     lines[-1] += " times eager | of the matrix-product peak |"
     lines.append("|" + "---|" * 6)
@@ -28,11 +26,8 @@ def render_langevin() -> str:
     return "\n".join(lines)
 
 
-def render_learning() -> str:
+def render_learning(measured: dict[str, Any]) -> str:
     """Render what ``benchmarks.learning_step`` measured last, a line a generator and minibatch size."""
-    measured = _read_benchmark("learning")
-    if measured is None:
-        return NOT_RUN
     titles = ["generator", "minibatch", "plain float32, us a sample", "layers, us", "ours, us"]
     titles += ["its products alone, us", "times plain", "times layers", "of the matrix-product peak"]
     lines = [_name_machine(measured), "", "| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
@@ -47,11 +42,8 @@ def render_learning() -> str:
     return "\n".join(lines)
 
 
-def render_cells() -> str:
+def render_cells(measured: dict[str, Any]) -> str:
     """Render what ``benchmarks.cell_processes`` measured last, a line a way."""
-    measured = _read_benchmark("cells")
-    if measured is None:
-        return NOT_RUN
     what = f"{measured['cells']} cells of {', '.join(measured['studies'])} at profile {measured['profile']}"
     lines = [f"{_name_machine(measured)} {what}.", "", "| way | seconds |", "|---|---|"]
     for way, seconds in measured["seconds"].items():
@@ -59,11 +51,8 @@ def render_cells() -> str:
     return "\n".join([*lines, "", f"By processes: {measured['ratio']:.2f} of the time one by one."])
 
 
-def render_transport() -> str:
+def render_transport(measured: dict[str, Any]) -> str:
     """Render what ``benchmarks.assignment`` measured last, a line a solver and size."""
-    measured = _read_benchmark("transport")
-    if measured is None:
-        return NOT_RUN
     lines = [
         _name_machine(measured),
         "",
@@ -87,11 +76,8 @@ def render_transport() -> str:
     return "\n".join(lines)
 
 
-def render_pipeline() -> str:
+def render_pipeline(measured: dict[str, Any]) -> str:
     """Render what ``benchmarks.whole_training`` measured last, a line a part."""
-    measured = _read_benchmark("pipeline")
-    if measured is None:
-        return NOT_RUN
     training = f"{measured['dataset']}, {measured['profile']}"
     rounds = "one round" if measured["rounds"] == 1 else f"{measured['rounds']} rounds"
     duration = f"{measured['seconds']:.0f} s for {rounds}"
@@ -104,11 +90,8 @@ def render_pipeline() -> str:
     return "\n".join(lines)
 
 
-def render_faults() -> str:
+def render_faults(measured: dict[str, Any]) -> str:
     """Render what ``make test-faults`` injected and survived when it was last recorded, a line a kind."""
-    measured = _read_benchmark("faults")
-    if measured is None:
-        return NOT_RUN
     lines = [
         f"{_name_machine(measured)} {measured['seconds']:.0f} s.",
         "",
@@ -120,17 +103,12 @@ def render_faults() -> str:
     return "\n".join([*lines, f"| all | {sum(injected.values())} | {sum(survived.values())} |"])
 
 
-def _read_benchmark(name: str) -> dict[str, Any] | None:
-    path = BENCHMARKS / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
 def _name_machine(measured: dict[str, Any]) -> str:
     machine = measured["machine"]
     return ", ".join(filter(None, [machine["cpu"], machine.get("gpu"), f"torch {machine['torch']}"])) + "."
 
 
-BENCHMARK_PARTS: dict[str, Callable[[], str]] = {
+RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {  # by the file's name, which is the part's
     "cells": render_cells,
     "langevin": render_langevin,
     "learning": render_learning,
@@ -138,3 +116,12 @@ BENCHMARK_PARTS: dict[str, Callable[[], str]] = {
     "pipeline": render_pipeline,
     "faults": render_faults,
 }
+
+
+def render_benchmark(name: str) -> str:
+    """Render what a benchmark measured last; or say that it was not run."""
+    path = BENCHMARKS / f"{name}.json"
+    return RENDERERS[name](json.loads(path.read_text())) if path.exists() else NOT_RUN
+
+
+BENCHMARK_PARTS = {name: functools.partial(render_benchmark, name) for name in RENDERERS}
