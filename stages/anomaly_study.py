@@ -13,7 +13,7 @@ from pipeline.storage.files import write_folder, write_json, write_text
 from pipeline.studies.auprc_factors import PROTOCOLS, StudyRow, choose_best
 from pipeline.studies.auprc_trainings import list_trainings, load_pool, train_all
 from pipeline.studies.crew import count_workers
-from pipeline.studies.grid import read_grid
+from pipeline.studies.grid import Cell, Grid, read_grid
 from pipeline.studies.pace import RATES
 from pipeline.studies.planning import list_here
 from pipeline.studies.recall import read_rate_factor
@@ -23,18 +23,19 @@ from reports.beyond.factors_table import describe_way, draw_effects, render_stud
 SEEDS = {"smoke": 2, "embedded": 3, "recorded": 5, "paper": 5}
 
 
-def choose_base(params: Params) -> Params:
-    """The parameters of Table 3's trainings of Ours at the profile, for the held-out class of ``params``."""
-    base = list_here("table3", "Ours", params, read_grid())[0].params
-    held_out = params.anomaly.held_out
-    return replace(base, anomaly=replace(base.anomaly, held_out=held_out), latent_dim=params.latent_dim)
+def choose_base(params: Params, grid: Grid) -> Cell:
+    """Table 3's cell of Ours at the profile, for the held-out class and latent dimension of ``params``."""
+    cell = list_here("table3", "Ours", params, grid)[0]
+    anomaly = replace(cell.params.anomaly, held_out=params.anomaly.held_out)
+    return replace(cell, params=replace(cell.params, anomaly=anomaly, latent_dim=params.latent_dim))
 
 
 def anomaly_study(params: Params, tracker: object) -> None:
     """Train in all ways over several seeds, score in all ways, write the tables and the figure."""
-    base = choose_base(params)
+    grid = read_grid()
+    base, seen = choose_base(params, grid), list_here(RATES, "Ours", params, grid)
     factor = read_rate_factor(params.profile, RATES, "Ours")
-    trainings = list_trainings(base, SEEDS[params.profile], factor)
+    trainings = list_trainings(base, seen, SEEDS[params.profile], factor)
     found: dict[int, list[StudyRow]] = {}
     for number, measured in tqdm(
         train_all(trainings, count_workers([])), total=len(trainings), unit="training", disable=None
@@ -42,7 +43,7 @@ def anomaly_study(params: Params, tracker: object) -> None:
         found[number] = measured
     rows = [row for number in sorted(found) for row in found[number]]
     seeds = list(dict.fromkeys(row.seed for row in rows))
-    pool = load_pool(base)
+    pool = load_pool(base, seen)
     held_out = params.anomaly.held_out
     about = (
         f"{pool.name}, held-out class {held_out}, {len(pool.split.train)} training images, profile "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import multiprocessing
 from collections.abc import Iterator, Sequence
@@ -16,14 +15,14 @@ import torch
 
 from models.langevin.engine import choose_engine
 from pipeline.data.anomaly_split import AnomalySplit, split_anomaly
-from pipeline.data.load import load_dataset
-from pipeline.settings.params import Params
 from pipeline.settings.plan import build_plan
 from pipeline.storage.code_digest import digest_code
 from pipeline.storage.files import project_root, write_json
 from pipeline.studies import auprc_factors
 from pipeline.studies.auprc_factors import Setting, StudyRow, list_settings, study_setting
+from pipeline.studies.grid import Cell
 from pipeline.studies.memo import compute_key
+from pipeline.studies.recall import load_images
 from pipeline.studies.threads import ONE_THREAD, THREADS, set_environment, use_one_thread
 
 MEMO = Path(".dvc/tmp/auprc")
@@ -42,10 +41,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class StudyTraining:
-    """One training of the study, with all that decides its numbers."""
+    """One training of the study, with all that decides its numbers; the cells ``seen`` tuned its rate."""
 
     setting: Setting
-    params: Params
+    cell: Cell
+    seen: tuple[Cell, ...]
 
     @property
     def sample_passes(self) -> float:
@@ -53,40 +53,33 @@ class StudyTraining:
         return self.setting.plan.rounds * self.setting.share
 
 
-def list_trainings(params: Params, n_seeds: int, rate_factor: float) -> list[StudyTraining]:
-    """All kinds of training for each seed, at ``rate_factor`` times the learning rate of ``params``."""
+def list_trainings(base: Cell, seen: Sequence[Cell], n_seeds: int, rate_factor: float) -> list[StudyTraining]:
+    """All kinds of training of ``base`` for each seed, at ``rate_factor`` times its learning rate.
+
+    ``seen``: the cells that chose the factor, from none of whose images they learn.
+    """
     trainings = []
-    for seed in range(params.seed, params.seed + n_seeds):
-        own = replace(params, seed=seed)
-        plan = build_plan(own, "normal")
+    for seed in range(base.params.seed, base.params.seed + n_seeds):
+        own = replace(base, params=replace(base.params, seed=seed))
+        plan = build_plan(own.params, "normal")
         plan = replace(plan, learning_rate=rate_factor * plan.learning_rate)
-        settings = list_settings(plan, params.resolved_latent_dim)
-        trainings += [StudyTraining(setting, own) for setting in settings]
+        settings = list_settings(plan, own.params.resolved_latent_dim)
+        trainings += [StudyTraining(setting, own, tuple(seen)) for setting in settings]
     return trainings
 
 
-@functools.lru_cache(maxsize=2)
-def load_pool(params: Params) -> Pool:
-    """Load the seed's images, and split them for the class of ``params.anomaly.held_out``."""
-    prepare = params.profile_settings.prepare
-    images = load_dataset(
-        params.dataset,
-        project_root() / params.data.folder,
-        n_train=prepare.n_train,
-        n_test=prepare.n_test,
-        seed=params.seed,
-        download=params.data.download,
-    )
+def load_pool(cell: Cell, seen: Sequence[Cell]) -> Pool:
+    """Load the images of the cell's seed, none that ``seen`` learn from; split them for its held-out class."""
+    images, held_out = load_images(cell, seen), cell.params.anomaly.held_out
     labels = np.concatenate([images.train_labels, images.test_labels])
     pooled = torch.from_numpy(np.concatenate([images.train_images, images.test_images]))
-    held_out = params.anomaly.held_out
     return Pool(images.name, pooled, labels == held_out, split_anomaly(labels, held_out), images.digest)
 
 
 def measure_and_keep(training: StudyTraining) -> list[StudyRow]:
     """Train and score by one thread, and keep the rows; take them where they are kept."""
-    setting, params = training.setting, training.params
-    pool = load_pool(params)
+    setting, params = training.setting, training.cell.params
+    pool = load_pool(training.cell, training.seen)
     engine = choose_engine(**dataclasses.asdict(params.engine))
     root = Path(__file__).parents[2]
     key = compute_key(

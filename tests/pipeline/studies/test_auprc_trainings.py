@@ -3,22 +3,40 @@ import dataclasses
 from pipeline.settings.params import load_params
 from pipeline.studies import auprc_trainings
 from pipeline.studies.auprc_factors import ALPHAS, VARIATIONS
-from pipeline.studies.auprc_trainings import list_trainings, measure_and_keep, train_all
+from pipeline.studies.auprc_trainings import list_trainings, load_pool, measure_and_keep, train_all
+from pipeline.studies.grid import read_grid
+from pipeline.studies.planning import list_here
+from pipeline.studies.recall import load_images
 
 
 def list_few(monkeypatch, tmp_path):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr("pipeline.studies.auprc_factors.TEST_STEPS", (1, 2))
-    params = load_params(profile="smoke")
-    return list_trainings(params, 2, 10.0)
+    return list_trainings(*find_cells(), 2, 10.0)
+
+
+def find_cells():
+    params, grid = load_params(profile="smoke"), read_grid()
+    return list_here("table3", "Ours", params, grid)[0], list_here("rates", "Ours", params, grid)
 
 
 def test_each_seed_has_every_kind_of_training_at_the_tuned_rate(monkeypatch, tmp_path):
     trainings = list_few(monkeypatch, tmp_path)
     assert len(trainings) == 2 * len(ALPHAS) * len(VARIATIONS)
     assert {one.setting.plan.seed for one in trainings} == {1, 2}
-    rate = load_params(profile="smoke").profile_settings.train.learning_rate
+    rate = find_cells()[0].params.profile_settings.train.learning_rate
     assert {one.setting.plan.learning_rate for one in trainings} == {10 * rate}
+
+
+def test_no_image_that_chose_the_rate_is_in_the_pool():
+    cell, seen = find_cells()
+    tuned_on = {image.tobytes() for one in seen for image in load_images(one).train_images}
+    pools = {
+        others: {image.tobytes() for image in load_pool(cell, seen if others else ()).images.numpy()}
+        for others in (True, False)
+    }
+    assert not tuned_on & pools[True]
+    assert tuned_on & pools[False]  # which is drawn as the rates' images are, of the same seed
 
 
 def test_a_kept_training_is_not_trained_again_and_another_setting_is_none_of_it(monkeypatch, tmp_path):
