@@ -69,7 +69,7 @@ def list_trainings(base: Cell, seen: Sequence[Cell], n_seeds: int, rate_factor: 
 
 
 def load_pool(cell: Cell, seen: Sequence[Cell]) -> Pool:
-    """Load the images of the cell's seed, none that ``seen`` learn from; split them for its held-out class."""
+    """Load the images of the cell's seed, none that ``seen`` learn from; split them for its class."""
     images, held_out = load_images(cell, seen), cell.params.anomaly.held_out
     labels = np.concatenate([images.train_labels, images.test_labels])
     pooled = torch.from_numpy(np.concatenate([images.train_images, images.test_images]))

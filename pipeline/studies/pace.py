@@ -15,6 +15,7 @@ from pipeline.studies.workload import estimate_seconds
 
 RATES = "rates"  # the study that tunes the paper's
 PROFILES = ("smoke", "embedded", RECORDED, "paper")
+OF_SEVERAL_SEEDS = ("convergence", "fashion", "alphas")  # studies of ours on the page of several seeds
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def name_place(cell: Cell) -> tuple[object, ...]:
 
 
 def name_studies(profile: str) -> list[str]:
-    """The studies that a page of ``profile`` can show: the paper's, and of several seeds two of ours."""
-    return [*PAPER_STUDIES, *(["convergence", "alphas"] if profile == RECORDED else [])]
+    """The studies that a page of ``profile`` can show: the paper's, and of several seeds some of ours."""
+    return [*PAPER_STUDIES, *(OF_SEVERAL_SEEDS if profile == RECORDED else ())]
 
 
 def list_studies(

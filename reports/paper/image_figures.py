@@ -53,11 +53,17 @@ def gather_rivals(cells: Sequence[MeasuredCell]) -> Grid:
     rows: Strips = [
         (f"{name_dataset(cells[0].dataset)}: training images", to_unit(cells[0].arrays["images"]))
     ]
-    for cell in cells:
+    for method in dict.fromkeys(cell.method for cell in cells):
+        cell = find_longest(cells, method)
         for name in ("reconstructions", "samples"):
             if name in cell.arrays:
                 rows.append((f"{name_row(cell)}: {name}", to_unit(cell.arrays[name][:N_COLUMNS])))
     return Grid(rows, N_COLUMNS)
+
+
+def find_longest(cells: Sequence[MeasuredCell], method: str) -> MeasuredCell:
+    """Find the first seed's cell of ``method`` after most rounds, where they are an axis."""
+    return max((cell for cell in cells if cell.method == method), key=lambda cell: cell.axes.get("rounds", 0))
 
 
 def gather_generated(cells: Sequence[MeasuredCell]) -> Grid:

@@ -147,7 +147,7 @@ LAYOUTS = {
     ),
     "fashion": TableLayout(
         "All 60,000 images of Fashion-MNIST",
-        "Table 2's row; the paper has none for this data set. A few passes, not its 500.",
+        "Table 2's row; the paper has none for this data set. A round is one pass, of the paper's 500.",
         (MSE, *TEST_MSES, FRECHET),
     ),
     "figure5": TableLayout(

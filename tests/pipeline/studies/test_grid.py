@@ -261,6 +261,7 @@ def test_a_study_has_the_methods_of_its_line_up():
     assert list_methods("leaderboard", GRID) == [name for name in METHODS if name not in left_out]
     assert list_methods("fashion", GRID) == of_tables
     assert [len(cells("fashion", method)) for method in ("VAE", "Ours")] == [1, 1]
+    assert len(cells("fashion", "Ours", profile="recorded")) == 2 * 3  # lengths and seeds
     with pytest.raises(ParamError, match="no study 'table9', expected one of rates, table2, "):
         check_study(GRID, "table9")
 

@@ -153,6 +153,20 @@ def test_images_and_points_are_of_one_training_and_curves_of_all(make_cell):
     assert list_drawn("figure4", [make_cell("table2", "Ours", error="diverged")]) == []
 
 
+def test_rivals_are_shown_after_their_longest_training(make_cell):
+    def make(method, rounds, level):
+        arrays = {"images": grey(0), "samples": grey(level)}
+        return make_cell("fashion", method, axes={"rounds": rounds}, arrays=arrays)
+
+    def grey(level):
+        return np.full((2, 1, 8, 8), level, np.uint8)
+
+    cells = [make(method, rounds, 10 * rounds) for method in ("VAE", "Ours") for rounds in (4, 1)]
+    _, *rows = GRIDS["fashion"](cells).rows
+    assert [title for title, _ in rows] == ["VAE: samples", "Ours (alpha=0.5): samples"]
+    assert all(float(strip.max()) == pytest.approx(40 / 255) for _, strip in rows)
+
+
 @pytest.mark.parametrize("study", [study for study, figures in FIGURES.items() if figures])
 def test_every_figure_is_drawn_whether_its_cells_finished_or_not(tmp_path, make_drawn, study):
     methods = (

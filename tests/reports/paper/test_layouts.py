@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline.studies.grid import PAPER_STUDIES, read_grid
+from pipeline.studies.pace import OF_SEVERAL_SEEDS
 from reports.paper.layouts import LAYOUTS
 from reports.paper.page import READING, render_study
 from reports.paper.pivot import render_tables
@@ -108,7 +109,7 @@ def test_every_study_has_a_layout_and_every_study_of_the_paper_a_place_on_the_pa
     with_a_stage_of_their_own, tuning_only = {"leaderboard", "tuning"}, {"rates"}
     assert set(LAYOUTS) | with_a_stage_of_their_own | tuning_only == set(read_grid()["studies"])
     assert sorted(study for _, studies in READING for study in studies) == sorted(
-        [*PAPER_STUDIES, "convergence", "alphas"]
+        [*PAPER_STUDIES, *OF_SEVERAL_SEEDS]
     )
     text = render_study("table6", [make_cell("table6", axes={"K": 50}, mse_train=0.012)], PAPER)
     assert "0.012 (0.011)" in text and "![" in text
