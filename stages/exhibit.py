@@ -11,6 +11,8 @@ from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_json
 from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
+from pipeline.studies.planning import list_here
+from reports.paper.evaluations import describe_evaluations
 from reports.paper.figures import draw_figures
 from reports.paper.layouts import LAYOUTS
 from reports.paper.pivot import write_tables
@@ -22,12 +24,16 @@ from reports.result_table import ResultTable
 
 def build_exhibit(params: Params, tracker: object, study: str) -> None:
     """Write a study's tables as CSV and Markdown, its figures, and how many of its cells failed."""
-    cells = read_cells(params.profile, study, list_methods(study, read_grid()))
+    grid = read_grid()
+    methods = list_methods(study, grid)
+    cells = read_cells(params.profile, study, methods)
+    listed = [cell for method in methods for cell in list_here(study, method, params, grid)]
     layout = LAYOUTS[study]
     seeds = sorted({cell.seed for cell in cells if cell.seed is not None}) or [params.seed]
     sentences = (
         f"Profile {params.profile}, seed {', '.join(map(str, seeds))}.",
         layout.note,
+        describe_evaluations(study, listed),
         describe_cells(study, cells),
     )
     note = " ".join(filter(None, sentences))

@@ -9,6 +9,8 @@ from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
+from pipeline.studies.planning import list_here
+from pipeline.studies.workload import count_evaluations
 from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
 from reports.beyond.length_curves import draw_length_curves
 from reports.beyond.rival_tables import write_rival_tables
@@ -28,9 +30,11 @@ def leaderboard(params: Params, tracker: object) -> None:
     frame = tabulate(longest)
     tuning = tabulate_tuning(read_cells(params.profile, TUNING, methods))
     factors = sorted(set(tuning["rate_factor"]))
+    listed = [cell for method in methods for cell in list_here(STUDY, method, params, grid)]
+    evaluations = {cell.method: count_evaluations(cell) for cell in listed}
     with write_folder(places.find_exhibit(params.profile, STUDY)) as folder:
         write_text(folder / "leaderboard.csv", frame.to_csv(index=False))
-        write_text(folder / "leaderboard.md", render(cells, params.profile, factors))
+        write_text(folder / "leaderboard.md", render(cells, params.profile, factors, evaluations=evaluations))
         write_rival_tables(longest, grid["studies"][STUDY]["axes"], read_published(), params.profile, folder)
         write_text(folder / "tuning.csv", tuning.to_csv(index=False))
         write_text(folder / "tuning.md", render_tuning(tuning, params.profile))

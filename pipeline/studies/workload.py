@@ -77,6 +77,18 @@ def count_cell(cell: Cell) -> float:
     return units * _count_step(params.architecture, params.resolved_latent_dim)
 
 
+def count_evaluations(cell: Cell) -> int:
+    """Count how often a method of latent vectors evaluates its network to infer one image's.
+
+    That is each step of a chain or a descent, with its gradient: on a test image, or of the task ``occluded``
+    on a training image, whose chain goes on. An encoder is one, a closed form none.
+    """
+    evaluate = cell.params.profile_settings.evaluate
+    if METHODS[cell.method].uses_engine or cell.method in INFERS_BY_STEPS:
+        return evaluate.recover_steps if cell.task == "occluded" else evaluate.reconstruct_steps
+    return 0 if cell.method in CLOSED_FORM else 1
+
+
 @functools.cache
 def _count_step(architecture: str, latent_dim: int) -> int:
     """Floating-point operations of a Langevin step of one sample."""

@@ -37,6 +37,7 @@ COLUMNS = {
     "sample_gradients": "budget, sample-gradients",
     "score_seconds": "scoring 1,000 images, s",
 }
+EVALUATIONS = "evaluations for an image's z"
 ORDER = "frechet_distance"  # of the lines of the figure
 QUALITIES = {  # with the better side
     "mse_test": "lower",
@@ -64,11 +65,16 @@ def tabulate(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
 
 
 def render(
-    cells: Sequence[MeasuredCell], profile: str, factors: Collection[float] = (), tuned: str = "tuning"
+    cells: Sequence[MeasuredCell],
+    profile: str,
+    factors: Collection[float] = (),
+    tuned: str = "tuning",
+    evaluations: Mapping[str, int] | None = None,
 ) -> str:
     """Render the leaderboard in Markdown: the longest trainings' numbers, then ranks and verdicts.
 
-    ``cells``: of all lengths; ``factors``: of the learning rate that the study ``tuned`` tried.
+    ``cells``: of all lengths; ``factors``: of the learning rate that the study ``tuned`` tried;
+    ``evaluations``: of each method's network for one test image's z.
     """
     longest = keep_longest(cells)
     frame = tabulate(longest)
@@ -87,16 +93,19 @@ def render(
         "are of one thread. An empty cell: the method lacks it. Rate: what the method's learning rate was "
         f"multiplied by, chosen on a validation split ({tuned}.md), with an asterisk at the edge of what was "
         f"tried. Not converged: the Frechet distance still falls by more than {100 * FALLING:.0f} % over the "
-        "last factor of four in length. Sources and settings are in methods.md.",
+        "last factor of four in length. A chain's evaluations come with a gradient. Sources and settings are "
+        "in methods.md.",
         "",
-        "| method | seeds | rate | " + " | ".join(COLUMNS.values()) + " | |",
-        "|" + "---|" * (len(COLUMNS) + 4),
+        "| method | seeds | rate | " + " | ".join([*COLUMNS.values(), EVALUATIONS]) + " | |",
+        "|" + "---|" * (len(COLUMNS) + 5),
     ]
     for row in frame.to_dict("records"):
         method = str(row["method"])
         texts = [_format(row[key], row[f"{key}_std"]) for key in COLUMNS]
         rate = f"x {chosen[method]:g}{'*' if method in edges else ''}" if method in chosen else ""
         mark = "not converged" if method in unconverged else ""
+        infers = not math.isnan(row["mse_test"])
+        texts.append(str((evaluations or {}).get(method, "")) if infers else "")
         lines.append(f"| {method} | {row['seeds']} | {rate} | " + " | ".join(texts) + f" | {mark} |")
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
     notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]

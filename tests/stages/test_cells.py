@@ -299,12 +299,12 @@ def test_tuned_studies_are_trained_after_their_tuning_in_one_call(project, monke
     params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
     train = functools.partial(train_cells, workers=0)
     assert train_missing(["leaderboard", "tuning"], params, grid, train) == 0
-    assert measured[:5] == [f"rate_factor {factor:g}" for factor in (0.3, 1, 3, 10, 30)]
-    assert measured[5:] == ["rounds 4", "rounds 1"]  # the longest first
+    assert measured[:6] == [f"rate_factor {factor:g}" for factor in (0.3, 1, 3, 10, 30, 100)]
+    assert measured[6:] == ["rounds 4", "rounds 1"]  # the longest first
     monkeypatch.setattr("stages.cells.read_grid", lambda: grid)
     run("tuning", "ABP")
     run("leaderboard", "ABP")
-    assert len(measured) == 7 and {cell.rate_factor for cell in read("leaderboard", "ABP")} == {3.0}
+    assert len(measured) == 8 and {cell.rate_factor for cell in read("leaderboard", "ABP")} == {3.0}
 
 
 def test_a_cell_that_fails_is_missing_all_the_same_and_said(project, monkeypatch, caplog):

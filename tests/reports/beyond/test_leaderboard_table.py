@@ -53,8 +53,9 @@ def test_a_method_is_a_line_of_means_and_spreads_over_its_seeds(cells):
 
 
 def test_what_is_missing_is_said(cells):
-    text = render(cells, "smoke")
+    text = render(cells, "smoke", evaluations={"VAE": 1, "DCGAN": 1, "Ours": 50})
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "| x 3 |" in line}
+    assert lines["Ours"].endswith("| 50 |  |") and lines["DCGAN"].endswith("|  |  |")
     assert "0.01" in lines["Ours"] and "0.6 ± 0.1" in lines["VAE"]
     assert "- DCGAN infers no latent vectors" in text and "- Ours: diverged: s = 3" in text
     assert "500 training images" in text and "| 1 | x 3 |" in text

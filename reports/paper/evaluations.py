@@ -1,0 +1,36 @@
+"""What inferring z for one image costs: how often a method evaluates its network for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.studies.grid import Cell
+from pipeline.studies.workload import count_evaluations
+from reports.paper.names import name_dataset
+
+STUDIES = ("table2", "table8", "convergence", "fashion")  # those that set a draw's errors beside a point's
+
+
+def describe_evaluations(study: str, cells: Sequence[Cell]) -> str:
+    """Say how often each method evaluates its network for one image, by data set where they differ.
+
+    ``cells``: all of the study; "" for studies that do not set points and draws side by side.
+    """
+    if study not in STUDIES:
+        return ""
+    counts: dict[str, dict[int, list[str]]] = {}
+    for cell in cells:
+        datasets = counts.setdefault(cell.method, {}).setdefault(count_evaluations(cell), [])
+        if (name := name_dataset(cell.params.dataset)) not in datasets:
+            datasets.append(name)
+    parts = [f"{method} {' or '.join(_list_counts(found))}" for method, found in counts.items()]
+    return (
+        f"Evaluations of the network for one image's z: {', '.join(parts)}; a chain's come with a gradient."
+    )
+
+
+def _list_counts(found: Mapping[int, Sequence[str]]) -> list[str]:
+    """A method's numbers of evaluations, with their data sets where there are several."""
+    return [
+        f"{count} ({', '.join(names)})" if len(found) > 1 else str(count) for count, names in found.items()
+    ]
