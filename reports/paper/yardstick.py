@@ -32,8 +32,9 @@ def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
 
 
 def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:
-    """A sentence that names the cells no better than PPCA in any quality of the study; none without PPCA."""
-    keys = QUALITIES.get(study, ())
+    """A sentence that names the cells no better than PPCA in any quality of the study; "" without either."""
+    if (keys := QUALITIES.get(study)) is None:
+        return ""
     linear = {
         (cell.dataset, cell.seed, describe_place(cell)): cell for cell in cells if cell.method == YARDSTICK
     }

@@ -25,6 +25,8 @@ def test_a_cell_is_held_against_the_linear_model_of_its_own_place(make_cell):
 def test_nothing_is_said_without_the_linear_model(make_cell):
     assert describe_convergence("table8", [make_cell("table8", absolute_error_point=0.1)]) == ""
     assert describe_convergence("table6", [make_cell("table6", mse_train=0.1)]) == ""
+    pair = [make_cell("latents", method, to_prior=1.0) for method in ("VAE", "PPCA")]
+    assert describe_convergence("latents", pair) == ""  # which has no quality that would say so
 
 
 def test_tuned_rates_are_said_of_each_method_that_has_one(make_cell):
