@@ -83,7 +83,10 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
             "are one draw each, and none is a reason to believe either side."
         )
     if several:
-        sentences.append(f"{several} of the undecided have an interval too wide to decide.")
+        sentences.append(
+            f"Adjusted for all claims, the intervals of {several} of the undecided hold effects that matter and "
+            "others that do not."
+        )
     if without:
         sentences.append(f"{without} of the undecided could not be measured; the notes below say why.")
     shares = whole["share_of_paper"].dropna()
