@@ -84,8 +84,8 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
         )
     if several:
         sentences.append(
-            f"Adjusted for all claims, the intervals of {several} of the undecided hold effects that matter and "
-            "others that do not."
+            f"Adjusted for all claims, the intervals of {several} of the undecided hold effects that matter "
+            "and others that do not."
         )
     if without:
         sentences.append(f"{without} of the undecided could not be measured; the notes below say why.")

@@ -261,7 +261,7 @@ def test_the_opening_words_tell_what_was_not_measured_from_what_is_too_wide_to_d
         images=250, updates=10, share_of_paper=[1 / 500, 1 / 500, 1 / 500, np.nan],
     )  # fmt: skip
     words = render_belief(claims, (5, 0))
-    assert "2 of the undecided have an interval too wide" in words
+    assert "the intervals of 2 of the undecided hold effects that matter" in words
     assert "1 of the undecided rest on a single seed" in words
     assert "1 of the undecided could not be measured" in words
     assert "these trainings had 1/500 of its sample-gradients" in words
