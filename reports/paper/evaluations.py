@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.studies.grid import Cell
 from pipeline.studies.workload import count_evaluations
+from reports.paper.layouts import LAYOUTS
 from reports.paper.names import name_dataset
-
-STUDIES = ("table2", "table8", "convergence", "fashion")  # those that set a draw's errors beside a point's
 
 
 def describe_evaluations(study: str, cells: Sequence[Cell]) -> str:
@@ -16,7 +15,7 @@ def describe_evaluations(study: str, cells: Sequence[Cell]) -> str:
 
     ``cells``: all of the study; "" for studies that do not set points and draws side by side.
     """
-    if study not in STUDIES:
+    if not any(quantity.key.endswith("_point") for quantity in LAYOUTS[study].quantities):
         return ""
     counts: dict[str, dict[int, list[str]]] = {}
     for cell in cells:

@@ -254,7 +254,7 @@ def test_the_opening_words_count_the_verdicts_of_the_csv(results):
         assert claim[1:] in unescape(words)  # each is named, as verdicts other than undecided are
 
 
-def test_the_opening_words_tell_what_was_not_measured_from_what_is_too_wide_to_decide():
+def test_the_opening_words_tell_what_was_not_measured_from_what_stays_undecided():
     rows = [(0.1, -0.2, 0.4, 3), (0.1, -0.2, 0.4, 3), (0.1, np.nan, np.nan, 1), (np.nan, np.nan, np.nan, 2)]
     claims = pd.DataFrame(rows, columns=["effect", "low", "high", "seeds"]).assign(
         claim="a sentence", study="table2", place=np.nan, unit="difference", verdict="undecided",
