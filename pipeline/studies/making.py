@@ -10,15 +10,17 @@ import datetime
 import json
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipeline.storage import places
-from pipeline.storage.files import write_json
+from pipeline.storage.files import project_root, write_json
 from pipeline.storage.processor import name_processor
 
 Making = dict[str, Any]
+AGAIN = Path(".dvc/tmp/made_again.json")
 
 
 class Stopwatch:
@@ -54,8 +56,22 @@ def write_making(profile: str, study: str, made: Mapping[str, Making], keys: Ite
 
 def read_making(profile: str, study: str) -> dict[str, Making]:
     """How a study's cells were made, by key; empty where nobody knows."""
+    return _read(places.find_provenance(profile, study))
+
+
+def note_again(key: str, made: Making) -> None:
+    """Note how a kept cell was made once more, on this machine; its provenance stays as it is."""
+    write_json(project_root() / AGAIN, read_again() | {key: made})
+
+
+def read_again() -> dict[str, Making]:
+    """How kept cells were made once more, by key."""
+    return _read(project_root() / AGAIN)
+
+
+def _read(path: Path) -> dict[str, Making]:
     try:
-        found: dict[str, Making] = json.loads(places.find_provenance(profile, study).read_text())
+        found: dict[str, Making] = json.loads(path.read_text())
         return found
     except (OSError, ValueError):
         return {}

@@ -1,7 +1,12 @@
-"""How long cells take on a machine, learned from the seconds that kept cells of the same kind took on it."""
+"""How long cells take on a machine, learned from the seconds that kept cells of the same kind took.
+
+Those of the machine itself come first. What was timed on others alone is taken in proportion: as much longer
+as the kinds timed on both took here.
+"""
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +14,7 @@ from dataclasses import dataclass
 
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.studies.grid import PAPER_STUDIES, Cell, Grid, list_cells, list_methods
-from pipeline.studies.making import read_making
+from pipeline.studies.making import read_again, read_making
 from pipeline.studies.measured import RECORDED, read_cells
 from pipeline.studies.workload import estimate_seconds
 
@@ -20,10 +25,16 @@ OF_SEVERAL_SEEDS = ("convergence", "fashion", "alphas")  # studies of ours on th
 
 @dataclass(frozen=True)
 class TimedCell:
-    """A cell that was trained on this machine, and the seconds of one thread that it took."""
+    """A cell, the seconds of one thread that it took, and on which machine."""
 
     cell: Cell
     seconds: float
+    machine: str
+
+    @functools.cached_property
+    def ratio(self) -> float:
+        """The seconds over those that the cell's arithmetic says."""
+        return self.seconds / estimate_seconds(self.cell)
 
 
 def describe_kinds(cell: Cell) -> tuple[tuple[str, ...], ...]:
@@ -34,36 +45,50 @@ def describe_kinds(cell: Cell) -> tuple[tuple[str, ...], ...]:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that a cell takes over those that its arithmetic says, by kind, as kept cells took them."""
+    """Seconds that a cell takes over those that its arithmetic says, by kind, as kept cells took them.
+
+    ``slower``: how much longer a cell takes on this machine than on the others; None where no kind of cell
+    was timed on both.
+    """
 
     ratios: dict[tuple[str, ...], float]
+    slower: float | None
 
     def predict(self, cell: Cell) -> float | None:
-        """Seconds of one thread; None where no cell of the method was trained on this machine."""
+        """Seconds of one thread; None where no cell of the method was timed."""
         ratio = next((self.ratios[kind] for kind in describe_kinds(cell) if kind in self.ratios), None)
         return None if ratio is None else ratio * estimate_seconds(cell)
 
 
-def learn_pace(timed: Iterable[TimedCell]) -> Pace:
-    """Learn the pace of each kind: the median over its cells."""
+def learn_pace(timed: Sequence[TimedCell], machine: str) -> Pace:
+    """Learn the pace of each kind on ``machine``: the median over its cells."""
+    own = _take_medians(one for one in timed if one.machine == machine)
+    others = _take_medians(one for one in timed if one.machine != machine)
+    both = [own[kind] / others[kind] for kind in own.keys() & others.keys()]
+    slower = statistics.median(both) if both else None
+    return Pace({kind: (slower or 1.0) * ratio for kind, ratio in others.items()} | own, slower)
+
+
+def _take_medians(timed: Iterable[TimedCell]) -> dict[tuple[str, ...], float]:
     ratios: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for one in timed:
         for kind in describe_kinds(one.cell):
-            ratios[kind].append(one.seconds / estimate_seconds(one.cell))
-    return Pace({kind: statistics.median(values) for kind, values in ratios.items()})
+            ratios[kind].append(one.ratio)
+    return {kind: statistics.median(values) for kind, values in ratios.items()}
 
 
-def measure_errors(timed: Sequence[TimedCell]) -> list[float]:
-    """How far each cell is from what the other studies' and places' cells predict: |predicted / true - 1|.
+def measure_errors(timed: Sequence[TimedCell], machine: str) -> list[float]:
+    """How far each of the machine's cells is from what all others predict: |predicted / true - 1|.
 
     A cell is left out with all others of its place, which differ from it in the seed alone.
     """
     errors = []
     for one in timed:
-        others = [other for other in timed if name_place(other.cell) != name_place(one.cell)]
-        predicted = learn_pace(others).predict(one.cell)
-        if predicted is not None:
-            errors.append(abs(predicted / one.seconds - 1))
+        if one.machine == machine:
+            others = [other for other in timed if name_place(other.cell) != name_place(one.cell)]
+            predicted = learn_pace(others, machine).predict(one.cell)
+            if predicted is not None:
+                errors.append(abs(predicted / one.seconds - 1))
     return errors
 
 
@@ -78,9 +103,12 @@ def name_studies(profile: str) -> list[str]:
 
 
 def list_studies(
-    profile: str, grid: Grid, is_there: Callable[[str], bool] = lambda name: False
+    profile: str,
+    grid: Grid,
+    is_there: Callable[[str], bool] = lambda name: False,
+    studies: Sequence[str] = (),
 ) -> dict[str, list[Cell]]:
-    """The cells of each study that has some at ``profile``, in order."""
+    """The cells of each of ``studies``, or else of those that the page of ``profile`` can show."""
     content = read_yaml("params.yaml") | {"profile": profile}
     return {
         study: [
@@ -88,21 +116,24 @@ def list_studies(
             for method in list_methods(study, grid)
             for cell in list_cells(study, method, content, grid, is_there)
         ]
-        for study in [RATES, *name_studies(profile)]
+        for study in studies or [RATES, *name_studies(profile)]
     }
 
 
-def list_timed(grid: Grid, machine: str) -> list[TimedCell]:
-    """The kept cells of all profiles that were trained on ``machine``, with their seconds."""
-    timed = []
+def list_timed(grid: Grid) -> list[TimedCell]:
+    """The kept cells of all profiles and studies whose seconds are known, and the machine they are of.
+
+    One that was checked on this machine is in twice.
+    """
+    timed, again = [], read_again()
     for profile in PROFILES:
-        for study, cells in list_studies(profile, grid).items():
-            made = read_making(profile, study)
-            if not made:
-                continue
+        made = {study: read_making(profile, study) for study in grid["studies"]}
+        known = [study for study, how in made.items() if how]
+        for study, cells in list_studies(profile, grid, studies=known).items() if known else ():
             placed = {(cell.method, cell.place): cell for cell in cells}
             for measured in read_cells(profile, study, list_methods(study, grid)):
-                how, cell = made.get(measured.key, {}), placed.get((measured.method, measured.place))
-                if cell is not None and how.get("machine") == machine and not measured.error:
-                    timed.append(TimedCell(cell, how["cpu_seconds"]))
+                cell = placed.get((measured.method, measured.place))
+                for how in (made[study].get(measured.key), again.get(measured.key)):
+                    if cell is not None and how and not measured.error:
+                        timed.append(TimedCell(cell, how["cpu_seconds"], how["machine"]))
     return timed

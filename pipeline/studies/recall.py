@@ -88,16 +88,21 @@ def measure_and_keep(keyed: KeyedCell) -> CellResult:
     """Measure a cell by one thread and keep what would come out the same again; recall it if it is kept."""
     result = recall_cell(keyed.key)
     if result is None:
-        cell = keyed.cell
-        images, extractor = load_images(cell, keyed.seen), find_extractor(cell)
-        watch = Stopwatch()
-        with use_one_thread():
-            result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
-        on_gpu = cell.params.engine.device != "cpu" and torch.cuda.is_available()
-        result = replace(result, made=watch.describe(on_gpu, data=images.digest, code=keyed.code))
+        result = measure_anew(keyed)
         if is_final(result):
             save_result(project_root() / MEMO, keyed.key, result)
     return result
+
+
+def measure_anew(keyed: KeyedCell) -> CellResult:
+    """Measure a cell by one thread, whether or not it is kept, and keep nothing."""
+    cell = keyed.cell
+    images, extractor = load_images(cell, keyed.seen), find_extractor(cell)
+    watch = Stopwatch()
+    with use_one_thread():
+        result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
+    on_gpu = cell.params.engine.device != "cpu" and torch.cuda.is_available()
+    return replace(result, made=watch.describe(on_gpu, data=images.digest, code=keyed.code))
 
 
 def is_final(result: CellResult) -> bool:

@@ -36,7 +36,7 @@ def find_machine(grid: Grid) -> str:
 
 def list_remaining(profile: str, grid: Grid, machine: str) -> list[Remaining]:
     """What each study of a profile lacks, with hours as cells of the same kind took on ``machine``."""
-    pace = learn_pace(list_timed(grid, machine))
+    pace = learn_pace(list_timed(grid), machine)
     all_remaining = []
     for study, cells in list_studies(profile, grid).items():
         measured = read_cells(profile, study, list_methods(study, grid))

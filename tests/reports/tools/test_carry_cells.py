@@ -41,6 +41,8 @@ def list_candidates(study, method):
 )
 def test_one_bit_makes_two_results_different_and_seconds_do_not(changed):
     assert is_same(RESULT, replace(RESULT, made={"seconds": 2}))
+    timed = [replace(RESULT, numbers=RESULT.numbers | {"score_seconds": seconds}) for seconds in (1.0, 2.0)]
+    assert is_same(*timed)
     assert not is_same(RESULT, replace(RESULT, **changed))
 
 
