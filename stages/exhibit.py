@@ -11,7 +11,7 @@ from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_json
 from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
-from pipeline.studies.planning import list_here
+from pipeline.studies.planning import list_study
 from reports.paper.evaluations import describe_evaluations
 from reports.paper.figures import draw_figures
 from reports.paper.layouts import LAYOUTS
@@ -27,7 +27,7 @@ def build_exhibit(params: Params, tracker: object, study: str) -> None:
     grid = read_grid()
     methods = list_methods(study, grid)
     cells = read_cells(params.profile, study, methods)
-    listed = [cell for method in methods for cell in list_here(study, method, params, grid)]
+    listed = list_study(study, params, grid)
     layout = LAYOUTS[study]
     seeds = sorted({cell.seed for cell in cells if cell.seed is not None}) or [params.seed]
     sentences = (

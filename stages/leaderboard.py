@@ -9,7 +9,7 @@ from pipeline.storage import places
 from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
-from pipeline.studies.planning import list_here
+from pipeline.studies.planning import list_study
 from pipeline.studies.workload import count_evaluations
 from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
 from reports.beyond.length_curves import draw_length_curves
@@ -30,8 +30,7 @@ def leaderboard(params: Params, tracker: object) -> None:
     frame = tabulate(longest)
     tuning = tabulate_tuning(read_cells(params.profile, TUNING, methods))
     factors = sorted(set(tuning["rate_factor"]))
-    listed = [cell for method in methods for cell in list_here(STUDY, method, params, grid)]
-    evaluations = {cell.method: count_evaluations(cell) for cell in listed}
+    evaluations = {cell.method: count_evaluations(cell) for cell in list_study(STUDY, params, grid)}
     with write_folder(places.find_exhibit(params.profile, STUDY)) as folder:
         write_text(folder / "leaderboard.csv", frame.to_csv(index=False))
         write_text(folder / "leaderboard.md", render(cells, params.profile, factors, evaluations=evaluations))

@@ -42,6 +42,11 @@ def list_here(study: str, method: str, params: Params, grid: Grid) -> list[Cell]
     return list_cells(study, method, content, grid, lambda name: is_there(name, folder))
 
 
+def list_study(study: str, params: Params, grid: Grid) -> list[Cell]:
+    """A study's cells of all its methods, as ``list_here`` has those of one."""
+    return [cell for method in list_methods(study, grid) for cell in list_here(study, method, params, grid)]
+
+
 def key_method(study: str, method: str, params: Params, grid: Grid) -> list[KeyedCell]:
     """Find the keys of a study's cells of a method, whose tuning, if it has one, lies in its folder.
 

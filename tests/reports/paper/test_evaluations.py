@@ -1,15 +1,14 @@
 import pytest
 
 from pipeline.settings.params import load_params
-from pipeline.studies.grid import list_methods, read_grid
-from pipeline.studies.planning import list_here
+from pipeline.studies.grid import read_grid
+from pipeline.studies.planning import list_study
 from pipeline.studies.workload import count_evaluations
 from reports.paper.evaluations import describe_evaluations
 
 
 def list_all(study, grid=None):
-    grid, params = grid or read_grid(), load_params(profile="embedded")
-    return [cell for method in list_methods(study, grid) for cell in list_here(study, method, params, grid)]
+    return list_study(study, load_params(profile="embedded"), grid or read_grid())
 
 
 def test_the_note_counts_a_networks_evaluations_by_method_and_by_data_set_where_they_differ():
