@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from models.short_run.scores import SCORES
@@ -29,11 +27,6 @@ from reports.beyond.auprc_effects import FactorEffect
 from reports.drawing import OURS, save_figure
 
 Effects = Mapping[str, Sequence[FactorEffect]]  # by protocol
-
-
-def to_frame(rows: Sequence[StudyRow]) -> pd.DataFrame:
-    """Make a table of all rows."""
-    return pd.DataFrame([asdict(row) for row in rows])
 
 
 def render_study(rows: Sequence[StudyRow], effects: Effects, setup: str) -> str:

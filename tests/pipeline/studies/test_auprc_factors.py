@@ -24,7 +24,7 @@ from pipeline.studies.auprc_factors import (
     study_setting,
 )
 from reports.beyond.auprc_effects import list_effects
-from reports.beyond.factors_table import draw_effects, render_study, to_frame
+from reports.beyond.factors_table import draw_effects, render_study
 
 PLAN = TrainingPlan(
     rounds=1,
@@ -116,7 +116,6 @@ def test_the_study_reads_and_is_drawn(tmp_path):
     assert "| score laplace, not joint | +0.125 [+0.125, +0.125] | +0.125 [+0.125, +0.125] |" in text
     draw_effects(tmp_path / "x.png", effects, "five digits")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
-    assert len(to_frame(rows)) == len(rows)
 
 
 def test_an_effect_has_as_many_degrees_of_freedom_as_trainings_give_it_however_often_they_are_scored():

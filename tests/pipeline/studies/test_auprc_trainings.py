@@ -1,9 +1,21 @@
 import dataclasses
 
 from pipeline.settings.params import load_params
+from pipeline.storage import places
 from pipeline.studies import auprc_trainings
 from pipeline.studies.auprc_factors import ALPHAS, VARIATIONS
-from pipeline.studies.auprc_trainings import list_trainings, load_pool, measure_and_keep, train_all
+from pipeline.studies.auprc_trainings import (
+    STUDY,
+    key_training,
+    list_trainings,
+    load_pool,
+    measure_and_keep,
+    read_trainings,
+    recall_making,
+    recall_training,
+    train_all,
+    write_trainings,
+)
 from pipeline.studies.grid import read_grid
 from pipeline.studies.planning import list_here
 from pipeline.studies.recall import load_images
@@ -50,6 +62,21 @@ def test_a_kept_training_is_not_trained_again_and_another_setting_is_none_of_it(
     measure_and_keep(dataclasses.replace(first, setting=longer))
     assert dict(train_all([first, second], 0)) == {0: rows, 1: []}
     assert len(trained) == 2
+
+
+def test_what_git_holds_is_not_trained_in_a_fresh_clone(monkeypatch, tmp_path):
+    first, second, *_ = list_few(monkeypatch, tmp_path)
+    rows = measure_and_keep(first)
+    key = key_training(first, load_pool(first.cell, first.seen))
+    assert recall_making(key)["cpu_seconds"] >= 0
+    clone = tmp_path / "clone"
+    monkeypatch.setenv("DVC_ROOT", str(clone))
+    assert recall_training(key, "smoke") is None and recall_making(key) == {}
+    folder = clone / places.find_cells("smoke", STUDY, "")
+    write_trainings(folder, {key: rows, "another": rows[:1]})
+    assert read_trainings(folder) == {key: rows, "another": rows[:1]}  # to the bit
+    monkeypatch.setattr(auprc_trainings, "study_setting", lambda *given: [])
+    assert measure_and_keep(first) == rows and measure_and_keep(second) == []
 
 
 def test_the_longest_comes_first(monkeypatch, tmp_path):
