@@ -323,6 +323,8 @@ def test_stages_write_tables_where_dvc_looks_for_them():
             written |= {places.find_exhibit(profile, study) for study in list_choices(stage, "study")}
         elif module in ("leaderboard", "anomaly_study"):
             written.add(places.find_exhibit(profile, module))
+            if module == "anomaly_study":  # which trains as well
+                written.add(places.find_cells(profile, module, ""))
         elif stage.endswith("extractors"):
             names = list_choices(stage, "dataset")
             written |= {places.find_table_extractor(profile, name) for name in names}
