@@ -14,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 
+import torch
+
 from models.catalogue import METHODS
 from pipeline.settings.params import Params, load_params
 from pipeline.settings.yaml_files import ParamError, read_yaml
@@ -22,12 +24,12 @@ from pipeline.storage import places
 from pipeline.studies.ahead import train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
-from pipeline.studies.making import write_making
+from pipeline.studies.making import name_machine, write_making
 from pipeline.studies.measured import place_result, read_cells, write_cells
+from pipeline.studies.pace import Pace, learn_pace, list_timed
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
 from pipeline.studies.recall import is_final, recall_kept
 from pipeline.studies.result import CellResult
-from pipeline.studies.workload import estimate_seconds
 
 
 def run_study(
@@ -104,19 +106,19 @@ def train_one(key: str, studies: Sequence[str], params: Params, workers: int | N
     raise ParamError(f"--cell: found {key!r}, expected one of the keys that --plan lists")
 
 
-def render_plan(planned: Sequence[PlannedCell]) -> str:
-    """A line a cell: its key, estimated seconds of one core, whether it is kept, and which it is."""
+def render_plan(planned: Sequence[PlannedCell], pace: Pace) -> str:
+    """A line a cell: its key, estimated seconds of one thread, whether it is kept, and which it is."""
     lines = []
     for one in planned:
         key = one.keyed.key if one.keyed else "-" * 32
         state = "kept" if one.is_kept else "missing" if one.keyed else f"no key ({one.reason})"
         cell = one.cell
-        words = f"{key}  {estimate_seconds(cell):8.1f} s  {state:7}  {cell.study} {cell.method} {cell.place}"
+        words = f"{key}  {pace.estimate(cell):8.1f} s  {state:7}  {cell.study} {cell.method} {cell.place}"
         lines.append(words.rstrip())
-    missing = [estimate_seconds(one.cell) for one in planned if not one.is_kept]
+    missing = [pace.estimate(one.cell) for one in planned if not one.is_kept]
     kept = len(planned) - len(missing)
     lines.append(
-        f"{len(planned)} cells, {kept} kept, {len(missing)} missing: about {sum(missing):.0f} s of one core"
+        f"{len(planned)} cells, {kept} kept, {len(missing)} missing: about {sum(missing):.0f} s of one thread"
     )
     return "\n".join(lines)
 
@@ -183,7 +185,8 @@ def run_command(arguments: argparse.Namespace) -> int:
         return 0
     planned = list(plan_studies(studies, params, grid))
     if arguments.plan:
-        print(render_plan(planned))
+        machine = name_machine(params.engine.device != "cpu" and torch.cuda.is_available())
+        print(render_plan(planned, learn_pace(list_timed(grid), machine)))
     else:
         keys = {one.keyed.key: None for one in planned if one.keyed and not one.is_kept}
         print("\n".join(keys))

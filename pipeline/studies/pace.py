@@ -59,6 +59,10 @@ class Pace:
         ratio = next((self.ratios[kind] for kind in describe_kinds(cell) if kind in self.ratios), None)
         return None if ratio is None else ratio * estimate_seconds(cell)
 
+    def estimate(self, cell: Cell) -> float:
+        """Seconds of one thread, by arithmetic alone where no cell of the method was timed."""
+        return self.predict(cell) or estimate_seconds(cell)
+
 
 def learn_pace(timed: Sequence[TimedCell], machine: str) -> Pace:
     """Learn the pace of each kind on ``machine``: the median over its cells."""

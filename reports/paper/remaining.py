@@ -10,7 +10,6 @@ from pipeline.studies.grid import Grid, list_methods
 from pipeline.studies.making import read_making
 from pipeline.studies.measured import read_cells
 from pipeline.studies.pace import PROFILES, learn_pace, list_studies, list_timed
-from pipeline.studies.workload import estimate_seconds
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def list_remaining(profile: str, grid: Grid, machine: str) -> list[Remaining]:
         measured = read_cells(profile, study, list_methods(study, grid))
         kept = {(one.method, one.place) for one in measured if not one.error}
         missing = [cell for cell in cells if (cell.method, cell.place) not in kept]
-        seconds = [pace.predict(cell) or estimate_seconds(cell) for cell in missing]
+        seconds = [pace.estimate(cell) for cell in missing]
         all_remaining.append(Remaining(study, len(cells), len(cells) - len(missing), sum(seconds) / 3600))
     return all_remaining
 

@@ -24,7 +24,7 @@ from pipeline.studies.pace import (
     list_timed,
     measure_errors,
 )
-from pipeline.studies.workload import count_cell, estimate_seconds
+from pipeline.studies.workload import count_cell
 
 
 def count_studies(profile: str, is_there: Callable[[str], bool] = lambda name: False) -> dict[str, float]:
@@ -50,11 +50,8 @@ def render_hours(profile: str, machine: str) -> str:
     lines = ["| study | cells | TFLOP | hours of one thread |", "|---|---|---|---|"]
     total, unknown = 0.0, set()
     for study, cells in list_studies(profile, grid).items():
-        predicted = [pace.predict(cell) for cell in cells]
-        unknown |= {cell.method for cell, one in zip(cells, predicted, strict=True) if one is None}
-        hours = sum(
-            estimate_seconds(cell) if one is None else one for cell, one in zip(cells, predicted, strict=True)
-        )
+        unknown |= {cell.method for cell in cells if pace.predict(cell) is None}
+        hours = sum(map(pace.estimate, cells))
         total += hours
         flops = sum(map(count_cell, cells)) / 1e12
         lines.append(f"| {study} | {len(cells)} | {flops:,.0f} | {hours / 3600:.2f} |")
