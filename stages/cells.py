@@ -28,7 +28,7 @@ from pipeline.studies.making import name_machine, write_making
 from pipeline.studies.measured import place_result, read_cells, write_cells
 from pipeline.studies.pace import Pace, learn_pace, list_timed
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
-from pipeline.studies.recall import is_final, recall_kept
+from pipeline.studies.recall import is_final, recall_method
 from pipeline.studies.result import CellResult
 
 
@@ -52,7 +52,7 @@ def run_study(
     keyed = {method: key_method(study, method, params, grid) for method in only or line_up}
     results: dict[str, CellResult] = {}
     for method, cells in keyed.items():
-        kept = recall_kept(places.find_cells(params.profile, study, method))
+        kept = recall_method(params.profile, study, method)
         found = {cell.key: find_result(cell, kept) for cell in cells}
         results |= {key: result for key, result in found.items() if result is not None}
     missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]

@@ -9,7 +9,6 @@ from models.catalogue import METHODS
 from pipeline.data.published_files import is_there
 from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import read_yaml
-from pipeline.storage import places
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import Cell, Grid, list_cells, list_methods
 from pipeline.studies.measured import MeasuredCell, place_result
@@ -19,7 +18,7 @@ from pipeline.studies.recall import (
     key_cell,
     read_rate_factor,
     recall_cell,
-    recall_kept,
+    recall_method,
 )
 from pipeline.studies.result import CellResult
 from pipeline.studies.tuning import choose_rate_factor
@@ -91,7 +90,7 @@ def _plan_method(study: str, method: str, params: Params, grid: Grid) -> Iterato
         measured = [one for one in tuning if one is not None]
         factor = choose_rate_factor(measured) if len(measured) == len(tuning) else None
     cells, seen, code = _list_with_tuning(study, method, params, grid, factor or 1.0)
-    kept = recall_kept(places.find_cells(params.profile, study, method))
+    kept = recall_method(params.profile, study, method)
     for cell in cells:
         if factor is None:
             yield PlannedCell(cell, reason=f"waits for the study {tuned_by}")
@@ -111,9 +110,7 @@ def _find_result(planned: PlannedCell, params: Params) -> MeasuredCell | None:
     if planned.keyed is None or not planned.is_kept:
         return None
     cell, key = planned.cell, planned.keyed.key
-    result = find_result(
-        planned.keyed, recall_kept(places.find_cells(params.profile, cell.study, cell.method))
-    )
+    result = find_result(planned.keyed, recall_method(params.profile, cell.study, cell.method))
     if result is None:
         return None
     return place_result(cell, result, key, METHODS[cell.method].named_by_alpha)

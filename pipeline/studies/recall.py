@@ -17,8 +17,8 @@ from pipeline.storage import places
 from pipeline.storage.code_digest import digest_code
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import DEFAULT_TASK, Cell, Grid
-from pipeline.studies.making import Stopwatch
-from pipeline.studies.measured import read_folder
+from pipeline.studies.making import Stopwatch, read_making
+from pipeline.studies.measured import FILE, read_folder
 from pipeline.studies.memo import compute_key, fingerprint, load_result, save_result
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS, measure_cell
@@ -117,6 +117,33 @@ def recall_kept(folder: Path) -> dict[str, CellResult]:
     except (OSError, ValueError):
         return {}
     return {cell.key: cell.result for cell in cells if cell.key and is_final(cell.result)}
+
+
+def recall_method(profile: str, study: str, method: str) -> dict[str, CellResult]:
+    """What Git holds of a method's cells, by key: the study's own, and those of others that are the same.
+
+    Studies share cells, as one alpha of Figure 8 is Table 2's. How a cell of another study was made comes
+    with it; of the study's own that is known already.
+    """
+    own = places.find_cells(profile, study, method)
+    found: dict[str, CellResult] = {}
+    for folder in sorted(Path().glob(str(places.find_cells(profile, "*", method)))):
+        if folder != own:
+            made = read_making(profile, folder.parent.name)
+            shared = _recall_folder(folder.resolve(), _find_time(folder))
+            found |= {key: replace(result, made=made.get(key, {})) for key, result in shared.items()}
+    return found | _recall_folder(own.resolve(), _find_time(own))
+
+
+def _find_time(folder: Path) -> int:
+    """When a folder's cells were written; 0 where there are none."""
+    return (folder / FILE).stat().st_mtime_ns if (folder / FILE).exists() else 0
+
+
+@functools.lru_cache(maxsize=256)  # a plan asks for the same folders for each study
+def _recall_folder(folder: Path, changed: int) -> dict[str, CellResult]:
+    """Recall a folder once; ``changed`` tells its contents of another time apart."""
+    return recall_kept(folder)
 
 
 def find_extractor(cell: Cell) -> FeatureExtractor:

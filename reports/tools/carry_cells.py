@@ -30,7 +30,7 @@ from pipeline.studies.grid import DEFAULT_TASK, Grid, list_methods, read_grid
 from pipeline.studies.making import read_making
 from pipeline.studies.memo import save_result
 from pipeline.studies.planning import find_result, key_method
-from pipeline.studies.recall import MEMO, KeyedCell, key_cell, recall_kept
+from pipeline.studies.recall import MEMO, KeyedCell, key_cell, recall_method
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS
 from pipeline.studies.workload import estimate_seconds
@@ -52,7 +52,7 @@ def digest_base(study: str, method: str, grid: Grid, base: Path) -> str:
 
 def find_candidates(study: str, method: str, params: Params, grid: Grid, base: Path) -> list[Candidate]:
     """The cells that are not kept for the present code and were kept for that of ``base``, all else equal."""
-    kept = recall_kept(places.find_cells(params.profile, study, method))
+    kept = recall_method(params.profile, study, method)
     makings = read_making(params.profile, study)
     code = digest_base(study, method, grid, base)
     candidates = []

@@ -122,6 +122,17 @@ def test_a_cell_is_recalled_from_its_own_folder_by_its_key(project, monkeypatch)
     assert measured[4:] == ["K 100", "K 50", "K 30"] and read() == before
 
 
+def test_a_cell_that_two_studies_share_is_measured_once_and_its_making_goes_with_it(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
+    run("table5")
+    shutil.rmtree(recall.MEMO)  # a fresh clone: what is kept is what Git has
+    run("table7")
+    assert measured[-2:] == ["L2 3", "L2 2"] and len(measured) == 4 + 2
+    (shared,) = {cell.key for cell in read("table5")} & {cell.key for cell in read("table7")}
+    assert [cell.place for cell in read("table7") if cell.key == shared] == ["L2 1"]
+    assert read_making("smoke", "table7")[shared] == read_making("smoke", "table5")[shared]
+
+
 def test_what_is_kept_of_a_study_is_gathered_without_training(project, monkeypatch):
     measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
     run()

@@ -65,7 +65,7 @@ def test_where_and_how_long_a_cell_was_made_goes_with_it(tmp_path, monkeypatch):
     kept = replace(RESULT, made={})  # as a committed folder of cells has it
     monkeypatch.chdir(tmp_path)
     write_making("embedded", "table6", {"old": {"seconds": 9.0}}, ["old"])
-    monkeypatch.setattr(carry_cells, "recall_kept", lambda folder: {"old": kept})
+    monkeypatch.setattr(carry_cells, "recall_method", lambda *place: {"old": kept})
     monkeypatch.setattr(carry_cells, "key_method", lambda *arguments: [keyed])
     monkeypatch.setattr(carry_cells, "digest_base", lambda *arguments: "code")
     monkeypatch.setattr(carry_cells, "key_cell", lambda *arguments: old)
