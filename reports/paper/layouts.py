@@ -109,7 +109,7 @@ LAYOUTS = {
     ),
     "solvers": TableLayout(
         "Does a better map give a better model?",
-        "The transport's solver, from about 72 % matched to proven optimal.",
+        "The transport's solver: how much each matches is in the last table.",
         (
             MSE,
             FRECHET,
