@@ -33,6 +33,7 @@ from pipeline.studies.planning import key_method
 from pipeline.studies.recall import KeyedCell, measure_anew, recall_kept
 from pipeline.studies.result import CellResult
 from pipeline.studies.workload import estimate_seconds
+from reports.tools.benchmark_tables import NOT_RUN
 from reports.tools.carry_cells import is_same, keep_measurements
 
 CHECKS = places.RESULTS / "checks.json"
@@ -172,7 +173,7 @@ def render_checks(path: Path = CHECKS) -> str:
             f"- Made by {kept_by or 'an unknown machine'}, trained again by {checked_by}: "
             f"{same} of {len(checks)} the same to the bit ({cells})."
         )
-    return "\n".join(lines)
+    return "\n".join(lines) or NOT_RUN
 
 
 def check_cells(chosen: Sequence[KeptCell], kept: Sequence[KeptCell], record: Path | None = None) -> bool:

@@ -80,9 +80,9 @@ def render_table(path: Path) -> str:
 
 
 def render_claims() -> str:
-    """Read the claims that were measured over several seeds and the gain by length of training.
+    """Read the claims that several seeds decide, as rows, and those that they do not, as a sentence.
 
-    How many of the other claims have one seed or none is said as well.
+    The gain by length of training follows, and how many of the other claims have one seed or none.
     """
     once = read_claims_table(places.find_paper(RECORDED_PROFILE) / "claims.md")
     several = read_claims_table(places.find_paper(SEEDS_PROFILE) / "claims.md")
@@ -97,7 +97,10 @@ def render_claims() -> str:
     page = places.find_paper(SEEDS_PROFILE) / "README.md"
     gains = [*read_sentence(page, GAINS), *read_sentence(page, CHOICE)]
     apart = describe_places(judged, places.find_paper(SEEDS_PROFILE) / "claims.md")
-    return "\n".join([*head, *rows, "", *gains, *apart, sentence]) if rows else "\n".join(once)
+    decided = [row for row in rows if not is_undecided(row)]
+    open_ones = [f"*{read_claim(row)}* {row.split('|')[2].strip()}" for row in rows if is_undecided(row)]
+    words = [f"Several seeds do not decide: {'; '.join(open_ones)}.", ""] if open_ones else []
+    return "\n".join([*head, *decided, "", *words, *gains, *apart, sentence]) if rows else "\n".join(once)
 
 
 def describe_places(claims: Collection[str], path: Path) -> list[str]:
@@ -139,6 +142,11 @@ def read_claim(row: str) -> str:
 def has_effect(row: str) -> bool:
     """Whether the claim of a row of the table was measured."""
     return bool(row.split("|")[2].strip())
+
+
+def is_undecided(row: str) -> bool:
+    """Whether a row of the table has an effect and no verdict."""
+    return row.split("|")[3].strip() == "undecided"
 
 
 def count_seeds(row: str) -> int:

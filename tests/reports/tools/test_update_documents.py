@@ -49,15 +49,17 @@ def test_the_documents_take_their_results_from_the_files(recorded):
 def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded):
     head = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
     rows = "| It is better | 2 | reproduces | 3 |\n| It lasts | | undecided | 0 |"
+    open_one = "| It grows | 1.1 [0.9, 1.3] | undecided | 5 |"
     apart = [f"| It is better | place {n} | {n} [1, {2 * n}] | reproduces | 3 |" for n in (2, 3)]
     many = [f"| It lasts | place {n} | {n} | undecided | 1 |" for n in range(9)]
     below = ["| claim | place | effect | verdict | seeds |", "|---|---|---|---|---|", *apart, *many]
-    write_text(places.find_paper("recorded") / "claims.md", "\n".join([head, rows, "", *below, ""]))
+    write_text(places.find_paper("recorded") / "claims.md", "\n".join([head, rows, open_one, "", *below, ""]))
     gain = "ABP's Frechet distance over that of Ours, with its interval: 1.14 [1.06, 1.22]."
     write_text(places.find_paper("recorded") / "README.md", f"Some sentence. {gain}\n\n| a table |\n")
     updated = update_document(recorded, "README.md")
     part = updated.partition("<!-- begin claims -->")[2].partition("<!-- end claims -->")[0]
-    begin, said, each, end = part.split("\n\n")
+    begin, undecided, said, each, end = part.split("\n\n")
+    assert undecided == "Several seeds do not decide: *It grows* 1.1 [0.9, 1.3]."
     assert "*It is better*: 2 [1, 4] (place 2: reproduces), 3 [1, 6] (place 3: reproduces)." in each
     assert "It lasts" not in each
     assert said == gain
@@ -66,7 +68,9 @@ def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded
 
 
 def test_a_part_that_nobody_makes_is_refused_with_the_documents_name(recorded):
-    with pytest.raises(ValueError, match=r"docs/x\.md: found part 'nothing', expected one of claims, "):
+    with pytest.raises(
+        ValueError, match=r"docs/x\.md: found part 'nothing', expected one of checks, claims, "
+    ):
         update_document("<!-- begin nothing -->\n<!-- end nothing -->", "docs/x.md")
 
 
