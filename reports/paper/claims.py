@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.settings.yaml_files import ParamError, read_yaml
-from reports.paper.layouts import LAYOUTS
+from reports.paper.layouts import LAYOUTS, name_study
 
 CLAIMS = Path(__file__).parent / "claims.yaml"
 CLAIM_KEYS = ("claim", "study", "quantity", "better", "unit", "rule")
@@ -71,6 +71,11 @@ class Claim:
     unit: str
     margin: float
     rule: Beats | Trend | Best
+
+    @property
+    def label(self) -> str:
+        """The claim after the name of its table or figure."""
+        return f"{name_study(self.study)}: {self.text}"
 
 
 def read_claims(path: Path = CLAIMS) -> list[Claim]:

@@ -83,14 +83,22 @@ def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
     ]
     for one in claims:
         if one.effect is None:
-            lines.append(f"| {one.claim.text} | | not measured | | | | |")
+            lines.append(f"| {one.claim.label} | | not measured | | | | |")
             continue
         scale = find_scale(one.cells)
         updates = f"{scale.updates:,}" if scale else ""
         share = "" if scale is None or scale.share is None else f"1/{1 / scale.share:,.0f}"
-        cells = (one.claim.text, format_effect(one), one.verdict, one.seeds, one.images or "", updates, share)
+        cells = (
+            one.claim.label,
+            format_effect(one),
+            one.verdict,
+            one.seeds,
+            one.images or "",
+            updates,
+            share,
+        )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    notes = [f"- {one.claim.text}: {one.note}" for one in verdicts if one.note]
+    notes = [f"- {one.claim.label}: {one.note}" for one in verdicts if one.note]
     lines += ["", *notes, *([""] if notes else [])]
     if places:
         lines += [
@@ -100,7 +108,7 @@ def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
         ]
         lines.append("|---|---|---|---|---|")
         lines += [
-            f"| {one.claim.text} | {one.place} | {format_effect(one)} | {one.verdict} | {one.seeds} |"
+            f"| {one.claim.label} | {one.place} | {format_effect(one)} | {one.verdict} | {one.seeds} |"
             for one in places
         ]
         lines += ["", "</details>", ""]

@@ -14,7 +14,6 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from pipeline.evaluation.effects import UNDECIDED
 from reports.drawing import save_figure
-from reports.paper.layouts import LAYOUTS
 from reports.paper.verdicts import Verdict
 
 LOOKS = {  # Okabe and Ito's colours, told apart without colour by their markers
@@ -74,9 +73,7 @@ def _label(verdict: Verdict, with_title: bool) -> str:
     """What stands left of a row: its place, or the claim, after its table's name where there are several."""
     if verdict.place:
         return textwrap.shorten(verdict.place, LETTERS, placeholder=" ...")
-    title = LAYOUTS[verdict.claim.study].title.partition(":")[0]
-    text = verdict.claim.text
-    return textwrap.fill(f"{title}: {text}" if with_title else text, LETTERS)
+    return textwrap.fill(verdict.claim.label if with_title else verdict.claim.text, LETTERS)
 
 
 def _count_lines(verdict: Verdict, with_title: bool) -> float:

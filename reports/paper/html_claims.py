@@ -24,7 +24,7 @@ from reports.paper.html_parts import (
     write_number,
 )
 from reports.paper.html_tables import Details
-from reports.paper.layouts import LAYOUTS
+from reports.paper.layouts import name_study
 from reports.paper.provenance import Origin
 from reports.paper.shown_tables import list_records
 
@@ -68,7 +68,7 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
         ("no difference", "Too small to matter here, whatever its sign, is the effect in:"),
     ):
         of_it = [
-            f"{_lower(row['claim'])} ({_name(row['study'])}, {_name_unit(row)} {describe_effect(row)})"
+            f"{_lower(row['claim'])} ({name_study(row['study'])}, {_name_unit(row)} {describe_effect(row)})"
             for row in list_records(whole[whole["verdict"] == verdict])
         ]
         if of_it:
@@ -115,10 +115,6 @@ def _lower(claim: str) -> str:
 
 def _name_unit(row: Mapping[str, Any]) -> str:
     return "factor" if UNITS[row["unit"]] == "ratio" else "difference"
-
-
-def _name(study: str) -> str:
-    return LAYOUTS[study].title.partition(":")[0]
 
 
 def _range(values: pd.Series) -> str:
@@ -234,7 +230,7 @@ def _render_forest(
     ]
     lines = []
     for row in list_records(rows):
-        study = f'<a href="#s-{row["study"]}">{escape(_name(row["study"]))}</a>'
+        study = f'<a href="#s-{row["study"]}">{escape(name_study(row["study"]))}</a>'
         line = [HtmlCell(f"{escape(row['claim'])} <small>{study}</small>", row["claim"])]
         if with_place:
             line.append(HtmlCell(escape(str(row["place"])), str(row["place"])))

@@ -21,7 +21,7 @@ from reports.paper.html_tables import (
     render_published,
     render_shown,
 )
-from reports.paper.layouts import LAYOUTS
+from reports.paper.layouts import LAYOUTS, name_study
 from reports.paper.names import describe_facts
 from reports.paper.page import CAPTIONS, DEVIATIONS, READING
 from reports.paper.provenance import CellIndex, Origin, Records, read_records
@@ -196,9 +196,7 @@ def _render_beyond(
 def _fill_page(profile: str, content: str, details: Details) -> str:
     """The whole page around its content; what it says of numbers lies in it as JSON."""
     places = [("claims", "Claims"), ("s-table1", "Table 1")]
-    places += [
-        (f"s-{study}", LAYOUTS[study].title.partition(":")[0]) for _, studies in READING for study in studies
-    ]
+    places += [(f"s-{study}", name_study(study)) for _, studies in READING for study in studies]
     places += [("beyond", "Beyond")]
     links = "".join(
         f'<a href="#{place}">{escape(name)}</a>' for place, name in places if f'id="{place}"' in content

@@ -169,3 +169,8 @@ LAYOUTS = {
         (MSE, FRECHET, Quantity("ot_cost", "transport cost of the last round's correction")),
     ),
 }
+
+
+def name_study(study: str) -> str:
+    """A study's name in a list, its title up to the colon: ``Table 2``."""
+    return LAYOUTS[study].title.partition(":")[0]

@@ -250,6 +250,7 @@ def test_the_papers_claims_are_well_formed_and_all_have_a_row(make_pairs):
     assert list(frame[frame["place"] == ""]["claim"]) == [one.text for one in claims]
     text = render_claims(verdicts, lambda cells: None)
     assert text.count("| | not measured | |") == len(claims) - 1 and "| reproduces | 5 | 100 |" in text
+    assert "\n| Table 2: Ours has a lower Frechet distance than ABP | 1.35 [" in text
     counts = count_verdicts(verdicts)
     assert counts["claims"] == len(claims) == sum(counts.values()) - counts["claims"]
     assert counts["reproduces"] == 1
