@@ -127,9 +127,9 @@ def list_studies(
 def list_timed(grid: Grid) -> list[TimedCell]:
     """The kept cells of all profiles and studies whose seconds are known, and the machine they are of.
 
-    One that was checked on this machine is in twice.
+    One that was checked on another machine is there for both; one that studies share is there once.
     """
-    timed, again = [], read_again()
+    timed, again = {}, read_again()
     for profile in PROFILES:
         made = {study: read_making(profile, study) for study in grid["studies"]}
         known = [study for study, how in made.items() if how]
@@ -139,5 +139,6 @@ def list_timed(grid: Grid) -> list[TimedCell]:
                 cell = placed.get((measured.method, measured.place))
                 for how in (made[study].get(measured.key), again.get(measured.key)):
                     if cell is not None and how and not measured.error:
-                        timed.append(TimedCell(cell, how["cpu_seconds"], how["machine"]))
-    return timed
+                        one = TimedCell(cell, how["cpu_seconds"], how["machine"])
+                        timed.setdefault((measured.key, one.machine), one)
+    return list(timed.values())

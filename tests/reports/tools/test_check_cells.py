@@ -43,7 +43,8 @@ def test_the_same_seed_chooses_the_same_cells_and_no_cell_twice(kept):
     chosen = choose_cells(kept, 5, 7, cheapest=False)
     assert chosen == choose_cells(kept, 5, 7, cheapest=False) != choose_cells(kept, 5, 8, cheapest=False)
     assert len({one.keyed.key for one in chosen}) == 5
-    assert len(choose_cells(kept, 10_000, 7, cheapest=False)) == len(kept)
+    shared = replace(kept[0], keyed=replace(kept[0].keyed, cell=kept[1].keyed.cell))  # by another study
+    assert len(choose_cells([*kept, shared], 10_000, 7, cheapest=False)) == len(kept)
 
 
 def test_the_cheapest_are_of_different_methods_the_closed_form_last_of_all(kept):
