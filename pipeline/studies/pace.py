@@ -129,7 +129,8 @@ def list_timed(grid: Grid) -> list[TimedCell]:
 
     One that was checked on another machine is there for both; one that studies share is there once.
     """
-    timed, again = {}, read_again()
+    timed: dict[tuple[str, str], TimedCell] = {}
+    again = read_again()
     for profile in PROFILES:
         made = {study: read_making(profile, study) for study in grid["studies"]}
         known = [study for study, how in made.items() if how]

@@ -83,8 +83,8 @@ def list_kept(studies: Iterable[str], params: Params, grid: Grid) -> list[KeptCe
 def choose_cells(kept: Sequence[KeptCell], count: int, seed: int, cheapest: bool) -> list[KeptCell]:
     """Choose ``count`` cells by chance, or the cheapest one of as many methods; in the order of their cost.
 
-    Of the methods those come first that cost the most, for a closed form says little of a machine. A cell that
-    studies share is one.
+    Of the methods those come first that cost the most, for a closed form says little of a machine. A cell
+    that studies share is one.
     """
     distinct = {one.keyed.key: one for one in kept}.values()
     by_cost = sorted(distinct, key=lambda one: estimate_seconds(one.keyed.cell))
