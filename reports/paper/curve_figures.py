@@ -155,18 +155,24 @@ def draw_solvers(path: Path, cells: Sequence[MeasuredCell]) -> None:
 def draw_alpha_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """Draw Figure 8: transport cost, MSE and Frechet distance over rounds, a curve for each alpha.
 
-    Several seeds of an alpha are their mean.
+    Several seeds of an alpha are their mean, with bars of one standard deviation.
     """
     figure, axes = start_figure(3)
     alphas = sorted({read_alpha(cell) for cell in cells})
-    for axis, key, unit in zip(
-        axes, ("ot_cost", "mse_after", "frechet_distance"), (COST, ERROR, DISTANCE), strict=True
-    ):
+    panels = (
+        ("ot_cost", COST, "correction of the round"),
+        ("mse_after", ERROR, "the round's pairs, after learning"),
+        ("frechet_distance", DISTANCE, "samples of the prior"),
+    )
+    for axis, (key, unit, title) in zip(axes, panels, strict=True):
         for alpha, look in zip(alphas, list_looks(len(alphas)), strict=True):
             curves = [cell.curves[key] for cell in cells if cell.alpha == alpha]
-            values = np.mean([curve[: min(map(len, curves))] for curve in curves], axis=0)
-            axis.plot(range(1, len(values) + 1), values, **look, label=f"alpha {alpha:g}")
-        axis.set(ylabel=unit, xlabel="round, at its end")
+            values = np.array([curve[: min(map(len, curves))] for curve in curves])
+            spreads = values.std(axis=0, ddof=1) if len(values) > 1 else None
+            rounds = range(1, values.shape[1] + 1)
+            label = f"alpha {alpha:g}"
+            axis.errorbar(rounds, values.mean(axis=0), spreads, **look, label=label, capsize=3)
+        axis.set(title=title, ylabel=unit, xlabel="round, at its end")
         mark_whole_rounds(axis)
     finish_figure(figure, axes, path, "The share alpha of the correction, by round", cells)
 
