@@ -166,7 +166,7 @@ LAYOUTS = {
     "figure8": TableLayout(
         "Figure 8 in numbers: the share alpha of the correction",
         "alpha = 0 is ABP. Values at the end of training, the error of chains that have gone on from there "
-        "as in Table 2; the figure's is that of a round's own pairs, on which the generator has just learned.",
+        "as in Table 2; the figure's is of a round's own pairs, on which the generator has just learned.",
         (MSE, FRECHET, Quantity("ot_cost", "transport cost of the last round's correction")),
     ),
 }
