@@ -93,7 +93,7 @@ def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
             format_effect(one),
             one.verdict,
             one.seeds,
-            one.images or "",
+            f"{one.images:,}" if one.images else "",
             updates,
             share,
         )
