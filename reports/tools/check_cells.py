@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from pipeline.settings.params import Params, load_params
@@ -27,8 +28,8 @@ from pipeline.settings.yaml_files import ParamError
 from pipeline.storage import places
 from pipeline.storage.files import write_json
 from pipeline.studies.grid import Grid, check_study, list_methods, read_grid
-from pipeline.studies.making import Making, note_again, read_making
-from pipeline.studies.pace import name_place
+from pipeline.studies.making import Making, name_machine, note_again, read_making
+from pipeline.studies.pace import learn_pace, list_timed, name_place
 from pipeline.studies.planning import key_method
 from pipeline.studies.recall import KeyedCell, measure_anew, recall_kept
 from pipeline.studies.result import CellResult
@@ -224,7 +225,12 @@ def main() -> None:
             "expected some in reports/results (is the version of torch that of requirements.lock?)"
         )
     chosen = choose_cells(kept, arguments.count, arguments.seed, arguments.cheapest)
-    print(f"{len(chosen)} of {len(kept)} kept cells, trained again by one thread:", flush=True)
+    pace = learn_pace(list_timed(grid), name_machine(torch.cuda.is_available()))
+    minutes = sum(pace.estimate(one.keyed.cell) for one in chosen) / 60
+    print(
+        f"{len(chosen)} of {len(kept)} kept cells, trained again by one thread, about {minutes:.0f} minutes:",
+        flush=True,
+    )
     sys.exit(not check_cells(chosen, kept, CHECKS if arguments.record else None))
 
 
