@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import multiprocessing
@@ -20,8 +21,9 @@ from typing import get_type_hints
 import numpy as np
 import torch
 
-from models.langevin.engine import choose_engine
+from models.langevin.engine import EngineSettings, choose_engine
 from pipeline.data.anomaly_split import AnomalySplit, split_anomaly
+from pipeline.settings.params import EngineParams
 from pipeline.settings.plan import build_plan
 from pipeline.storage import places
 from pipeline.storage.code_digest import digest_code
@@ -94,12 +96,17 @@ def key_training(training: StudyTraining, pool: Pool) -> str:
         setting=dataclasses.asdict(setting),
         architecture=params.architecture,
         held_out=params.anomaly.held_out,
-        engine=dataclasses.asdict(choose_engine(**dataclasses.asdict(params.engine))),
+        engine=dataclasses.asdict(_choose_engine(params.engine)),
         data=pool.digest,
         code=digest_code([Path(auprc_factors.__file__)], Path(__file__).parents[2]),
         torch=torch.__version__,
         threads=THREADS,
     )
+
+
+@functools.cache  # which says what the processor lacks, once
+def _choose_engine(given: EngineParams) -> EngineSettings:
+    return choose_engine(**dataclasses.asdict(given))
 
 
 def recall_training(key: str, profile: str) -> list[StudyRow] | None:
@@ -148,7 +155,7 @@ def measure_and_keep(training: StudyTraining) -> list[StudyRow]:
     kept = recall_training(key, params.profile)
     if kept is not None:
         return kept
-    engine, watch = choose_engine(**dataclasses.asdict(params.engine)), Stopwatch()
+    engine, watch = _choose_engine(params.engine), Stopwatch()
     with use_one_thread():
         rows = study_setting(setting, params.architecture, pool.images, pool.is_anomaly, pool.split, engine)
     made = watch.describe(engine.device != "cpu", data=pool.digest)
