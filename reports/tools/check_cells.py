@@ -226,9 +226,9 @@ def main() -> None:
         )
     chosen = choose_cells(kept, arguments.count, arguments.seed, arguments.cheapest)
     pace = learn_pace(list_timed(grid), name_machine(torch.cuda.is_available()))
-    minutes = sum(pace.estimate(one.keyed.cell) for one in chosen) / 60
+    seconds = sum(pace.estimate(one.keyed.cell) for one in chosen)
     print(
-        f"{len(chosen)} of {len(kept)} kept cells, trained again by one thread, about {minutes:.0f} minutes:",
+        f"{len(chosen)} of {len(kept)} kept cells, trained again by one thread, about {seconds:.0f} s:",
         flush=True,
     )
     sys.exit(not check_cells(chosen, kept, CHECKS if arguments.record else None))
