@@ -96,26 +96,28 @@ def render_claims() -> str:
     )
     page = places.find_paper(SEEDS_PROFILE) / "README.md"
     gains = [*read_sentence(page, GAINS), *read_sentence(page, CHOICE)]
-    apart = describe_places(judged, places.find_paper(SEEDS_PROFILE) / "claims.md")
+    few = read_few_places(judged, places.find_paper(SEEDS_PROFILE) / "claims.md")
+    apart = [f"*{claim}*: {', '.join(each)}" for claim, each in few.items()]
+    words = f"Two or three places say little of others; each by itself. {'. '.join(apart)}."
     decided = [row for row in rows if not is_undecided(row)]
-    open_ones = [f"*{read_claim(row)}* {row.split('|')[2].strip()}" for row in rows if is_undecided(row)]
-    words = [f"Several seeds do not decide: {'; '.join(open_ones)}.", ""] if open_ones else []
-    return "\n".join([*head, *decided, "", *words, *gains, *apart, sentence]) if rows else "\n".join(once)
+    open_ones = [row for row in rows if is_undecided(row) and read_claim(row) not in few]
+    names = "; ".join(f"*{read_claim(row)}* {row.split('|')[2].strip()}" for row in open_ones)
+    middle = [f"Several seeds do not decide: {names}.", ""] if open_ones else []
+    after = [words, ""] if apart else []
+    return "\n".join([*head, *decided, "", *middle, *gains, *after, sentence]) if rows else "\n".join(once)
 
 
-def describe_places(claims: Collection[str], path: Path) -> list[str]:
-    """What was found at each place of the claims that have two or three, as a paragraph; empty without any.
+def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]:
+    """Read what was found at each place of those of ``claims`` that have two or three places.
 
-    So few say little of further places: their common interval is as wide as the scale.
+    So few say little of further places: their common interval is as wide as the scale, and is not shown.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for row in read_claims_table(path, "| claim | place |")[2:]:
         claim, place, effect, verdict = (part.strip() for part in row.split("|")[1:5])
         if claim in claims and effect:
             found[claim].append(f"{effect} ({place}: {verdict})")
-    said = [f"*{claim}*: {', '.join(each)}" for claim, each in found.items() if len(each) <= FEW_PLACES]
-    words = f"Two or three places say little of others; each by itself. {'. '.join(said)}."
-    return [words, ""] if said else []
+    return {claim: each for claim, each in found.items() if len(each) <= FEW_PLACES}
 
 
 def read_sentence(page: Path, pattern: str) -> list[str]:

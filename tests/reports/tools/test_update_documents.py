@@ -48,9 +48,10 @@ def test_the_documents_take_their_results_from_the_files(recorded):
 
 def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded):
     head = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
-    rows = "| It is better | 2 | reproduces | 3 |\n| It lasts | | undecided | 0 |"
+    wide = "| It is wide | 2 [0.1, 90] | undecided | 3 |"
+    rows = f"| It is better | 2 | reproduces | 3 |\n{wide}\n| It lasts | | undecided | 0 |"
     open_one = "| It grows | 1.1 [0.9, 1.3] | undecided | 5 |"
-    apart = [f"| It is better | place {n} | {n} [1, {2 * n}] | reproduces | 3 |" for n in (2, 3)]
+    apart = [f"| It is wide | place {n} | {n} [1, {2 * n}] | reproduces | 3 |" for n in (2, 3)]
     many = [f"| It lasts | place {n} | {n} | undecided | 1 |" for n in range(9)]
     below = ["| claim | place | effect | verdict | seeds |", "|---|---|---|---|---|", *apart, *many]
     write_text(places.find_paper("recorded") / "claims.md", "\n".join([head, rows, open_one, "", *below, ""]))
@@ -60,7 +61,7 @@ def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded
     part = updated.partition("<!-- begin claims -->")[2].partition("<!-- end claims -->")[0]
     begin, undecided, said, each, end = part.split("\n\n")
     assert undecided == "Several seeds do not decide: *It grows* 1.1 [0.9, 1.3]."
-    assert "*It is better*: 2 [1, 4] (place 2: reproduces), 3 [1, 6] (place 3: reproduces)." in each
+    assert "*It is wide*: 2 [1, 4] (place 2: reproduces), 3 [1, 6] (place 3: reproduces)." in each
     assert "It lasts" not in each
     assert said == gain
     assert begin.strip() == f"{head}\n| It is better | 2 | reproduces | 3 |"
