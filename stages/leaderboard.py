@@ -11,8 +11,14 @@ from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
 from pipeline.studies.planning import list_study
 from pipeline.studies.workload import count_evaluations
-from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
-from reports.beyond.length_curves import draw_length_curves
+from reports.beyond.leaderboard_table import (
+    draw_leaderboard,
+    list_unmeasured,
+    render,
+    render_methods,
+    tabulate,
+)
+from reports.beyond.length_curves import draw_length_curves, trace_curves
 from reports.beyond.rival_tables import write_rival_tables
 from reports.beyond.standings import add_mixture, find_unconverged, keep_longest
 from reports.beyond.tuning_table import render_tuning, tabulate_tuning
@@ -26,7 +32,8 @@ def leaderboard(params: Params, tracker: object) -> None:
     grid = read_grid()
     methods = list_methods(STUDY, grid)
     cells = add_mixture(read_cells(params.profile, STUDY, methods))
-    longest = keep_longest(cells)
+    absent = list_unmeasured(cells)
+    longest = [cell for cell in keep_longest(cells) if cell.method not in absent]
     frame = tabulate(longest)
     tuning = tabulate_tuning(read_cells(params.profile, TUNING, methods))
     factors = sorted(set(tuning["rate_factor"]))
@@ -39,7 +46,8 @@ def leaderboard(params: Params, tracker: object) -> None:
         write_text(folder / "tuning.md", render_tuning(tuning, params.profile))
         write_text(folder / "methods.md", render_methods({name: METHODS[name] for name in methods}))
         draw_leaderboard(folder / "leaderboard.png", frame)
-        draw_length_curves(folder / "lengths.png", cells, find_unconverged(cells))
+        if any(len(curve) > 1 for curve in trace_curves(cells).values()):
+            draw_length_curves(folder / "lengths.png", cells, find_unconverged(cells))
 
 
 def main() -> None:

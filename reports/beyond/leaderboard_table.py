@@ -38,6 +38,7 @@ COLUMNS = {
     "score_seconds": "scoring 1,000 images, s",
 }
 EVALUATIONS = "evaluations for an image's z"
+COMMAND = "dvc --cd beyond repro leaderboard"
 ORDER = "frechet_distance"  # of the lines of the figure
 QUALITIES = {  # with the better side
     "mse_test": "lower",
@@ -76,7 +77,8 @@ def render(
     ``cells``: of all lengths; ``factors``: of the learning rate that the study ``tuned`` tried;
     ``evaluations``: of each method's network for one test image's z.
     """
-    longest = keep_longest(cells)
+    absent = list_unmeasured(cells)
+    longest = [cell for cell in keep_longest(cells) if cell.method not in absent]
     frame = tabulate(longest)
     measured = [cell for cell in longest if not cell.error]
     chosen = {cell.method: cell.rate_factor for cell in measured}
@@ -88,13 +90,12 @@ def render(
     lines = [
         "### Leaderboard",
         "",
-        f"Profile {profile}, {where}, {n:.0f} training images{trained}, mean ± standard deviation over "
+        f"Profile {profile}, {where}, {n:,.0f} training images{trained}, mean ± standard deviation over "
         "seeds. Every method has the same data, generator, minibatch and budget of sample-gradients; seconds "
         "are of one thread. An empty cell: the method lacks it. Rate: what the method's learning rate was "
         f"multiplied by, chosen on a validation split ({tuned}.md), with an asterisk at the edge of what was "
-        f"tried. Not converged: the Frechet distance still falls by more than {100 * FALLING:.0f} % over the "
-        "last factor of four in length. A chain's evaluations come with a gradient. Sources and settings are "
-        "in methods.md.",
+        f"tried. {_explain_marks(lengths)} A chain's evaluations come with a gradient. Sources and settings "
+        "are in methods.md.",
         "",
         "| method | seeds | rate | " + " | ".join([*COLUMNS.values(), EVALUATIONS]) + " | |",
         "|" + "---|" * (len(COLUMNS) + 5),
@@ -112,7 +113,24 @@ def render(
     gaps = [cell.numbers["duality_gap"] for cell in measured if "duality_gap" in cell.numbers]
     if gaps:
         notes.append(f"- iWGAN: duality gap at the end {', '.join(f'{gap:.3g}' for gap in gaps)}, by seed")
+    if absent:
+        notes.append(f"- Not measured yet: {', '.join(absent)}; `{COMMAND}` measures what is missing")
     return "\n".join([*lines, "", *render_ranks(measured), "", *notes, ""])
+
+
+def list_unmeasured(cells: Sequence[MeasuredCell]) -> list[str]:
+    """List the methods of which there is no training, not even a failed one: their cells have no axes."""
+    tried = {cell.method for cell in cells if cell.axes or not cell.error}
+    return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in tried]
+
+
+def _explain_marks(lengths: Sequence[int]) -> str:
+    if len(lengths) == 1:
+        return "Whether a distance still falls is not known: there are trainings of one length."
+    return (
+        f"Not converged: the Frechet distance still falls by more than {100 * FALLING:.0f} % over the last "
+        "factor of four in length."
+    )
 
 
 def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
@@ -122,10 +140,13 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
         key: {one.method: one for one in compare_with_ours(cells, key, side)}
         for key, side in QUALITIES.items()
     }
+    several = len({cell.seed for cell in cells}) > 1
     lines = [
         "Mean rank over seeds [95 % interval], and beside Ours: better or worse where the interval of the "
         "effect, paired by seed and adjusted for all methods by Holm, is beyond the smallest that matters "
-        "(5 % of an error or a distance, .02 of an AUPRC).",
+        "(5 % of an error or a distance, .02 of an AUPRC)."
+        if several
+        else "Rank of one seed, which has no interval and decides nothing.",
         "",
         "| method | " + " | ".join(COLUMNS[key] for key in QUALITIES) + " |",
         "|" + "---|" * (len(QUALITIES) + 1),
@@ -134,7 +155,7 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
         texts = []
         for key in QUALITIES:
             text = _format_rank(ranks[key][method]) if method in ranks[key] else ""
-            if (one := verdicts[key].get(method)) is not None:
+            if several and (one := verdicts[key].get(method)) is not None:
                 text += f" {one.verdict}"
             texts.append(text.strip())
         lines.append(f"| {method} | " + " | ".join(texts) + " |")
@@ -143,7 +164,7 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
 
 def _format_rank(rank: Estimate) -> str:
     low, high = (float(end) for end in rank.bound())
-    mean = f"{float(rank.effect):.1f}"
+    mean = f"{float(rank.effect):.1f}".removesuffix(".0")
     return mean if math.isnan(low) else f"{mean} [{max(1.0, low):.1f}, {high:.1f}]"
 
 
@@ -206,9 +227,8 @@ def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
         label.set_fontweight("bold" if label.get_text().startswith("Ours") else "normal")
     seeds = sorted({int(row["seeds"]) for row in ordered})
     words = "-".join(map(str, seeds[:1] + seeds[1:][-1:])) if seeds else "no"
-    figure.suptitle(
-        f"Every method, in order of the Frechet distance: mean ± std of {words} seeds", fontsize=12
-    )
+    means = "one seed" if seeds == [1] else f"mean ± std of {words} seeds"
+    figure.suptitle(f"Every method, in order of the Frechet distance: {means}", fontsize=12)
     save_figure(figure, path)
 
 

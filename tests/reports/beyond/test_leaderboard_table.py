@@ -6,6 +6,7 @@ from models.catalogue import METHODS
 from reports.beyond.leaderboard_table import (
     COLUMNS,
     draw_leaderboard,
+    list_unmeasured,
     pick_ticks,
     render,
     render_methods,
@@ -73,6 +74,19 @@ def test_the_longest_trainings_are_the_lines_and_marks_say_what_ended_too_soon(m
     assert "after 16 rounds" in text and "41 ± 1" in lines["Ours"] and "42 ± 1" in lines["VAE"]
     assert lines["VAE"].endswith("| not converged |") and lines["Ours"].endswith("|  |")
     assert all("| x 3* |" in line for line in lines.values())
+
+
+def test_who_was_never_trained_is_named_below_and_one_seed_has_no_verdict(make_row, make_cell):
+    absent = make_cell("leaderboard", "RAE", error="not measured", axes={})
+    axes = {"rounds": 4, "seed": 1}
+    cells = [make_row(method, 1, axes=axes, mse_test=0.1 + n) for n, method in enumerate(("Ours", "VAE"))]
+    failed = make_row("GLO", 1, axes=axes, error="diverged")
+    text = render([*cells, absent, failed], "smoke")
+    assert list_unmeasured([*cells, absent, failed]) == ["RAE"]
+    assert "- Not measured yet: RAE; `dvc --cd beyond repro leaderboard`" in text
+    assert "| RAE |" not in text and "| GLO | 0 |" in text and "- GLO: diverged" in text
+    assert "one length" in text and "decides nothing" in text and "undecided" not in text
+    assert "| VAE | 2 |" in text
 
 
 def test_every_method_says_where_its_settings_are_from():
