@@ -24,14 +24,17 @@ from reports.beyond.standings import (
     rank_methods,
 )
 from reports.drawing import OURS, REFERENCE, save_figure
+from reports.paper.layouts import WAYS
 from reports.paper.names import name_dataset
 
 COLUMNS = {
-    "mse_test": "MSE, test",
+    "mse_test_point": "MSE, test, point",
+    "mse_test_draw": "MSE, test, draw",
     "frechet_distance": "Frechet distance",
     "tenth_mean": "AUPRC, tenth",
     "pooled_mean": "AUPRC, pooled",
-    "absolute_error": "recovery, mean absolute error",
+    "absolute_error_point": "recovery error, point",
+    "absolute_error_draw": "recovery error, draw",
     "parameters": "parameters",
     "training_seconds": "training, s of one thread",
     "sample_gradients": "budget, sample-gradients",
@@ -41,10 +44,10 @@ EVALUATIONS = "evaluations for an image's z"
 COMMAND = "dvc --cd beyond repro leaderboard"
 ORDER = "frechet_distance"  # of the lines of the figure
 QUALITIES = {  # with the better side
-    "mse_test": "lower",
+    "mse_test_point": "lower",
     "frechet_distance": "lower",
     "pooled_mean": "higher",
-    "absolute_error": "lower",
+    "absolute_error_point": "lower",
 }
 
 
@@ -94,8 +97,8 @@ def render(
         "seeds. Every method has the same data, generator, minibatch and budget of sample-gradients; seconds "
         "are of one thread. An empty cell: the method lacks it. Rate: what the method's learning rate was "
         f"multiplied by, chosen on a validation split ({tuned}.md), with an asterisk at the edge of what was "
-        f"tried. {_explain_marks(lengths)} A chain's evaluations come with a gradient. Sources and settings "
-        "are in methods.md.",
+        f"tried. {_explain_marks(lengths)} {WAYS} Recovery: the mean absolute error of hidden pixels. A "
+        "chain's evaluations come with a gradient. Sources and settings are in methods.md.",
         "",
         "| method | seeds | rate | " + " | ".join([*COLUMNS.values(), EVALUATIONS]) + " | |",
         "|" + "---|" * (len(COLUMNS) + 5),
@@ -105,7 +108,7 @@ def render(
         texts = [_format(row[key], row[f"{key}_std"]) for key in COLUMNS]
         rate = f"x {chosen[method]:g}{'*' if method in edges else ''}" if method in chosen else ""
         mark = "not converged" if method in unconverged else ""
-        infers = not math.isnan(row["mse_test"])
+        infers = not math.isnan(row["mse_test_point"])
         texts.append(str((evaluations or {}).get(method, "")) if infers else "")
         lines.append(f"| {method} | {row['seeds']} | {rate} | " + " | ".join(texts) + f" | {mark} |")
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]

@@ -13,7 +13,7 @@ from reports.beyond.leaderboard_table import (
     tabulate,
 )
 
-KEYS = [key for key in COLUMNS if key != "mse_test"]
+KEYS = [key for key in COLUMNS if key != "mse_test_point"]
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def make_row(make_cell):
 @pytest.fixture
 def cells(make_row):
     return [
-        make_row("VAE", 1, mse_test=0.02, pooled_mean=0.5),
-        make_row("VAE", 2, mse_test=0.04, pooled_mean=0.7),
-        make_row("DCGAN", 1, lacks={"mse_test": "infers no latent vectors"}, pooled_mean=0.1),
-        make_row("Ours", 1, mse_test=0.01, pooled_mean=0.4),
+        make_row("VAE", 1, mse_test_point=0.02, pooled_mean=0.5),
+        make_row("VAE", 2, mse_test_point=0.04, pooled_mean=0.7),
+        make_row("DCGAN", 1, lacks={"mse_test_point": "infers no latent vectors"}, pooled_mean=0.1),
+        make_row("Ours", 1, mse_test_point=0.01, pooled_mean=0.4),
         make_row("Ours", 2, error="diverged: s = 3"),
     ]
 
@@ -47,9 +47,11 @@ def test_a_method_is_a_line_of_means_and_spreads_over_its_seeds(cells):
     frame = tabulate(cells).set_index("method")
     assert list(frame.index) == ["VAE", "DCGAN", "Ours"]
     assert list(frame["seeds"]) == [2, 1, 1]
-    assert frame.loc["VAE", "mse_test"] == pytest.approx(0.03)
-    assert frame.loc["VAE", "mse_test_std"] == pytest.approx(0.02 / math.sqrt(2))
-    assert math.isnan(frame.loc["DCGAN", "mse_test"]) and math.isnan(frame.loc["Ours", "mse_test_std"])
+    assert frame.loc["VAE", "mse_test_point"] == pytest.approx(0.03)
+    assert frame.loc["VAE", "mse_test_point_std"] == pytest.approx(0.02 / math.sqrt(2))
+    assert math.isnan(frame.loc["DCGAN", "mse_test_point"]) and math.isnan(
+        frame.loc["Ours", "mse_test_point_std"]
+    )
     assert frame.loc["Ours", "failed"] == "diverged: s = 3"
 
 
@@ -79,7 +81,9 @@ def test_the_longest_trainings_are_the_lines_and_marks_say_what_ended_too_soon(m
 def test_who_was_never_trained_is_named_below_and_one_seed_has_no_verdict(make_row, make_cell):
     absent = make_cell("leaderboard", "RAE", error="not measured", axes={})
     axes = {"rounds": 4, "seed": 1}
-    cells = [make_row(method, 1, axes=axes, mse_test=0.1 + n) for n, method in enumerate(("Ours", "VAE"))]
+    cells = [
+        make_row(method, 1, axes=axes, mse_test_point=0.1 + n) for n, method in enumerate(("Ours", "VAE"))
+    ]
     failed = make_row("GLO", 1, axes=axes, error="diverged")
     text = render([*cells, absent, failed], "smoke")
     assert list_unmeasured([*cells, absent, failed]) == ["RAE"]
@@ -87,6 +91,13 @@ def test_who_was_never_trained_is_named_below_and_one_seed_has_no_verdict(make_r
     assert "| RAE |" not in text and "| GLO | 0 |" in text and "- GLO: diverged" in text
     assert "one length" in text and "decides nothing" in text and "undecided" not in text
     assert "| VAE | 2 |" in text
+
+
+def test_a_chains_draw_is_never_ranked_beside_an_encoders_mean(make_row):
+    ours = make_row("Ours", 1, mse_test=0.03, mse_test_draw=0.03, mse_test_point=0.01)
+    cells = [ours, make_row("VAE", 1, mse_test=0.02, mse_test_draw=0.04, mse_test_point=0.02)]
+    text = render(cells, "smoke")
+    assert "| Ours | 1 |" in text and "| VAE | 2 |" in text and "| 0.01 | 0.03 |" in text
 
 
 def test_every_method_says_where_its_settings_are_from():
