@@ -108,6 +108,7 @@ def add_mixture(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
             replace(
                 cell,
                 method=f"{OURS}-mixture",
+                alpha=None,  # with it the tables would name it Ours, and average the two
                 numbers={name: value for name, value in cell.numbers.items() if name != key}
                 | {"frechet_distance": cell.numbers[key]},
             )

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from reports.beyond.rival_tables import place_cells, write_rival_tables
+from reports.beyond.standings import add_mixture
 from reports.paper.published import read_published
 
 PLACES = {"held_out": 4, "mask": {"kind": "region", "side": 30}, "dataset": "mnist"}
@@ -40,6 +41,16 @@ def test_a_rivals_row_has_the_papers_number_of_its_own_name_beside_it(tmp_path, 
     assert pd.isna(three.loc[("MEG", tenth), "published"])
     text = (tmp_path / "rivals_table3.md").read_text()
     assert "| EnGAN | 0.6 ± 0 (0.401) |" in text
+
+
+def test_a_mixtures_samples_have_a_row_of_their_own(tmp_path, make_cell):
+    ours = make_cell(
+        "leaderboard", "Ours", axes={"seed": 1}, frechet_distance=40.0, frechet_distance_mixture=20.0
+    )
+    write_rival_tables(add_mixture([ours]), PLACES, read_published(), "smoke", tmp_path)
+    two = pd.read_csv(tmp_path / "rivals_table2.csv")
+    found = two[two["quantity"].str.contains("Frechet")].set_index("method")["value"]
+    assert dict(found) == {"Ours (alpha=0.5)": 40.0, "Ours-mixture": 20.0}
 
 
 def test_a_stand_in_has_no_published_number_and_a_lacking_method_says_why(tmp_path, make_cell):
