@@ -11,13 +11,7 @@ from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
 from pipeline.studies.planning import list_study
 from pipeline.studies.workload import count_evaluations
-from reports.beyond.leaderboard_table import (
-    draw_leaderboard,
-    list_unmeasured,
-    render,
-    render_methods,
-    tabulate,
-)
+from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
 from reports.beyond.length_curves import draw_length_curves, trace_curves
 from reports.beyond.rival_tables import write_rival_tables
 from reports.beyond.standings import add_mixture, find_unconverged, keep_longest
@@ -32,8 +26,7 @@ def leaderboard(params: Params, tracker: object) -> None:
     grid = read_grid()
     methods = list_methods(STUDY, grid)
     cells = add_mixture(read_cells(params.profile, STUDY, methods))
-    absent = list_unmeasured(cells)
-    longest = [cell for cell in keep_longest(cells) if cell.method not in absent]
+    longest = keep_longest(cells)
     frame = tabulate(longest)
     tuning = tabulate_tuning(read_cells(params.profile, TUNING, methods))
     factors = sorted(set(tuning["rate_factor"]))

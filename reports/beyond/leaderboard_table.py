@@ -21,6 +21,7 @@ from reports.beyond.standings import (
     find_edges,
     find_unconverged,
     keep_longest,
+    list_unmeasured,
     rank_methods,
 )
 from reports.drawing import OURS, REFERENCE, save_figure
@@ -80,8 +81,7 @@ def render(
     ``cells``: of all lengths; ``factors``: of the learning rate that the study ``tuned`` tried;
     ``evaluations``: of each method's network for one test image's z.
     """
-    absent = list_unmeasured(cells)
-    longest = [cell for cell in keep_longest(cells) if cell.method not in absent]
+    absent, longest = list_unmeasured(cells), keep_longest(cells)
     frame = tabulate(longest)
     measured = [cell for cell in longest if not cell.error]
     chosen = {cell.method: cell.rate_factor for cell in measured}
@@ -119,12 +119,6 @@ def render(
     if absent:
         notes.append(f"- Not measured yet: {', '.join(absent)}; `{COMMAND}` measures what is missing")
     return "\n".join([*lines, "", *render_ranks(measured), "", *notes, ""])
-
-
-def list_unmeasured(cells: Sequence[MeasuredCell]) -> list[str]:
-    """List the methods of which there is no training, not even a failed one: their cells have no axes."""
-    tried = {cell.method for cell in cells if cell.axes or not cell.error}
-    return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in tried]
 
 
 def _explain_marks(lengths: Sequence[int]) -> str:

@@ -34,9 +34,16 @@ class Comparison:
 
 
 def keep_longest(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
-    """The cells of the longest training; all where a study has one length."""
-    longest = max((cell.axes.get(LENGTH, 0) for cell in cells), default=0)
-    return [cell for cell in cells if cell.error or cell.axes.get(LENGTH, 0) == longest]
+    """The cells of the longest training and failed ones, of the methods that have any training."""
+    longest, absent = max((cell.axes.get(LENGTH, 0) for cell in cells), default=0), list_unmeasured(cells)
+    whole = [cell for cell in cells if cell.error or cell.axes.get(LENGTH, 0) == longest]
+    return [cell for cell in whole if cell.method not in absent]
+
+
+def list_unmeasured(cells: Sequence[MeasuredCell]) -> list[str]:
+    """List the methods of which there is no training, not even a failed one: their cells have no axes."""
+    tried = {cell.method for cell in cells if cell.axes or not cell.error}
+    return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in tried]
 
 
 def find_unconverged(cells: Sequence[MeasuredCell], key: str = "frechet_distance") -> set[str]:

@@ -6,12 +6,12 @@ from models.catalogue import METHODS
 from reports.beyond.leaderboard_table import (
     COLUMNS,
     draw_leaderboard,
-    list_unmeasured,
     pick_ticks,
     render,
     render_methods,
     tabulate,
 )
+from reports.beyond.standings import list_unmeasured
 
 KEYS = [key for key in COLUMNS if key != "mse_test_point"]
 
