@@ -73,7 +73,8 @@ def test_the_longest_trainings_are_the_lines_and_marks_say_what_ended_too_soon(m
     ]
     text = render(cells, "embedded", factors=(0.3, 1, 3))
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "x 3" in line}
-    assert "after 16 rounds" in text and "41 ± 1" in lines["Ours"] and "42 ± 1" in lines["VAE"]
+    assert "after 16 rounds, mean ± standard deviation over seeds." in text
+    assert "41 ± 1" in lines["Ours"] and "42 ± 1" in lines["VAE"]
     assert lines["VAE"].endswith("| not converged |") and lines["Ours"].endswith("|  |")
     assert all("| x 3* |" in line for line in lines.values())
 
@@ -90,6 +91,7 @@ def test_who_was_never_trained_is_named_below_and_one_seed_has_no_verdict(make_r
     assert "- Not measured yet: RAE; `dvc --cd beyond repro leaderboard`" in text
     assert "| RAE |" not in text and "| GLO | 0 |" in text and "- GLO: diverged" in text
     assert "one length" in text and "decides nothing" in text and "undecided" not in text
+    assert "one seed." in text and "deviation" not in text
     assert "| VAE | 2 |" in text
 
 
