@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.storage import places
@@ -26,6 +26,7 @@ COMPARISONS = places.OWN_RUN / "comparisons"
 GAINS = "ABP's Frechet distance over that of Ours, "
 CHOICE = "Chosen on validation images, "
 FEW_PLACES = 3  # of a claim: each is said by itself as well
+MOST_ROWS = 15  # of README's table of verdicts: a study that no longer fits is told in words
 OWN_RUN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
 EXHIBITS = {  # part -> the study whose folder has its table
     "anomaly_study": "anomaly_study",
@@ -80,7 +81,7 @@ def render_table(path: Path) -> str:
 
 
 def render_claims() -> str:
-    """Read the claims that several seeds decide, as rows, and those that they do not, as a sentence.
+    """Read the claims that several seeds decide, as rows while they are few, and the others as sentences.
 
     The gain by length of training follows, and how many of the other claims have one seed or none.
     """
@@ -99,12 +100,33 @@ def render_claims() -> str:
     few = read_few_places(judged, places.find_paper(SEEDS_PROFILE) / "claims.md")
     apart = [f"*{claim}*: {', '.join(each)}" for claim, each in few.items()]
     words = f"Two or three places say little of others; each by itself. {'. '.join(apart)}."
-    decided = [row for row in rows if not is_undecided(row)]
+    decided, told = split_studies([row for row in rows if not is_undecided(row)])
     open_ones = [row for row in rows if is_undecided(row) and read_claim(row) not in few]
     names = "; ".join(f"*{read_claim(row)}* {row.split('|')[2].strip()}" for row in open_ones)
     middle = [f"Several seeds do not decide: {names}.", ""] if open_ones else []
     after = [words, ""] if apart else []
-    return "\n".join([*head, *decided, "", *middle, *gains, *after, sentence]) if rows else "\n".join(once)
+    said = [*tell_verdicts(told), *middle, *gains, *after, sentence]
+    return "\n".join([*head, *decided, "", *said]) if rows else "\n".join(once)
+
+
+def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str], list[str]]:
+    """Split a table's rows into those of the first studies that fit into ``most`` rows, and the others."""
+    kept: list[str] = []
+    others: list[str] = []
+    for _, group in itertools.groupby(rows, key=lambda row: read_claim(row).partition(":")[0]):
+        study = list(group)
+        (kept if len(kept) + len(study) <= most else others).extend(study)
+    return kept, others
+
+
+def tell_verdicts(rows: Sequence[str]) -> list[str]:
+    """Tell a table's rows as a paragraph, a sentence for each verdict; empty without rows."""
+    claims: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        claim, effect, verdict = (part.strip() for part in row.split("|")[1:4])
+        claims[verdict].append(f"*{claim}* {effect}")
+    sentences = [f"Also {verdict}: {'; '.join(each)}." for verdict, each in claims.items()]
+    return [" ".join(sentences), ""] if sentences else []
 
 
 def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]:

@@ -6,7 +6,13 @@ from pipeline.storage import places
 from pipeline.storage.files import write_text
 from reports.tools import update_documents
 from reports.tools.record import RECORDED_PROFILE, SECONDS, merge_seconds
-from reports.tools.update_documents import OWN_RUN, list_documents, update_document
+from reports.tools.update_documents import (
+    OWN_RUN,
+    list_documents,
+    split_studies,
+    tell_verdicts,
+    update_document,
+)
 
 ROOT = Path(__file__).parents[3]
 TIMES = {"fid": 12.3, "cells-table3-VAE": 10.0, "exhibit-table3": 1.0, "cells-tuning-GLO": 9.0}
@@ -66,6 +72,23 @@ def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded
     assert said == gain
     assert begin.strip() == f"{head}\n| It is better | 2 | reproduces | 3 |"
     assert end.startswith("Of the paper's other claims, 0 were measured with one seed, 1 not at all")
+
+
+def test_a_study_whose_rows_no_longer_fit_is_told_in_words_by_its_verdicts():
+    rows = [
+        "| Table 2: It is better | 2 [1.5, 3] | reproduces | 5 |",
+        "| Length: It lasts | 1.2 [1.1, 1.3] | reproduces | 5 |",
+        "| Length: It is nearer | .8 [.7, .9] | contradicted | 5 |",
+        "| Table 7: It grows | 1.3 [1.2, 1.4] | reproduces | 5 |",
+    ]
+    kept, others = split_studies(rows, most=2)
+    assert kept == [rows[0], rows[3]] and others == rows[1:3]
+    assert tell_verdicts(others) == [
+        "Also reproduces: *Length: It lasts* 1.2 [1.1, 1.3]. "
+        "Also contradicted: *Length: It is nearer* .8 [.7, .9].",
+        "",
+    ]
+    assert split_studies(rows, most=4) == (rows, []) and tell_verdicts([]) == []
 
 
 def test_a_part_that_nobody_makes_is_refused_with_the_documents_name(recorded):
