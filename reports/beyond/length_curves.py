@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.studies.measured import MeasuredCell
 from reports.beyond.standings import LENGTH, OURS
@@ -36,13 +37,16 @@ def trace_curves(cells: Sequence[MeasuredCell]) -> dict[str, Curve]:
 
 
 def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: Collection[str]) -> None:
-    """Draw every method beside Ours, on the same logarithmic axes; who still falls is marked."""
+    """Draw every method beside Ours, the lowest distance first, on the same logarithmic axes.
+
+    Whose distance still falls is marked.
+    """
     curves = trace_curves(cells)
-    others = [method for method in curves if method != OURS]
+    others = sorted((method for method in curves if method != OURS), key=lambda one: curves[one][-1][1])
     down = max(1, -(-len(others) // ACROSS))
-    figure = Figure(figsize=(15, 0.8 + 2.1 * down), layout="constrained")
+    figure = Figure(figsize=(15, 1.2 + 2.1 * down), layout="constrained")
     grid = figure.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
-    for axis, method in zip(grid.flat, others, strict=False):
+    for number, (axis, method) in enumerate(zip(grid.flat, others, strict=False)):
         if OURS in curves:
             _draw_curve(axis, curves[OURS], OUR_COLOUR, "s-")
         _draw_curve(axis, curves[method], REFERENCE, "o--")
@@ -50,13 +54,27 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: C
         axis.set(xscale="log", yscale="log")
         axis.set_title(f"{method}{mark}", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            side.set_minor_formatter(NullFormatter())
+        axis.tick_params(axis="x", labelbottom=number + ACROSS >= len(others))  # nothing stands below
     for axis in list(grid.flat)[len(others) :]:
         axis.set_axis_off()
+    lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
+    seeds = len({cell.seed for cell in cells if DISTANCE in cell.numbers})
     ours = f"{OURS}{', not converged' if OURS in unconverged else ''}"
     figure.suptitle(
-        f"Frechet distance over seconds of one thread: a method (circles) beside {ours} (squares)"
+        f"A method (circles) beside {ours} (squares): trainings of {_join(lengths)} rounds, "
+        + ("one seed" if seeds == 1 else f"mean of up to {seeds} seeds")
     )
+    figure.supxlabel("training, seconds of one thread")
+    figure.supylabel("Frechet distance")
     save_figure(figure, path)
+
+
+def _join(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers or ["no"])
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _draw_curve(axis: Axes, curve: Curve, colour: str, style: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,8 @@ from pipeline.evaluation.effects import Estimate, estimate_over_seeds, judge
 from pipeline.studies.measured import MeasuredCell
 
 OURS = "Ours"
+MIXTURE = "Ours-mixture"  # Ours' trainings, sampled from a mixture: all but the samples is Ours'
+DISTANCE = "frechet_distance"  # of the samples
 LENGTH = "rounds"  # the axis along which trainings are longer
 MARGINS = {
     "ratio": math.log(1.05),
@@ -46,19 +47,22 @@ def list_unmeasured(cells: Sequence[MeasuredCell]) -> list[str]:
     return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in tried]
 
 
-def find_unconverged(cells: Sequence[MeasuredCell], key: str = "frechet_distance") -> set[str]:
-    """The methods whose ``key`` still falls by more than FALLING over the last factor of four in length."""
-    values: dict[str, dict[int, list[float]]] = {}
+def find_unconverged(cells: Sequence[MeasuredCell], key: str = DISTANCE) -> set[str]:
+    """The methods whose ``key`` still falls by more than FALLING over the last factor of four in length.
+
+    Of the seeds that have both lengths.
+    """
+    values: dict[str, dict[int, dict[int | None, float]]] = {}
     for cell in cells:
         if key in cell.numbers and LENGTH in cell.axes:
-            values.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], []).append(cell.numbers[key])
+            by_seed = values.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], {})
+            by_seed[cell.seed] = cell.numbers[key]
     unconverged = set()
     for method, by_length in values.items():
-        longest = max(by_length)
-        if longest // 4 in by_length:
-            last, before = (statistics.fmean(by_length[one]) for one in (longest, longest // 4))
-            if last < (1 - FALLING) * before:
-                unconverged.add(method)
+        last, before = by_length[max(by_length)], by_length.get(max(by_length) // 4, {})
+        shared = last.keys() & before.keys()
+        if shared and sum(last[one] for one in shared) < (1 - FALLING) * sum(before[one] for one in shared):
+            unconverged.add(method)
     return unconverged
 
 
@@ -72,7 +76,8 @@ def rank_methods(cells: Sequence[MeasuredCell], key: str, side: str) -> dict[str
     """The mean rank of each method over seeds, 1 for the best, with its interval.
 
     In each seed the methods that have ``key`` there are ranked among themselves; equal ones share a rank.
-    Seeds that lack one of the methods are left out, so that all ranks are among the same.
+    Seeds that lack one of the methods are left out, so that all ranks are among the same. What Ours-mixture
+    has of Ours is ranked once.
     """
     by_seed = _gather(cells, key)
     methods = sorted({method for values in by_seed.values() for method in values})
@@ -108,16 +113,16 @@ def compare_with_ours(cells: Sequence[MeasuredCell], key: str, side: str) -> lis
 
 def add_mixture(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
     """Add the row Ours-mixture: Ours' trainings, of which a mixture's samples are measured as well."""
-    key = "frechet_distance_mixture"
+    key = f"{DISTANCE}_mixture"
     return [
         *cells,
         *(
             replace(
                 cell,
-                method=f"{OURS}-mixture",
+                method=MIXTURE,
                 alpha=None,  # with it the tables would name it Ours, and average the two
                 numbers={name: value for name, value in cell.numbers.items() if name != key}
-                | {"frechet_distance": cell.numbers[key]},
+                | {DISTANCE: cell.numbers[key]},
             )
             for cell in cells
             if cell.method == OURS and key in cell.numbers
@@ -128,6 +133,6 @@ def add_mixture(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
 def _gather(cells: Sequence[MeasuredCell], key: str) -> Mapping[int | None, dict[str, float]]:
     by_seed: dict[int | None, dict[str, float]] = {}
     for cell in cells:
-        if key in cell.numbers:
+        if key in cell.numbers and (cell.method != MIXTURE or key == DISTANCE):
             by_seed.setdefault(cell.seed, {})[cell.method] = cell.numbers[key]
     return by_seed

@@ -76,6 +76,8 @@ def test_who_still_falls_over_a_factor_of_four_has_not_converged(make):
     ]
     assert find_unconverged(cells) == {"VAE", "GLO"}
     assert {cell.axes["rounds"] for cell in keep_longest(cells)} == {16}
+    other_seed = [make("GLO", 2, 90.0, rounds=4), make("Ours", 2, 90.0, rounds=4), make("DCGAN", 1, 9.0)]
+    assert find_unconverged([*cells, *other_seed]) == {"VAE", "GLO"}  # of shared seeds alone
 
 
 def test_a_rate_at_the_edge_of_the_grid_is_found(make):
@@ -88,6 +90,9 @@ def test_the_mixture_is_a_row_of_ours_trainings(make):
     *same, mixture = add_mixture(cells)
     assert same == cells and mixture.method == "Ours-mixture"
     assert mixture.numbers == {KEY: 30.0, "mse_test": 0.02, "n": cells[0].numbers["n"]}
+    ranks = rank_methods([*same, mixture, make("VAE", 1, 50.0, mse_test=0.03)], "mse_test", "lower")
+    assert {method: rank.effect for method, rank in ranks.items()} == {"Ours": 1, "VAE": 2}
+    assert rank_methods([*same, mixture], KEY, "lower")["Ours-mixture"].effect == 1
 
 
 def test_the_curves_are_means_over_seeds_by_length(make, tmp_path):
