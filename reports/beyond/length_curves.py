@@ -73,7 +73,9 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: C
 
 
 def _join(numbers: Sequence[int]) -> str:
-    *first, last = map(str, numbers or ["no"])
+    if not numbers:
+        return "no"
+    *first, last = map(str, numbers)
     return f"{', '.join(first)} and {last}" if first else last
 
 
