@@ -18,6 +18,7 @@ from reports.beyond.standings import (
     FALLING,
     LENGTH,
     compare_with_ours,
+    describe_spread,
     find_edges,
     find_unconverged,
     keep_longest,
@@ -90,16 +91,13 @@ def render(
     where = name_dataset(measured[0].dataset) if measured else "nothing measured"
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
     trained = f" after {lengths[-1]} rounds" if lengths else ""
-    seeds = (
-        "mean ± standard deviation over seeds" if len({cell.seed for cell in measured}) > 1 else "one seed"
-    )
     lines = [
         "### Leaderboard",
         "",
-        f"Profile {profile}, {where}, {n:,.0f} training images{trained}, {seeds}. Every method has the "
-        "same data, generator, minibatch and budget of sample-gradients; seconds are of one thread. An "
-        "empty cell: the method lacks it. Rate: what the method's learning rate was multiplied by, chosen "
-        f"on a validation split ({tuned}.md), with an asterisk at the edge of what was tried. "
+        f"Profile {profile}, {where}, {n:,.0f} training images{trained}, {describe_spread(measured)}. Every "
+        "method has the same data, generator, minibatch and budget of sample-gradients; seconds are of one "
+        "thread. An empty cell: the method lacks it. Rate: what the method's learning rate was multiplied "
+        f"by, chosen on a validation split ({tuned}.md), with an asterisk at the edge of what was tried. "
         f"{_explain_marks(lengths)} {WAYS} Recovery: the mean absolute error of hidden pixels. A "
         "chain's evaluations come with a gradient. Sources and settings are in methods.md.",
         "",

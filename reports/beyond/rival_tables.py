@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.studies.measured import MeasuredCell
+from reports.beyond.standings import describe_spread
 from reports.paper.layouts import FRECHET, MSE, TEST_MSES, Quantity
 from reports.paper.pivot import write_tables
 from reports.paper.rows import build_rows
@@ -64,8 +65,8 @@ def write_rival_tables(
     for study, quantities in QUANTITIES.items():
         placed = place_cells(study, cells, places)
         note = (
-            f"Profile {profile}, study `leaderboard`: fewer images than in the table of that number; mean "
-            "± standard deviation over seeds; the paper's number in brackets where quantity, data set and "
+            f"Profile {profile}, study `leaderboard`: fewer images than in the table of that number; "
+            f"{describe_spread(cells)}; the paper's number in brackets where quantity, data set and "
             "extractor are its own."
         )
         rows = build_rows(study, placed, published, quantities)

@@ -47,6 +47,12 @@ def list_unmeasured(cells: Sequence[MeasuredCell]) -> list[str]:
     return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in tried]
 
 
+def describe_spread(cells: Sequence[MeasuredCell]) -> str:
+    """What the numbers of a table are over the seeds of its cells."""
+    several = len({cell.seed for cell in cells if not cell.error}) > 1
+    return "mean ± standard deviation over seeds" if several else "one seed"
+
+
 def find_unconverged(cells: Sequence[MeasuredCell], key: str = DISTANCE) -> set[str]:
     """The methods whose ``key`` still falls by more than FALLING over the last factor of four in length.
 
