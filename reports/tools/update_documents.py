@@ -102,8 +102,7 @@ def render_claims() -> str:
     words = f"Two or three places say little of others; each by itself. {'. '.join(apart)}."
     decided, told = split_studies([row for row in rows if not is_undecided(row)])
     open_ones = [row for row in rows if is_undecided(row) and read_claim(row) not in few]
-    names = "; ".join(f"*{read_claim(row)}* {row.split('|')[2].strip()}" for row in open_ones)
-    middle = [f"Several seeds do not decide: {names}.", ""] if open_ones else []
+    middle = [f"Several seeds do not decide: {tell_claims(open_ones)}.", ""] if open_ones else []
     after = [words, ""] if apart else []
     said = [*tell_verdicts(told), *middle, *gains, *after, sentence]
     return "\n".join([*head, *decided, "", *said]) if rows else "\n".join(once)
@@ -113,7 +112,7 @@ def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str]
     """Split a table's rows into those of the first studies that fit into ``most`` rows, and the others."""
     kept: list[str] = []
     others: list[str] = []
-    for _, group in itertools.groupby(rows, key=lambda row: read_claim(row).partition(":")[0]):
+    for _, group in itertools.groupby(rows, key=name_study):
         study = list(group)
         (kept if len(kept) + len(study) <= most else others).extend(study)
     return kept, others
@@ -121,12 +120,25 @@ def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str]
 
 def tell_verdicts(rows: Sequence[str]) -> list[str]:
     """Tell a table's rows as a paragraph, a sentence for each verdict; empty without rows."""
-    claims: dict[str, list[str]] = defaultdict(list)
+    verdicts: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        claim, effect, verdict = (part.strip() for part in row.split("|")[1:4])
-        claims[verdict].append(f"*{claim}* {effect}")
-    sentences = [f"Also {verdict}: {'; '.join(each)}." for verdict, each in claims.items()]
+        verdicts[row.split("|")[3].strip()].append(row)
+    sentences = [f"Also {verdict}: {tell_claims(each)}." for verdict, each in verdicts.items()]
     return [" ".join(sentences), ""] if sentences else []
+
+
+def tell_claims(rows: Sequence[str]) -> str:
+    """Tell the claims of a table's rows with their effects, each study named once."""
+    told = []
+    for study, group in itertools.groupby(rows, key=name_study):
+        claims = [(read_claim(row).removeprefix(f"{study}: "), row.split("|")[2].strip()) for row in group]
+        told.append(f"{study}, {'; '.join(f'*{claim}* {effect}' for claim, effect in claims)}")
+    return "; ".join(told)
+
+
+def name_study(row: str) -> str:
+    """The study of a row of the table, as the claim begins with it."""
+    return read_claim(row).partition(":")[0]
 
 
 def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]:

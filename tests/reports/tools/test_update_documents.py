@@ -56,7 +56,9 @@ def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded
     head = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
     wide = "| It is wide | 2 [0.1, 90] | undecided | 3 |"
     rows = f"| It is better | 2 | reproduces | 3 |\n{wide}\n| It lasts | | undecided | 0 |"
-    open_one = "| It grows | 1.1 [0.9, 1.3] | undecided | 5 |"
+    open_one = (
+        "| Table 5: It grows | 1.1 [0.9, 1.3] | undecided | 5 |\n| Table 5: It falls | 1 | undecided | 2 |"
+    )
     apart = [f"| It is wide | place {n} | {n} [1, {2 * n}] | reproduces | 3 |" for n in (2, 3)]
     many = [f"| It lasts | place {n} | {n} | undecided | 1 |" for n in range(9)]
     below = ["| claim | place | effect | verdict | seeds |", "|---|---|---|---|---|", *apart, *many]
@@ -66,7 +68,7 @@ def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded
     updated = update_document(recorded, "README.md")
     part = updated.partition("<!-- begin claims -->")[2].partition("<!-- end claims -->")[0]
     begin, undecided, said, each, end = part.split("\n\n")
-    assert undecided == "Several seeds do not decide: *It grows* 1.1 [0.9, 1.3]."
+    assert undecided == "Several seeds do not decide: Table 5, *It grows* 1.1 [0.9, 1.3]; *It falls* 1."
     assert "*It is wide*: 2 [1, 4] (place 2: reproduces), 3 [1, 6] (place 3: reproduces)." in each
     assert "It lasts" not in each
     assert said == gain
@@ -84,8 +86,8 @@ def test_a_study_whose_rows_no_longer_fit_is_told_in_words_by_its_verdicts():
     kept, others = split_studies(rows, most=2)
     assert kept == [rows[0], rows[3]] and others == rows[1:3]
     assert tell_verdicts(others) == [
-        "Also reproduces: *Length: It lasts* 1.2 [1.1, 1.3]. "
-        "Also contradicted: *Length: It is nearer* .8 [.7, .9].",
+        "Also reproduces: Length, *It lasts* 1.2 [1.1, 1.3]. "
+        "Also contradicted: Length, *It is nearer* .8 [.7, .9].",
         "",
     ]
     assert split_studies(rows, most=4) == (rows, []) and tell_verdicts([]) == []
