@@ -15,12 +15,14 @@ from models.catalogue import Method
 from pipeline.evaluation.effects import Estimate
 from pipeline.studies.measured import MeasuredCell
 from reports.beyond.standings import (
+    DISTANCE,
     FALLING,
     LENGTH,
     compare_with_ours,
     describe_spread,
     find_edges,
     find_unconverged,
+    has_several_seeds,
     keep_longest,
     list_unmeasured,
     rank_methods,
@@ -44,7 +46,6 @@ COLUMNS = {
 }
 EVALUATIONS = "evaluations for an image's z"
 COMMAND = "dvc --cd beyond repro leaderboard"
-ORDER = "frechet_distance"  # of the lines of the figure
 QUALITIES = {  # with the better side
     "mse_test_point": "lower",
     "frechet_distance": "lower",
@@ -138,7 +139,7 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
         key: {one.method: one for one in compare_with_ours(cells, key, side)}
         for key, side in QUALITIES.items()
     }
-    several = len({cell.seed for cell in cells}) > 1
+    several = has_several_seeds(cells)
     lines = [
         "Mean rank over seeds [95 % interval], and beside Ours: better or worse where the interval of the "
         "effect, paired by seed and adjusted for all methods by Holm, is beyond the smallest that matters "
@@ -195,7 +196,7 @@ def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
     The order is that of the Frechet distance, best first; Ours in another colour and shape. What a method
     lacks is an empty place in its line.
     """
-    ordered = frame.sort_values(ORDER, kind="stable", na_position="last").to_dict("records")
+    ordered = frame.sort_values(DISTANCE, kind="stable", na_position="last").to_dict("records")
     names = [str(row["method"]) for row in ordered]
     panels = {**QUALITIES, "training_seconds": "lower"}
     figure = Figure(figsize=(15, 1.6 + 0.24 * len(names)), layout="constrained")

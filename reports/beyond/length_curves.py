@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.studies.measured import MeasuredCell
-from reports.beyond.standings import LENGTH, OURS
+from reports.beyond.standings import DISTANCE, LENGTH, OURS
 from reports.drawing import OURS as OUR_COLOUR
 from reports.drawing import REFERENCE, save_figure
 
 ACROSS = 6  # panels
-SECONDS, DISTANCE = "training_seconds", "frechet_distance"
+SECONDS = "training_seconds"
 Curve = list[tuple[float, float]]  # seconds and distance, means over seeds, by length
 
 

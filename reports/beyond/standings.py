@@ -47,10 +47,14 @@ def list_unmeasured(cells: Sequence[MeasuredCell]) -> list[str]:
     return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in tried]
 
 
+def has_several_seeds(cells: Sequence[MeasuredCell]) -> bool:
+    """Whether more than one seed was measured, without which there is neither spread nor interval."""
+    return len({cell.seed for cell in cells if not cell.error}) > 1
+
+
 def describe_spread(cells: Sequence[MeasuredCell]) -> str:
     """What the numbers of a table are over the seeds of its cells."""
-    several = len({cell.seed for cell in cells if not cell.error}) > 1
-    return "mean ± standard deviation over seeds" if several else "one seed"
+    return "mean ± standard deviation over seeds" if has_several_seeds(cells) else "one seed"
 
 
 def find_unconverged(cells: Sequence[MeasuredCell], key: str = DISTANCE) -> set[str]:
