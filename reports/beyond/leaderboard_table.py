@@ -153,7 +153,7 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
     for method in dict.fromkeys(cell.method for cell in cells):
         texts = []
         for key in QUALITIES:
-            text = _format_rank(ranks[key][method]) if method in ranks[key] else ""
+            text = _format_rank(ranks[key][method], len(ranks[key])) if method in ranks[key] else ""
             if several and (one := verdicts[key].get(method)) is not None:
                 text += f" {one.verdict}"
             texts.append(text.strip())
@@ -161,10 +161,11 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
     return lines
 
 
-def _format_rank(rank: Estimate) -> str:
+def _format_rank(rank: Estimate, last: int) -> str:
+    """A mean rank with its interval, of which only ranks from 1 to ``last`` mean anything."""
     low, high = (float(end) for end in rank.bound())
     mean = f"{float(rank.effect):.1f}".removesuffix(".0")
-    return mean if math.isnan(low) else f"{mean} [{max(1.0, low):.1f}, {high:.1f}]"
+    return mean if math.isnan(low) else f"{mean} [{max(1.0, low):.1f}, {min(last, high):.1f}]"
 
 
 def render_methods(methods: Mapping[str, Method]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.studies.measured import MeasuredCell
-from reports.beyond.standings import DISTANCE, LENGTH, OURS
+from reports.beyond.standings import DISTANCE, LENGTH, OURS, keep_longest
 from reports.drawing import OURS as OUR_COLOUR
 from reports.drawing import REFERENCE, save_figure
 
@@ -21,19 +21,26 @@ Curve = list[tuple[float, float]]  # seconds and distance, means over seeds, by 
 
 
 def trace_curves(cells: Sequence[MeasuredCell]) -> dict[str, Curve]:
-    """Seconds of one thread and Frechet distance of each method, means over seeds, the shortest first."""
-    points: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    """Seconds of one thread and Frechet distance of each method, means over seeds, the shortest first.
+
+    Of the seeds that have every length of the method, where there are any: else a curve would join different
+    seeds.
+    """
+    points: dict[str, dict[int, dict[int | None, tuple[float, float]]]] = {}
     for cell in cells:
         if {SECONDS, DISTANCE} <= cell.numbers.keys() and LENGTH in cell.axes:
-            pair = (cell.numbers[SECONDS], cell.numbers[DISTANCE])
-            points.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], []).append(pair)
-    return {
-        method: [
-            (statistics.fmean(one for one, _ in pairs), statistics.fmean(one for _, one in pairs))
-            for _, pairs in sorted(by_length.items())
-        ]
-        for method, by_length in points.items()
-    }
+            by_seed = points.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], {})
+            by_seed[cell.seed] = (cell.numbers[SECONDS], cell.numbers[DISTANCE])
+    return {method: _average(by_length) for method, by_length in points.items()}
+
+
+def _average(by_length: Mapping[int, Mapping[int | None, tuple[float, float]]]) -> Curve:
+    shared = set.intersection(*(set(by_seed) for by_seed in by_length.values()))
+    curve = []
+    for _, by_seed in sorted(by_length.items()):
+        pairs = [pair for seed, pair in by_seed.items() if seed in shared or not shared]
+        curve.append((statistics.fmean(one for one, _ in pairs), statistics.fmean(one for _, one in pairs)))
+    return curve
 
 
 def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: Collection[str]) -> None:
@@ -61,7 +68,7 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: C
     for axis in list(grid.flat)[len(others) :]:
         axis.set_axis_off()
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
-    seeds = len({cell.seed for cell in cells if DISTANCE in cell.numbers})
+    seeds = len({cell.seed for cell in keep_longest(cells) if DISTANCE in cell.numbers})
     ours = f"{OURS}{', not converged' if OURS in unconverged else ''}"
     figure.suptitle(
         f"A method (circles) beside {ours} (squares): trainings of {_join(lengths)} rounds, "

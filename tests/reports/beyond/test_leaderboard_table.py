@@ -9,6 +9,7 @@ from reports.beyond.leaderboard_table import (
     pick_ticks,
     render,
     render_methods,
+    render_ranks,
     tabulate,
 )
 from reports.beyond.standings import list_unmeasured
@@ -62,6 +63,15 @@ def test_what_is_missing_is_said(cells):
     assert "0.01" in lines["Ours"] and "0.6 ± 0.1" in lines["VAE"]
     assert "- DCGAN infers no latent vectors" in text and "- Ours: diverged: s = 3" in text
     assert "500 training images" in text and "| 1 | x 3 |" in text
+
+
+def test_the_interval_of_a_rank_ends_at_the_last_rank(make_row):
+    orders = ({"VAE": 9, "RAE": 8, "Ours": 7}, {"VAE": 8, "RAE": 9, "Ours": 7})
+    cells = [
+        make_row(name, seed, mse_test_point=one) for seed, by in enumerate(orders) for name, one in by.items()
+    ]
+    lines = "\n".join(render_ranks(cells))
+    assert "| VAE | 2.5 [1.0, 3.0]" in lines and "| Ours | 1 [1.0, 1.0]" in lines
 
 
 def test_the_longest_trainings_are_the_lines_and_marks_say_what_ended_too_soon(make_row):
