@@ -75,8 +75,8 @@ def tabulate_architectures(published: dict[str, Any]) -> ResultTable:
             ResultRow(name, layers, "MFLOP of a Langevin step", count_flops(generator.layers) / 1e6),
         ]
     note = (
-        "The layers are the paper's; MFLOP: forward and gradient in z, per sample. Profiles smoke and "
-        "embedded divide SVHN's channels by 4 and CelebA's by 8 (`channels_divided_by` in params.yaml)."
+        "The layers are the paper's; MFLOP: forward and gradient in z, per sample. Every profile but "
+        "paper divides SVHN's channels by 4 and CelebA's by 8 (`channels_divided_by` in params.yaml)."
     )
     return ResultTable("table1", "Table 1: the generators", note, rows)
 

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from models.catalogue import METHODS
 from pipeline.settings.params import load_params
 from pipeline.settings.yaml_files import read_yaml
+from pipeline.stage import add_profile
 from pipeline.storage.files import project_root, write_json
 from pipeline.studies.ahead import train_missing
 from pipeline.studies.grid import check_grid, check_study, read_grid
@@ -165,6 +166,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "studies", nargs="*", metavar="study", help="some of tables.yaml's; all if none is named"
     )
+    add_profile(parser)
     parser.add_argument("--partition", help="Slurm's default if not given")
     parser.add_argument("--minutes", type=int, default=720, metavar="N", help="a job's limit (%(default)s)")
     parser.add_argument(
@@ -200,11 +202,12 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         grid = read_grid()
-        check_grid(grid, METHODS, read_yaml("params.yaml"))
+        params = load_params(profile=arguments.profile)
+        check_grid(grid, METHODS, read_yaml("params.yaml") | {"profile": params.profile})
         studies = arguments.studies or list(grid["studies"])
         for study in studies:
             check_study(grid, study)
-        missing = train_missing(studies, load_params(), grid, open_cluster(arguments))
+        missing = train_missing(studies, params, grid, open_cluster(arguments))
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"submit_cells: {' '.join(str(error).split())}")
     except KeyboardInterrupt:

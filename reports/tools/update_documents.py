@@ -91,8 +91,9 @@ def render_claims() -> str:
     judged = {read_claim(row) for row in rows}
     others = [row for row in once[2:] if read_claim(row) not in judged]
     seen = sum(map(has_effect, others))
+    studies = ", ".join(dict.fromkeys(map(name_study, others)))
     sentence = (
-        f"Of the paper's other claims, {seen} were measured with one seed, {len(others) - seen} not at all: "
+        f"Of the other claims ({studies}), {seen} were measured with one seed, {len(others) - seen} not at all: "
         f"undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
     )
     page = places.find_paper(SEEDS_PROFILE) / "README.md"
