@@ -14,7 +14,7 @@ from pipeline.studies.workload import count_evaluations
 from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
 from reports.beyond.length_curves import draw_length_curves, trace_curves
 from reports.beyond.rival_tables import write_rival_tables
-from reports.beyond.standings import add_mixture, find_unconverged, keep_longest
+from reports.beyond.standings import MIXTURE, OURS, add_mixture, find_unconverged, keep_longest
 from reports.beyond.tuning_table import render_tuning, tabulate_tuning
 from reports.paper.published import read_published
 
@@ -31,6 +31,8 @@ def leaderboard(params: Params, tracker: object) -> None:
     tuning = tabulate_tuning(read_cells(params.profile, TUNING, methods))
     factors = sorted(set(tuning["rate_factor"]))
     evaluations = {cell.method: count_evaluations(cell) for cell in list_study(STUDY, params, grid)}
+    if OURS in evaluations:
+        evaluations[MIXTURE] = evaluations[OURS]
     with write_folder(places.find_exhibit(params.profile, STUDY)) as folder:
         write_text(folder / "leaderboard.csv", frame.to_csv(index=False))
         write_text(folder / "leaderboard.md", render(cells, params.profile, factors, evaluations=evaluations))

@@ -17,6 +17,7 @@ from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
 from reports.paper.html_report import write_report
 from reports.paper.page import render_paper, tabulate_architectures
+from reports.paper.planned import add_missing
 from reports.paper.published import read_published
 from reports.paper.remaining import find_machine, list_remaining, render_remaining
 from reports.paper.scale import prepare_scales
@@ -44,7 +45,8 @@ def paper_page(params: Params, tracker: object) -> None:
     grid, published = read_grid(), read_published()
     cells = read_shown_cells(params.profile, grid)
     table1 = tabulate_architectures(published)
-    verdicts = judge_claims([claim for claim in read_claims() if claim.study in cells], cells)
+    planned = {study: add_missing(study, measured, params, grid) for study, measured in cells.items()}
+    verdicts = judge_claims([claim for claim in read_claims() if claim.study in cells], planned)
     content = read_yaml("params.yaml") | {"profile": params.profile}
     find_scale = prepare_scales(content, grid, published["settings"]["train_size"])
     results = places.RESULTS / params.profile

@@ -22,7 +22,7 @@ from models.interface import FitRequest, FittedMethod, apply_split, count_weight
 from models.latent_density import LatentMixture
 from models.networks.generator import Generator, build_generator
 
-LATENT_RATE = 10.0  # ten times the weights' rate in the paper, by plain gradient steps
+LATENT_RATE = 10.0  # ten times the weights' rate in the paper, by plain steps on the minibatch's mean loss
 SMALLEST = 7  # side at which the pyramid ends
 
 
@@ -59,6 +59,7 @@ class OptimisedLatents(FittedMethod):
     def __init__(self, generator: Generator, latents: Tensor, request: FitRequest):
         self.generator, self.latents = generator.eval().requires_grad_(False), latents
         self.seed, self._device = request.seed, request.device
+        self._rate = LATENT_RATE / request.batch_size  # of an image's own loss, as in training
         self._density = LatentMixture(latents, 1, request.seed)
 
     def sample(self, n: int) -> Tensor:
@@ -77,7 +78,7 @@ class OptimisedLatents(FittedMethod):
                 z = z.detach().requires_grad_(True)
                 loss = compute_loss(self.generator(z), batch, None if visible is None else visible[rows])
                 (gradient,) = torch.autograd.grad(loss.sum(), z)
-                z = project(z.detach() - LATENT_RATE * gradient)
+                z = project(z.detach() - self._rate * gradient)
             parts.append(z.detach())
         return torch.cat(parts)
 
@@ -119,10 +120,10 @@ def fit(request: FitRequest) -> OptimisedLatents:
         with request.autocast():
             generated = generator(z)
         loss = compute_loss(generated, images, visible).mean()
-        descend(optimiser, loss)  # moves the weights; z keeps its gradient, a sample's own over B
+        descend(optimiser, loss)  # moves the weights; z keeps its gradient
         assert z.grad is not None  # a leaf that the loss depends on
         with torch.no_grad():
-            latents[rows] = project(z - LATENT_RATE * len(z) * z.grad)
+            latents[rows] = project(z - LATENT_RATE * z.grad)
         return loss
 
     take_steps("GLO", request.count_steps(cost=1), take_step)

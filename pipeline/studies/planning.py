@@ -9,9 +9,10 @@ from models.catalogue import METHODS
 from pipeline.data.published_files import is_there
 from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import read_yaml
+from pipeline.storage import places
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import Cell, Grid, list_cells, list_methods
-from pipeline.studies.measured import MeasuredCell, place_result
+from pipeline.studies.measured import MeasuredCell, place_result, read_folder
 from pipeline.studies.recall import (
     KeyedCell,
     digest_measuring,
@@ -49,13 +50,26 @@ def list_study(study: str, params: Params, grid: Grid) -> list[Cell]:
 def key_method(study: str, method: str, params: Params, grid: Grid) -> list[KeyedCell]:
     """Find the keys of a study's cells of a method, whose tuning, if it has one, lies in its folder.
 
-    Raises ValueError where images or an extractor are not there, or the tuning has not run.
+    Raises ValueError where images or an extractor are not there, or the tuning has not run or is not whole.
     """
     factor = 1.0
     if tuned_by := grid["studies"][study].get("tuned_by"):
         factor = read_rate_factor(params.profile, tuned_by, method)
+        _check_whole(tuned_by, method, params, grid)
     cells, seen, code = _list_with_tuning(study, method, params, grid, factor)
     return [key_cell(cell, code, seen) for cell in cells]
+
+
+def _check_whole(study: str, method: str, params: Params, grid: Grid) -> None:
+    """Raise ValueError where a study's folder lacks a cell of a method: the best of some is not the best."""
+    folder = places.find_cells(params.profile, study, method)
+    kept = {cell.place for cell in read_folder(folder)}
+    lacking = [cell.place for cell in list_here(study, method, params, grid) if cell.place not in kept]
+    if lacking:
+        raise ValueError(
+            f"{folder}: found no cell of {', '.join(lacking)}, expected all; "
+            f"`python -m stages.cells {study} --profile {params.profile}` trains them"
+        )
 
 
 def _list_with_tuning(

@@ -37,7 +37,7 @@ def tabulate_tuning(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
 
 def render_tuning(frame: pd.DataFrame, profile: str) -> str:
     """Render the candidates in Markdown, a line a method: ``Frechet distance; MSE``, the chosen one bold."""
-    factors = list(dict.fromkeys(frame["rate_factor"]))
+    factors = sorted(set(frame["rate_factor"]))
     lines = [
         "### Tuning on the validation split",
         "",
@@ -51,10 +51,10 @@ def render_tuning(frame: pd.DataFrame, profile: str) -> str:
         "|" + "---|" * (len(factors) + 1),
     ]
     for method, candidates in frame.groupby("method", sort=False):
-        texts = []
+        texts = dict.fromkeys(factors, "")
         for _, row in candidates.iterrows():
             values = [f"{row[key]:.3g}" for key in QUALITIES if pd.notna(row[key])]
             text = "; ".join(values) or row["error"].partition(":")[0]
-            texts.append(f"**{text}**" if row["chosen"] else text)
-        lines.append(f"| {method} | " + " | ".join(texts) + " |")
+            texts[row["rate_factor"]] = f"**{text}**" if row["chosen"] else text
+        lines.append(f"| {method} | " + " | ".join(texts.values()) + " |")
     return "\n".join([*lines, ""])

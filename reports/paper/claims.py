@@ -24,13 +24,14 @@ class Beats:
 
     ``rival_quantity``: the rival's number, where it is another than the method's; then ``rival`` may be the
     method itself, before and after. ``where``: values of axes at which cells count, of a method that has the
-    axis.
+    axis; ``only``: the same, and where no cell has them the claim is not asked.
     """
 
     method: str
     rival: str
     rival_quantity: str
     where: dict[str, Any] = field(default_factory=dict)
+    only: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Trend:
     """The quantity falls or rises along an axis whose values stand at their logarithm or at themselves.
 
     With ``method`` and ``rival``, it is the method's lead over the rival in it, paired by seed, that rises.
-    ``where`` as in ``Beats``.
+    ``where`` as in ``Beats``; ``values``: those of the axis that count, all if none is named.
     """
 
     along: str
@@ -46,6 +47,7 @@ class Trend:
     method: str = ""
     rival: str = ""
     where: dict[str, Any] = field(default_factory=dict)
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def parse_claim(entry: Any, margins: dict[str, float], where: str) -> Claim:
             if (parsed.rival, parsed.rival_quantity) == (parsed.method, entry["quantity"]):
                 raise ParamError(f"{where}: rule: found neither rival nor rival_quantity, expected one")
         elif kind == "trend":
-            parsed = Trend(**rule)
+            parsed = Trend(**{**rule, "values": tuple(rule.get("values", ()))})
             _check(where, "rule.spacing", parsed.spacing, SPACINGS)
             if bool(parsed.method) != bool(parsed.rival):
                 raise ParamError(f"{where}: rule: found {rule}, expected both method and rival, or neither")

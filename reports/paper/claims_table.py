@@ -12,8 +12,8 @@ import pandas as pd
 
 from pipeline.evaluation.effects import UNDECIDED, VERDICTS
 from pipeline.storage.files import write_json, write_text
+from reports.paper.claim_values import Verdict
 from reports.paper.forest import draw_forest
-from reports.paper.verdicts import Verdict
 
 if TYPE_CHECKING:  # which takes torch
     from pipeline.studies.measured import MeasuredCell
@@ -34,6 +34,11 @@ SMALLEST: dict[str, Callable[[float], str]] = {
     "ratio": lambda margin: f"{100 * math.expm1(margin):.0f} % of an error or a distance",
     "difference": lambda margin: f"{margin:g} of an AUPRC",
 }
+
+COLUMNS = (
+    *("claim", "study", "place", "effect", "low", "high", "unit", "margin", "verdict", "p_holm", "seeds"),
+    *("images", "updates", "share_of_paper", "note"),
+)
 
 
 def tabulate_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> pd.DataFrame:
@@ -62,7 +67,7 @@ def tabulate_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> pd.Da
         )
     whole = {"images": "Int64", "updates": "Int64"}
     real = dict.fromkeys(("effect", "low", "high", "share_of_paper"), "float64")
-    return pd.DataFrame(rows).astype({**whole, **real})
+    return pd.DataFrame(rows, columns=COLUMNS).astype({**whole, **real})
 
 
 def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:

@@ -27,16 +27,20 @@ AXIS_TITLES = {
 }
 ERRORS = {"s": "mse_after", "alpha": "mse"}  # of a sweep; others have that of training images
 IMAGES = {"alpha": "validation images"}
+SIDE = 20  # of Figure 10's square
 Value = Callable[[MeasuredCell], float]
 
 
 def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Draw Figure 10: MSE of visible pixels and transport cost over rounds, one 20 x 20 mask."""
-    chosen = [
-        cell
-        for cell in cells
-        if cell.method == "Ours" and cell.axes["mask"] == {"kind": "region", "side": 20}
-    ]
+    """Draw Figure 10: MSE of visible pixels and transport cost over rounds, one mask of 20 x 20.
+
+    Or the next larger square that was measured, where the study has none of 20; KeyError without any.
+    """
+    squares = [cell for cell in cells if cell.method == "Ours" and cell.axes["mask"]["kind"] == "region"]
+    side = min((one for one in map(measure_mask, squares) if one >= SIDE), default=None)
+    if side is None:
+        raise KeyError(f"square of {SIDE} x {SIDE} or more")
+    chosen = [cell for cell in squares if measure_mask(cell) == side]
     figure, axes = start_figure(2)
     for cell, look in zip(chosen, list_looks(len(chosen)), strict=True):
         rounds = range(1, len(cell.curves["ot_cost"]) + 1)
@@ -47,7 +51,8 @@ def draw_recovery_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
     axes[1].set(title="correction of the round", ylabel=COST, xlabel="round")
     for axis in axes:
         mark_whole_rounds(axis)
-    finish_figure(figure, axes, path, "Recovery under one mask of 20 x 20 (of 64 x 64), by round", chosen)
+    title = f"Recovery under one mask of {side} x {side} (of 64 x 64), by round"
+    finish_figure(figure, axes, path, title, chosen)
 
 
 def draw_recovery_errors(path: Path, cells: Sequence[MeasuredCell]) -> None:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from pipeline.evaluation.effects import UNDECIDED
 from reports.drawing import save_figure
-from reports.paper.verdicts import Verdict
+from reports.paper.claim_values import Verdict
 
 LOOKS = {  # Okabe and Ito's colours, told apart without colour by their markers
     "reproduces": ("#0072b2", "o"),

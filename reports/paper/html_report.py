@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.storage.files import write_text
 from pipeline.studies.measured import MeasuredCell
+from reports.paper.claim_values import Verdict
 from reports.paper.figures import FIGURES
 from reports.paper.html_claims import render_belief, render_forests
 from reports.paper.html_figures import render_figures, render_png
@@ -26,7 +27,6 @@ from reports.paper.names import describe_facts
 from reports.paper.page import CAPTIONS, DEVIATIONS, READING
 from reports.paper.provenance import CellIndex, Origin, Records, read_records
 from reports.paper.shown_tables import ShownTable, read_exactly, read_shown
-from reports.paper.verdicts import Verdict
 from reports.paper.yardstick import describe_cells
 
 FILE = "report.html"

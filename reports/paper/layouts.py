@@ -74,7 +74,7 @@ LAYOUTS = {
     ),
     "table4": TableLayout(
         "Table 4: dimension of the latent space",
-        "On the stand-in for SVHN, so no published number is comparable.",
+        "The paper's is of SVHN, this of stand-ins, so no published number is comparable.",
         (MSE, FRECHET),
     ),
     "table5": TableLayout(

@@ -14,6 +14,8 @@ from reports.paper.names import describe_place, name_dataset, name_row
 from reports.paper.published import find_published
 from reports.result_table import ResultTable, write_table
 
+ROUNDING = 1e-12  # of a mean: a smaller spread is none
+
 
 def render_tables(
     study: str,
@@ -57,7 +59,7 @@ def render_pivot(
     study: str, quantity: Quantity, cells: Sequence[MeasuredCell], published: dict[str, Any]
 ) -> str:
     """Render one line a method, one column a place: value, spread, and the paper's number in brackets."""
-    columns = list(dict.fromkeys(describe_column(cell) for cell in cells if cell.dataset))
+    columns = order_columns([cell for cell in cells if cell.dataset])
     rows = list(dict.fromkeys(name_row(cell) for cell in cells))
     lines = [f"| {quantity.title} | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
     for row in rows:
@@ -80,13 +82,27 @@ def _render_cell(
     text = f"{statistics.fmean(values):.4g}"
     spread = cell.numbers.get(quantity.key.replace("_mean", "_std"))
     if len(values) > 1:
-        text += f" ± {statistics.stdev(values):.2g}"
+        std = statistics.stdev(values)
+        text += f" ± {0 if std < ROUNDING * abs(statistics.fmean(values)) else std:.2g}"
     elif quantity.key.endswith("_mean") and spread is not None:
         text += f" ± {spread:.2g}"
     printed = find_published(study, cell, quantity, published)
     return text if printed is None else f"{text} ({printed:g})"
 
 
+def order_columns(cells: Sequence[MeasuredCell]) -> list[str]:
+    """The columns of all cells, each after the one that it follows in its own row: some may have gaps."""
+    columns: list[str] = []
+    for row in dict.fromkeys(name_row(cell) for cell in cells):
+        place = 0
+        for column in dict.fromkeys(describe_column(cell) for cell in cells if name_row(cell) == row):
+            if column not in columns:
+                columns.insert(place, column)
+            place = columns.index(column) + 1
+    return columns
+
+
 def describe_column(cell: MeasuredCell) -> str:
-    """Name the column in which a cell stands: its place, or its data set where it has no other place."""
-    return describe_place(cell) or name_dataset(cell.dataset)
+    """Name the column in which a cell stands: its place, with the data set where the study has several."""
+    place, dataset = describe_place(cell), name_dataset(cell.dataset)
+    return ", ".join([dataset, place] if place and "dataset" in cell.axes else [place or dataset])

@@ -10,6 +10,7 @@ from pipeline.studies.grid import Grid, list_methods
 from pipeline.studies.making import read_making
 from pipeline.studies.measured import read_cells
 from pipeline.studies.pace import PROFILES, learn_pace, list_studies, list_timed
+from pipeline.studies.recall import is_final
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def list_remaining(profile: str, grid: Grid, machine: str) -> list[Remaining]:
     all_remaining = []
     for study, cells in list_studies(profile, grid).items():
         measured = read_cells(profile, study, list_methods(study, grid))
-        kept = {(one.method, one.place) for one in measured if not one.error}
+        kept = {(one.method, one.place) for one in measured if is_final(one.result)}
         missing = [cell for cell in cells if (cell.method, cell.place) not in kept]
         seconds = [pace.estimate(cell) for cell in missing]
         all_remaining.append(Remaining(study, len(cells), len(cells) - len(missing), sum(seconds) / 3600))

@@ -36,7 +36,8 @@ def build_rows(
             printed = find_published(study, cell, quantity, published)
             extractor = cell.extractor if quantity.extractor else None
             n = next(int(one.numbers["n"]) for one in group if one.numbers)
-            seed = cell.seed if len(group) == 1 else None
+            with_value = [one.seed for one in group if quantity.key in one.numbers]
+            seed = with_value[0] if len(with_value) == 1 else None
             title, several = prefix + quantity.title, len(values) > 1
             mean_title = f"{title}, mean over {len(values)} seeds" if several else title
             mean = statistics.fmean(values)

@@ -6,6 +6,7 @@ That is, those that a linear model with as many latent numbers does not beat.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.studies.measured import MeasuredCell
@@ -27,8 +28,23 @@ def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
     gains = describe_gains("ABP", cells) if study == "convergence" else ""
     choice = describe_alpha(cells) if study == "alphas" else ""
     last = describe_last_round(cells) if study == "figure3" else ""
-    sentences = (describe_rates(cells), describe_convergence(study, cells), gains, choice, last)
+    sentences = (
+        describe_spreads(cells),
+        describe_rates(cells),
+        describe_convergence(study, cells),
+        *(gains, choice, last),
+    )
     return " ".join(filter(None, sentences))
+
+
+def describe_spreads(cells: Sequence[MeasuredCell]) -> str:
+    """A sentence that says what stands after a ±; "" where nothing does."""
+    measured = [cell for cell in cells if not cell.error]
+    seeds = sorted({cell.seed for cell in measured if cell.seed is not None})
+    if len(seeds) > 1:
+        return f"± is the standard deviation over seeds {', '.join(map(str, seeds))}."
+    over_chains = any(key.endswith("_std") for cell in measured for key in cell.numbers)
+    return "± is the standard deviation over test chains." if over_chains else ""
 
 
 def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:
@@ -38,25 +54,31 @@ def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:
     linear = {
         (cell.dataset, cell.seed, describe_place(cell)): cell for cell in cells if cell.method == YARDSTICK
     }
-    judged, behind = 0, []
+    judged: Counter[str] = Counter()  # cells by place, each seed one
+    behind: Counter[str] = Counter()
     for cell in cells:
         rival = linear.get((cell.dataset, cell.seed, describe_place(cell)))
         if cell.method == YARDSTICK or rival is None or cell.error or rival.error:
             continue
-        judged += 1
+        where = " ".join((name_row(cell), name_dataset(cell.dataset), describe_place(cell))).strip()
+        judged[where] += 1
         pairs = [(cell.numbers[key], rival.numbers[key]) for key in keys if key in cell.numbers]
         if not any(value < linear_value for value, linear_value in pairs):
-            words = (name_row(cell), name_dataset(cell.dataset), describe_place(cell))
-            behind.append(" ".join(words).strip())
+            behind[where] += 1
     if not judged:
         return ""
     if not behind:
         return f"Every cell is ahead of {YARDSTICK}, with as many latent numbers, in one of its qualities."
-    if len(behind) == judged:
-        return f"None of the {judged} cells has converged: {YARDSTICK}, with as large a z, is ahead of all."
+    if behind == judged:
+        n = judged.total()
+        return f"None of the {n} cells has converged: {YARDSTICK}, with as large a z, is ahead of all."
+    words = [
+        place if count == judged[place] else f"{place}: {count} of {judged[place]} seeds"
+        for place, count in behind.items()
+    ]
     return (
         f"Not converged, being behind {YARDSTICK} with as many latent numbers in everything: "
-        f"{len(behind)} of {judged} cells ({'; '.join(dict.fromkeys(behind))})."  # each seed is a cell
+        f"{behind.total()} of {judged.total()} cells ({'; '.join(words)})."
     )
 
 
@@ -81,7 +103,7 @@ def describe_last_round(cells: Sequence[MeasuredCell]) -> str:
 
 def describe_rates(cells: Sequence[MeasuredCell]) -> str:
     """A sentence with what each method's learning rate was multiplied by; none where all are at 1."""
-    factors = {cell.method: cell.rate_factor for cell in cells}
+    factors = {cell.method: cell.rate_factor for cell in cells if cell.axes or not cell.error}
     if set(factors.values()) <= {1.0}:
         return ""
     words = ", ".join(f"{method} {factor:g}" for method, factor in factors.items() if method != YARDSTICK)

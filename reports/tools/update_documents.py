@@ -93,8 +93,8 @@ def render_claims() -> str:
     seen = sum(map(has_effect, others))
     studies = ", ".join(dict.fromkeys(map(name_study, others)))
     sentence = (
-        f"Of the other claims ({studies}), {seen} were measured with one seed, {len(others) - seen} not at all: "
-        f"undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
+        f"Of the other claims ({studies}), {seen} were measured with one seed, {len(others) - seen} not at "
+        f"all: undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
     )
     page = places.find_paper(SEEDS_PROFILE) / "README.md"
     gains = [*read_sentence(page, GAINS), *read_sentence(page, CHOICE)]

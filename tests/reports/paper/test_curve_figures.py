@@ -12,6 +12,7 @@ from reports.paper import curve_figures
 from reports.paper.curve_figures import (
     draw_alpha_curves,
     draw_auprc,
+    draw_recovery_curves,
     draw_recovery_errors,
     draw_sweep,
     plot_means,
@@ -127,3 +128,18 @@ def test_no_curve_leaves_a_panel_that_shares_its_scale_with_a_lower_one(drawn, m
     ]
     draw_recovery_errors(tmp_path, cells)
     assert [panel.get_ylim() for panel in drawn[0].axes] == [(0, pytest.approx(1.08 * 0.3))] * 2
+
+
+def test_figure_10_takes_the_next_larger_square_where_there_is_none_of_20(make_cell, drawn, tmp_path):
+    def make(side):
+        curves = {"ot_cost": [3.0, 2.0], "mse_after": [0.2, 0.1]}
+        return make_cell("table8", axes={"mask": {"kind": "region", "side": side}}, curves=curves)
+
+    draw_recovery_curves(tmp_path / "10.png", [make(15), make(30), make(45)])
+    draw_recovery_curves(tmp_path / "10.png", [make(15), make(20), make(25)])
+    assert [figure.get_suptitle()[:39] for figure in drawn] == [
+        f"Recovery under one mask of {side} x {side} (of " for side in (30, 20)
+    ]
+    assert all(len(figure.axes[0].lines) == 1 for figure in drawn)
+    with pytest.raises(KeyError, match="square of 20"):
+        draw_recovery_curves(tmp_path / "10.png", [make(15)])

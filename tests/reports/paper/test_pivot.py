@@ -3,7 +3,7 @@
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.figures import draw_figures
 from reports.paper.layouts import LAYOUTS
-from reports.paper.pivot import render_tables
+from reports.paper.pivot import order_columns, render_tables
 from reports.paper.published import read_published
 from reports.paper.rows import build_rows
 
@@ -29,6 +29,33 @@ def test_a_lack_stands_in_its_place_and_its_reason_below():
     lacking = [row.quantity for row in build_rows("table8", CELLS, read_published()) if row.value is None]
     assert len(lacking) == len(QUANTITIES) == 5
     assert all(text.endswith("DCGAN learns from complete images only") for text in lacking)
+
+
+def test_a_row_with_gaps_leaves_the_columns_in_order(make_cell):
+    cells = [make_cell("table6", "VAE", axes={"K": K}, mse_train=0.1) for K in (30, 100)]
+    cells += [make_cell("table6", "Ours", axes={"K": K}, mse_train=0.1) for K in (30, 50, 100)]
+    assert order_columns(cells) == ["K = 30", "K = 50", "K = 100"]
+
+
+def test_several_data_sets_have_columns_of_their_own(make_cell):
+    cells = [
+        make_cell("table4", "Ours", dataset, axes={"dataset": dataset, "latent_dim": 20}, mse_train=value)
+        for dataset, value in (("mnist5k", 0.1), ("colour_digits", 0.3))
+    ]
+    text = render_tables("table4", cells, read_published())
+    assert "mnist5k, latent_dim = 20 | colour_digits (stand-in for SVHN), latent_dim = 20 |" in text
+    assert "| 0.1 | 0.3 |" in text
+
+
+def test_a_spread_of_rounding_alone_is_none(make_cell):
+    cells = [make_cell("table6", seed=seed, axes={"K": 5}, mse_train=0.3 + seed * 1e-16) for seed in (1, 2)]
+    assert "| 0.3 ± 0 |" in render_tables("table6", cells, read_published())
+
+
+def test_a_number_of_one_seed_of_two_has_that_seed(make_cell):
+    cells = [make_cell("fashion", seed=1, error="it"), make_cell("fashion", seed=2, mse_train=0.5)]
+    (row,) = [row for row in build_rows("fashion", cells, read_published()) if row.value is not None]
+    assert row.seed == 2
 
 
 def test_figures_are_drawn_of_those_that_have_something_to_show(tmp_path):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,5 +48,9 @@ def test_hours_are_those_of_the_missing_cells_at_the_pace_of_the_kept_ones(proje
         f"| figure8 | 10 of {len(cells)} | {one.hours:.1f} | `python -m stages.cells figure8 --profile"
         in text
     )
+    measured[-1] = replace(measured[-1], error="DivergenceError: out of memory")
+    measured[-2] = replace(measured[-2], error="diverged: s = 3")  # which comes out the same again
+    write_cells(places.find_cells("recorded", "figure8", "Ours"), measured)
+    assert {one.study: one for one in list_remaining("recorded", project, "a mill")}["figure8"].kept == 9
     whole = [found["figure8"].__class__("figure8", 3, 3, 0.0)]
     assert render_remaining("recorded", whole, "a mill") == ""

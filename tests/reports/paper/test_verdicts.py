@@ -5,10 +5,16 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.image_bootstrap import rank_scores
+from pipeline.settings.params import load_params
 from pipeline.settings.yaml_files import ParamError
+from pipeline.studies.grid import read_grid
+from pipeline.studies.measured import place_result, read_cells
+from pipeline.studies.planning import list_study
+from pipeline.studies.result import CellResult
 from reports.paper.claims import Beats, Best, Claim, Trend, parse_claim, read_claims
 from reports.paper.claims_table import count_verdicts, render_claims, tabulate_claims
 from reports.paper.forest import build_forest
+from reports.paper.planned import add_missing
 from reports.paper.verdicts import judge_claims
 
 MARGIN = np.log(1.05)
@@ -172,6 +178,73 @@ def test_a_lead_over_a_rival_has_a_trend_though_both_improve(make_lengths, slope
     assert one.effect == pytest.approx(slope * np.log(16), abs=0.03)
 
 
+def test_a_trend_is_of_the_values_that_the_claim_names(make_lengths):
+    cells = make_lengths(lambda n_train, rounds: 0.1 * np.log(rounds) if rounds < 16 else 9.0)
+    named = Trend("rounds", "log", "Ours", "ABP", {"n_train": 250}, (1, 4))
+    (one,) = judge(claim(named, study="convergence"), cells)
+    assert one.effect == pytest.approx(0.1 * np.log(4), abs=0.03)
+    (whole,) = judge(claim(dataclasses.replace(named, values=()), study="convergence"), cells)
+    assert whole.effect > 1
+
+
+def test_a_trend_at_several_data_sets_is_their_mean_and_each_is_said(make_cell, rng):
+    cells = [
+        make_cell(
+            *("table4", "Ours", dataset),
+            seed=seed,
+            axes={"dataset": dataset, "latent_dim": d, "seed": seed},
+            frechet_distance=scale * d**-slope * np.exp(rng.normal(0, 0.001)),
+        )
+        for dataset, scale, slope in (("mnist5k", 50, 0.2), ("colour_digits", 300, 0.4))
+        for seed in (1, 2, 3)
+        for d in (20, 40, 64)
+    ]
+    rising = claim(Trend("latent_dim", "log"), study="table4")
+    whole, mnist, colour = judge(rising, cells)
+    assert (mnist.place, colour.place) == ("mnist5k", "colour_digits (stand-in for SVHN)")
+    assert mnist.effect == pytest.approx(0.2 * np.log(3.2), abs=0.01) and mnist.verdict == "reproduces"
+    assert whole.effect == pytest.approx((mnist.effect + colour.effect) / 2)
+    assert whole.verdict == "undecided" and whole.low < 0  # two places say little of others
+    lacking = [cell for cell in cells if (cell.dataset, cell.axes["latent_dim"]) != ("colour_digits", 64)]
+    end = make_cell("table4", "Ours", "colour_digits", axes=cells[-1].axes, error="not trained yet")
+    whole, mnist, colour = judge(rising, [*lacking, end])
+    assert (colour.effect, colour.note) == (None, "missing or failed: latent_dim = 64")
+    assert whole.note == "missing or failed: colour_digits (stand-in for SVHN)"
+
+
+def test_a_claim_of_one_place_alone_is_asked_where_the_study_has_it(make_cell):
+    def make(axes):
+        return [
+            make_cell("table3", method, axes={"held_out": 4, **axes}, tenth_mean=area)
+            for method, area in (("ABP", 0.2), ("Ours", 0.2 + axes.get("latent_dim", 40) / 100))
+        ]
+
+    auprc = {"study": "table3", "quantity": "tenth_mean", "better": "higher", "unit": "difference"}
+    of_ten = claim(Beats("Ours", "ABP", "tenth_mean", only={"latent_dim": 10}), **auprc)
+    assert judge(of_ten, make({})) == []
+    (one,) = judge(of_ten, make({"latent_dim": 10}) + make({"latent_dim": 30}))
+    assert one.effect == pytest.approx(0.1)
+
+
+def test_planned_cells_that_nobody_trained_leave_a_claim_about_their_axis_undecided(monkeypatch):
+    params, grid = load_params(profile="recorded"), read_grid()
+    cells = [
+        place_result(cell, CellResult({"n": 9, "frechet_distance": 50 - 20 * cell.params.alpha}), "", True)
+        for cell in list_study("figure8", params, grid)
+    ]
+    best = claim(Best("alpha", "inside"), study="figure8")
+    (whole,) = judge(best, add_missing("figure8", cells, params, grid))
+    assert whole.verdict == "contradicted" and whole.note.startswith("the best is inside in 0%")
+    half = [cell for cell in cells if cell.axes["alpha"] < 0.7]
+    (one,) = judge(best, add_missing("figure8", half, params, grid))
+    assert (one.effect, one.note) == (None, "missing or failed: alpha = 0.7, alpha = 1")
+    fewer = [cell for cell in cells if (cell.seed, cell.axes["alpha"]) != (2, 0.3)]
+    (one,) = judge(best, add_missing("figure8", fewer, params, grid))
+    assert one.seeds == 4 and one.note.startswith("4 of 5 seeds; ")
+    nothing = read_cells("no profile", "figure8", ["Ours"])
+    assert add_missing("figure8", nothing, params, grid) == nothing
+
+
 def test_where_picks_places_of_rivals_too(make_lengths):
     cells = make_lengths(lambda n_train, rounds: 0.5 if rounds == 16 else 0)
     rule = Beats("Ours", "ABP", "frechet_distance", {"rounds": 16})
@@ -247,12 +320,14 @@ def test_the_papers_claims_are_well_formed_and_all_have_a_row(make_pairs):
     frame = tabulate_claims(verdicts, lambda cells: None)
     needed = ["claim", "effect", "low", "high", "verdict", "seeds", "images"]
     assert set(needed) <= set(frame.columns)
-    assert list(frame[frame["place"] == ""]["claim"]) == [one.text for one in claims]
+    assert list(tabulate_claims([], lambda cells: None).columns) == list(frame.columns)
+    asked = [one for one in claims if not one.text.startswith("With 10 latent dimensions")]
+    assert list(frame[frame["place"] == ""]["claim"]) == [one.text for one in asked] != claims
     text = render_claims(verdicts, lambda cells: None)
-    assert text.count("| | not measured | |") == len(claims) - 1 and "| reproduces | 5 | 100 |" in text
+    assert text.count("| | not measured | |") == len(asked) - 1 and "| reproduces | 5 | 100 |" in text
     assert "\n| Table 2: Ours has a lower Frechet distance than ABP | 1.35 [" in text
     counts = count_verdicts(verdicts)
-    assert counts["claims"] == len(claims) == sum(counts.values()) - counts["claims"]
+    assert counts["claims"] == len(asked) == sum(counts.values()) - counts["claims"]
     assert counts["reproduces"] == 1
 
 

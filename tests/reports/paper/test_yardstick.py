@@ -1,4 +1,11 @@
-from reports.paper.yardstick import describe_convergence, describe_last_round, describe_rates
+from dataclasses import replace
+
+from reports.paper.yardstick import (
+    describe_convergence,
+    describe_last_round,
+    describe_rates,
+    describe_spreads,
+)
 
 
 def test_a_cell_behind_the_linear_model_in_everything_is_named(make_cell):
@@ -37,6 +44,15 @@ def test_tuned_rates_are_said_of_each_method_that_has_one(make_cell):
     ]
     assert describe_rates(cells).endswith("in units of the profile's: VAE 3, Ours 1.")
     assert describe_rates(cells[1:]) == ""
+    absent = make_cell("table2", "ABP", error="not measured")
+    assert "ABP" not in describe_rates([*cells, absent])
+
+
+def test_what_stands_after_a_plus_minus_is_said(make_cell):
+    seeds = [make_cell("table2", seed=seed, mse_train=0.1) for seed in (1, 3)]
+    assert describe_spreads(seeds) == "± is the standard deviation over seeds 1, 3."
+    assert describe_spreads([make_cell("table3", tenth_mean=0.1, tenth_std=0.01)]).endswith("test chains.")
+    assert describe_spreads(seeds[:1]) == ""
 
 
 def test_a_place_that_has_not_converged_is_named_once_for_all_its_seeds(make_cell):
@@ -49,6 +65,9 @@ def test_a_place_that_has_not_converged_is_named_once_for_all_its_seeds(make_cel
     ]
     said = describe_convergence("convergence", cells)
     assert "2 of 4 cells" in said and said.count("n_train = 250, rounds = 1") == 1
+    cells[0] = replace(cells[0], numbers=cells[0].numbers | {"frechet_distance": 20.0})
+    said = describe_convergence("convergence", cells)
+    assert "1 of 4 cells (Ours (alpha=0.5) mnist5k n_train = 250, rounds = 1: 1 of 2 seeds)" in said
 
 
 def test_figure_2s_last_cloud_is_said_in_units_of_the_floor_over_seeds(make_cell):
