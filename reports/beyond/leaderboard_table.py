@@ -15,19 +15,21 @@ from models.catalogue import Method
 from pipeline.evaluation.effects import Estimate
 from pipeline.studies.measured import MeasuredCell
 from reports.beyond.standings import (
-    DISTANCE,
     FALLING,
-    LENGTH,
     compare_with_ours,
-    describe_spread,
     find_edges,
     find_unconverged,
-    has_several_seeds,
-    keep_longest,
-    list_unmeasured,
     rank_methods,
 )
 from reports.drawing import OURS, REFERENCE, save_figure
+from reports.paper.all_methods import (
+    DISTANCE,
+    LENGTH,
+    describe_spread,
+    has_several_seeds,
+    keep_longest,
+    list_unmeasured,
+)
 from reports.paper.layouts import WAYS
 from reports.paper.names import name_dataset
 

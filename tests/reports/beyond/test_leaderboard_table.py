@@ -12,7 +12,7 @@ from reports.beyond.leaderboard_table import (
     render_ranks,
     tabulate,
 )
-from reports.beyond.standings import list_unmeasured
+from reports.paper.all_methods import list_unmeasured
 
 KEYS = [key for key in COLUMNS if key != "mse_test_point"]
 
