@@ -39,6 +39,7 @@ BEYOND_TITLES = {
     "tuning": "Tuning of the learning rate on a validation split",
     "anomaly_study": "What decides the AUPRC",
 }
+MADE_OF = {"tuning": "tuning"}  # a table beside those of another study: the study of its cells
 Cells = Mapping[str, Sequence[MeasuredCell]]
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
@@ -123,7 +124,10 @@ def read_exhibit(exhibits: Path, study: str, results: Path) -> list[ShownTable]:
     if study in LAYOUTS:
         order = [f"{name}.csv" for name in LAYOUTS[study].split(study)]
         paths = [exhibits / study / name for name in order if (exhibits / study / name).exists()]
-    return [read_shown(path, study, path.relative_to(results).as_posix()) for path in paths]
+    return [
+        read_shown(path, MADE_OF.get(path.stem, study), path.relative_to(results).as_posix())
+        for path in paths
+    ]
 
 
 def _render_table1(folder: Path, details: Details, index: CellIndex) -> str:
