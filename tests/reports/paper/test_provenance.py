@@ -165,6 +165,15 @@ def test_an_interval_is_over_the_trainings_that_have_the_number(make_cells, repo
     assert ppca.bound() is None and (meg.seeds, meg.most) == (1, None)
 
 
+def test_the_heading_speaks_of_a_spread_where_there_is_one(make_cells, report):
+    title = "<h3>Leaderboard: all methods"
+    assert f"{title}, one seed</h3>" in report(make_cells((1,)))[0]
+    assert f"{title}, mean ± standard deviation over seeds</h3>" in report(make_cells((1, 2)))[0]
+    shorter = [cell for cell in make_cells((1, 2)) if cell.key[-3:] != "4-2"]
+    assert f"{title}, one seed</h3>" in report(shorter)[0]  # of the longest trainings
+    assert f"{title}</h3>" in report(make_cells((1,)), shown=[])[0]
+
+
 def test_the_mixture_was_trained_and_committed_as_ours(make_cells):
     commits = {"cells/leaderboard/Ours/cells.json": "abc"}
     index = CellIndex({}, Path("cells"), Records(commits, {"cells/leaderboard": "dvc stage"}))
