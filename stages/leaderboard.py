@@ -14,8 +14,9 @@ from pipeline.studies.workload import count_evaluations
 from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
 from reports.beyond.length_curves import draw_length_curves, trace_curves
 from reports.beyond.rival_tables import write_rival_tables
-from reports.beyond.standings import MIXTURE, OURS, add_mixture, find_unconverged, keep_longest
+from reports.beyond.standings import find_unconverged
 from reports.beyond.tuning_table import render_tuning, tabulate_tuning
+from reports.paper.all_methods import MIXTURE, OURS, add_mixture, keep_longest
 from reports.paper.published import read_published
 
 STUDY, TUNING = "leaderboard", "tuning"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,19 +15,23 @@ from models.catalogue import Method
 from pipeline.evaluation.effects import Estimate
 from pipeline.studies.measured import MeasuredCell
 from reports.beyond.standings import (
-    DISTANCE,
     FALLING,
-    LENGTH,
     compare_with_ours,
-    describe_spread,
     find_edges,
     find_unconverged,
-    has_several_seeds,
-    keep_longest,
-    list_unmeasured,
     rank_methods,
 )
 from reports.drawing import OURS, REFERENCE, save_figure
+from reports.paper.all_methods import (
+    DISTANCE,
+    LENGTH,
+    describe_spread,
+    find_longest,
+    has_several_seeds,
+    keep_longest,
+    list_longer,
+    list_unmeasured,
+)
 from reports.paper.layouts import WAYS
 from reports.paper.names import name_dataset
 
@@ -91,7 +95,7 @@ def render(
     n = measured[0].numbers["n"] if measured else 0
     where = name_dataset(measured[0].dataset) if measured else "nothing measured"
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
-    trained = f" after {lengths[-1]} rounds" if lengths else ""
+    trained = f" after {find_longest(cells)} rounds" if lengths else ""
     lines = [
         "### Leaderboard",
         "",
@@ -118,6 +122,10 @@ def render(
     gaps = [cell.numbers["duality_gap"] for cell in measured if "duality_gap" in cell.numbers]
     if gaps:
         notes.append(f"- iWGAN: duality gap at the end {', '.join(f'{gap:.3g}' for gap in gaps)}, by seed")
+    notes += [
+        f"- Of {length} rounds there are {', '.join(methods)} alone, which are not shown"
+        for length, methods in list_longer(cells).items()
+    ]
     if absent:
         notes.append(f"- Not measured yet: {', '.join(absent)}; `{COMMAND}` measures what is missing")
     return "\n".join([*lines, "", *render_ranks(measured), "", *notes, ""])
@@ -143,7 +151,7 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
     lines = [
         "Mean rank over seeds [95 % interval], and beside Ours: better or worse where the interval of the "
         "effect, paired by seed and adjusted for all methods by Holm, is beyond the smallest that matters "
-        "(5 % of an error or a distance, .02 of an AUPRC)."
+        f"(5 % of an error or a distance, .02 of an AUPRC). {_tell_whole_seeds(ranks.values())}"
         if several
         else "Rank of one seed, which has no interval and decides nothing.",
         "",
@@ -159,6 +167,13 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
             texts.append(text.strip())
         lines.append(f"| {method} | " + " | ".join(texts) + " |")
     return lines
+
+
+def _tell_whole_seeds(ranks: Iterable[Mapping[str, Estimate]]) -> str:
+    """Over how many seeds ranks are: those in which every method that has the quality was measured."""
+    seeds = {int(rank.freedom.min()) + 1 for of_methods in ranks for rank in of_methods.values()}
+    words = " to ".join(map(str, sorted({min(seeds), max(seeds)}))) if seeds else "no"
+    return f"Ranks are over the {words} seeds in which all methods were measured."
 
 
 def _format_rank(rank: Estimate, last: int) -> str:
@@ -225,7 +240,7 @@ def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:
     every[0].set_ylim(len(names) - 0.5, -0.5)
     for label in every[0].get_yticklabels():
         label.set_fontweight("bold" if label.get_text().startswith("Ours") else "normal")
-    seeds = sorted({int(row["seeds"]) for row in ordered})
+    seeds = sorted({int(row["seeds"]) for row in ordered if row["seeds"]})
     words = "-".join(map(str, seeds[:1] + seeds[1:][-1:])) if seeds else "no"
     means = "one seed" if seeds == [1] else f"mean ± std of {words} seeds"
     figure.suptitle(f"Every method, in order of the Frechet distance: {means}", fontsize=12)

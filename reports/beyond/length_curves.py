@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pipeline.studies.measured import MeasuredCell
-from reports.beyond.standings import DISTANCE, LENGTH, OURS, keep_longest
 from reports.drawing import OURS as OUR_COLOUR
 from reports.drawing import REFERENCE, save_figure
+from reports.paper.all_methods import DISTANCE, LENGTH, OURS, keep_longest
 
 ACROSS = 6  # panels
 SECONDS = "training_seconds"

@@ -8,32 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.studies.measured import MeasuredCell
-from reports.beyond.standings import describe_spread
-from reports.paper.layouts import FRECHET, MSE, TEST_MSES, Quantity
+from reports.paper.all_methods import CITED_TWICE, QUANTITIES, describe_spread
 from reports.paper.pivot import write_tables
 from reports.paper.rows import build_rows
 from reports.result_table import ResultTable
 
 AXES = {"table2": (), "table3": ("held_out",), "table8": ("mask",)}  # what places a cell in the paper's table
-QUANTITIES = {
-    "table2": (MSE, *TEST_MSES, FRECHET),
-    "table3": (
-        Quantity("tenth_mean", "AUPRC, tenth, mean"),
-        Quantity("pooled_mean", "AUPRC, pooled, mean"),
-    ),
-    "table8": (
-        Quantity("absolute_error", "mean absolute error, [0, 1]"),
-        Quantity("absolute_error_point", "mean absolute error, point, [0, 1]"),
-        Quantity("absolute_error_draw", "mean absolute error, draw, [0, 1]"),
-        Quantity("squared_error", "mean squared error, [0, 1]"),
-    ),
-}
 TITLES = {
     "table2": "Table 2, every method: reconstruction and generation",
     "table3": "Table 3, every method: anomaly detection, AUPRC",
     "table8": "Table 8, every method: recovery of occluded images",
 }
-CITED_TWICE = {"MEG": "EnGAN"}  # one method, two rows of the paper's Table 3
 
 
 def place_cells(study: str, cells: Sequence[MeasuredCell], places: dict[str, Any]) -> list[MeasuredCell]:

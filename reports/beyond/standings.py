@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
 
 from pipeline.evaluation.effects import Estimate, estimate_over_seeds, judge
 from pipeline.studies.measured import MeasuredCell
+from reports.paper.all_methods import DISTANCE, LENGTH, MIXTURE, OURS
 
-OURS = "Ours"
-MIXTURE = "Ours-mixture"  # Ours' trainings, sampled from a mixture: all but the samples is Ours'
-DISTANCE = "frechet_distance"  # of the samples
-LENGTH = "rounds"  # the axis along which trainings are longer
 MARGINS = {
     "ratio": math.log(1.05),
     "difference": 0.02,
@@ -32,29 +29,6 @@ class Comparison:
     estimate: Estimate
     verdict: str
     p_holm: float
-
-
-def keep_longest(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
-    """The cells of the longest training and failed ones, of the methods that have any training."""
-    longest, absent = max((cell.axes.get(LENGTH, 0) for cell in cells), default=0), list_unmeasured(cells)
-    whole = [cell for cell in cells if cell.error or cell.axes.get(LENGTH, 0) == longest]
-    return [cell for cell in whole if cell.method not in absent]
-
-
-def list_unmeasured(cells: Sequence[MeasuredCell]) -> list[str]:
-    """List the methods of which there is no training, not even a failed one: their cells have no axes."""
-    tried = {cell.method for cell in cells if cell.axes or not cell.error}
-    return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in tried]
-
-
-def has_several_seeds(cells: Sequence[MeasuredCell]) -> bool:
-    """Whether more than one seed was measured, without which there is neither spread nor interval."""
-    return len({cell.seed for cell in cells if not cell.error}) > 1
-
-
-def describe_spread(cells: Sequence[MeasuredCell]) -> str:
-    """What the numbers of a table are over the seeds of its cells."""
-    return "mean ± standard deviation over seeds" if has_several_seeds(cells) else "one seed"
 
 
 def find_unconverged(cells: Sequence[MeasuredCell], key: str = DISTANCE) -> set[str]:
@@ -118,25 +92,6 @@ def compare_with_ours(cells: Sequence[MeasuredCell], key: str, side: str) -> lis
     return [
         Comparison(method, estimate, WORDS.get(verdict, verdict), p)
         for (method, estimate), (verdict, p) in zip(found.items(), verdicts, strict=True)
-    ]
-
-
-def add_mixture(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
-    """Add the row Ours-mixture: Ours' trainings, of which a mixture's samples are measured as well."""
-    key = f"{DISTANCE}_mixture"
-    return [
-        *cells,
-        *(
-            replace(
-                cell,
-                method=MIXTURE,
-                alpha=None,  # with it the tables would name it Ours, and average the two
-                numbers={name: value for name, value in cell.numbers.items() if name != key}
-                | {DISTANCE: cell.numbers[key]},
-            )
-            for cell in cells
-            if cell.method == OURS and key in cell.numbers
-        ),
     ]
 
 

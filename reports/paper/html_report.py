@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.storage.files import write_text
 from pipeline.studies.measured import MeasuredCell
+from reports.paper.all_methods import LEADERBOARD, describe_spread, keep_longest
 from reports.paper.claim_values import Verdict
 from reports.paper.figures import FIGURES
 from reports.paper.html_claims import render_belief, render_forests
@@ -32,13 +33,14 @@ from reports.paper.yardstick import describe_cells
 FILE = "report.html"
 MAX_ROWS = 400  # of a table; a longer one is named, with its file
 BEYOND_TITLES = {
-    "leaderboard": "Leaderboard: all methods, mean ± standard deviation over seeds",
+    LEADERBOARD: "Leaderboard: all methods",
     "rivals_table2": "Table 2, every method",
     "rivals_table3": "Table 3, every method",
     "rivals_table8": "Table 8, every method",
     "tuning": "Tuning of the learning rate on a validation split",
     "anomaly_study": "What decides the AUPRC",
 }
+MADE_OF = {"tuning": "tuning"}  # a table beside those of another study: the study of its cells
 Cells = Mapping[str, Sequence[MeasuredCell]]
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
@@ -123,7 +125,10 @@ def read_exhibit(exhibits: Path, study: str, results: Path) -> list[ShownTable]:
     if study in LAYOUTS:
         order = [f"{name}.csv" for name in LAYOUTS[study].split(study)]
         paths = [exhibits / study / name for name in order if (exhibits / study / name).exists()]
-    return [read_shown(path, study, path.relative_to(results).as_posix()) for path in paths]
+    return [
+        read_shown(path, MADE_OF.get(path.stem, study), path.relative_to(results).as_posix())
+        for path in paths
+    ]
 
 
 def _render_table1(folder: Path, details: Details, index: CellIndex) -> str:
@@ -172,10 +177,10 @@ def _render_beyond(
     details: Details,
 ) -> str:
     layout, own = LAYOUTS.get(study), cells.get(study, ())
-    title = layout.title if layout else BEYOND_TITLES.get(study, study)
+    title = layout.title if layout else _name_beyond(study, own)
     parts = [tag("h3", escape(title)), paragraphs(layout.note) if layout else ""]
     for table in tables:
-        name = layout.title if layout else BEYOND_TITLES.get(table.name, table.name)
+        name = layout.title if layout else _name_beyond(table.name, own)
         parts.append(tag("h4", escape(name)) if name != title else "")
         if len(table.rows) > MAX_ROWS:
             parts.append(paragraphs(f"{len(table.rows)} lines: `{table.source}`."))
@@ -191,6 +196,13 @@ def _render_beyond(
             for path in sorted((exhibits / study).glob("*.png"))
         ]
     return tag("section", "".join(parts), id=f"s-{study}")
+
+
+def _name_beyond(name: str, cells: Sequence[MeasuredCell]) -> str:
+    """The title of a table beyond the paper; the leaderboard's says what its numbers are over its seeds."""
+    title = BEYOND_TITLES.get(name, name)
+    measured = [cell for cell in keep_longest(cells) if not cell.error]
+    return f"{title}, {describe_spread(measured)}" if name == LEADERBOARD and measured else title
 
 
 def _fill_page(profile: str, content: str, details: Details) -> str:

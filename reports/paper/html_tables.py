@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -102,7 +102,9 @@ def _render_number(
 ) -> HtmlCell:
     if number is None:
         return HtmlCell(tag("span", ABSENT, class_="none"))
-    origin = index.find(table.study, row, number)
+    origin = index.find(table.study, row, quantity, number)
+    if origin.keys:  # a row's seeds are not each column's
+        number = replace(number, seeds=len(origin.keys))
     words = ", ".join(filter(None, (row.labels[label] for label in table.labels)))
     seeds = origin.seeds or ((number.seed,) if number.seed is not None else ())
     bounds = number.bound()
@@ -110,7 +112,7 @@ def _render_number(
         f"{quantity.replace('_', ' ')}; {words}",
         origin,
         value=repr(number.value),
-        seeds=", ".join(map(str, sorted(seeds))) or (f"{number.seeds} of them" if number.seeds else None),
+        seeds=", ".join(map(str, sorted(seeds))) or _count_seeds(number),
         interval=[write_number(end) for end in bounds] if bounds else None,
         spread=None if number.spread is None else write_number(number.spread),
         n=number.images,
@@ -122,6 +124,12 @@ def _render_number(
     spread = "" if not number.spread else tag("span", f" ± {write_spread(number.spread)}", class_="spread")
     button = tag("button", text, type="button", class_="n", data_d=place, tabindex=-1)
     return HtmlCell(button + spread, repr(number.value))
+
+
+def _count_seeds(number: Number) -> str | None:
+    if number.seeds:
+        return f"{number.seeds} of them"
+    return f"at most {number.most} of them" if number.most else None
 
 
 def _render_printed(value: float | None) -> HtmlCell:

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ import yaml
 from pipeline.studies.making import read_making
 from pipeline.studies.measured import FILE, MeasuredCell
 from pipeline.tracking.run_identity import read_git
+from reports.paper.all_methods import (
+    CITED_TWICE,
+    LEADERBOARD,
+    MIXTURE,
+    OURS,
+    QUANTITIES,
+    add_mixture,
+    keep_longest,
+)
+from reports.paper.layouts import LAYOUTS
 from reports.paper.names import describe_place, name_dataset, name_row
 from reports.paper.shown_tables import Number, ShownRow
 
@@ -87,24 +98,27 @@ def read_digests(lock: Path) -> dict[str, str]:
 
 
 class CellIndex:
-    """Finds the cells whose numbers a shown number is: by place, method, data set and its very value."""
+    """Finds the cells whose numbers a shown number is: by place, method, data set, quantity and value.
+
+    Of the leaderboard those that its tables are made of: the longest trainings, Ours-mixture among them.
+    """
 
     def __init__(self, cells: Mapping[str, Sequence[MeasuredCell]], folder: Path, records: Records) -> None:
-        self.cells, self.folder, self.records = cells, folder, records
+        self.cells, self.folder, self.records = dict(cells), folder, records
+        if LEADERBOARD in cells:
+            self.cells[LEADERBOARD] = keep_longest(add_mixture(cells[LEADERBOARD]))
 
-    def find(self, study: str, row: ShownRow, number: Number) -> Origin:
+    def find(self, study: str, row: ShownRow, quantity: str, number: Number) -> Origin:
         """The number's origin; fields are "not recorded" where no cell on disk has this number."""
-        placed = [cell for cell in self.cells.get(study, ()) if not cell.error and _is_of(cell, row)]
-        exact = [cell for cell in placed if describe_place(cell) == row.labels.get("place", "")]
-        for candidates in filter(None, (exact, placed)):
-            found = _match(candidates, number)
-            if found:
-                return self.describe(study, found)
-        return Origin()
+        measured = [cell for cell in self.cells.get(study, ()) if not cell.error]
+        placed = [cell for cell in measured if _stands_in(cell, row, study)]
+        found = _match(placed, find_key(study, quantity), number)
+        return self.describe(study, found) if found else Origin()
 
     def describe(self, study: str, cells: Sequence[MeasuredCell]) -> Origin:
         """The origin that is these cells."""
-        folders = dict.fromkeys((self.folder / study / cell.method).as_posix() for cell in cells)
+        trained = dict.fromkeys(OURS if cell.method == MIXTURE else cell.method for cell in cells)
+        folders = [(self.folder / study / method).as_posix() for method in trained]
         commits = {self.records.commits.get(f"{folder}/{FILE}", NOT_RECORDED) for folder in folders}
         runs = {self._find_run(folder) for folder in folders}
         seeds = tuple(cell.seed for cell in cells if cell.seed is not None)
@@ -127,22 +141,34 @@ def describe_makings(makings: Sequence[Mapping[str, Any]]) -> str:
     return f"{machines}, {' to '.join(ends)} processor seconds a cell"
 
 
-def _is_of(cell: MeasuredCell, row: ShownRow) -> bool:
-    if row.labels.get("method") not in (cell.method, name_row(cell)):
+def find_key(study: str, quantity: str) -> str:
+    """The key among a cell's numbers of what a table calls ``quantity``: a layout's, else its very words."""
+    of_study = LAYOUTS[study].quantities if study in LAYOUTS else chain(*QUANTITIES.values())
+    return next((one.key for one in of_study if one.title == quantity), quantity)
+
+
+def _stands_in(cell: MeasuredCell, row: ShownRow, study: str) -> bool:
+    """Whether a row is about the cell, as far as its words and columns of axes say."""
+    if row.labels.get("method") not in (cell.method, name_row(cell), CITED_TWICE.get(cell.method)):
         return False
-    return row.labels.get("dataset", name_dataset(cell.dataset)) == name_dataset(cell.dataset)
+    if row.labels.get("dataset", name_dataset(cell.dataset)) != name_dataset(cell.dataset):
+        return False
+    if any(row.numbers[axis].value != value for axis, value in cell.axes.items() if axis in row.numbers):
+        return False  # a candidate of the tuning is a row of its own
+    place = describe_place(cell)
+    # The leaderboard's longest trainings stand at one place, which its tables name by a mask or a digit.
+    return study == LEADERBOARD or row.labels.get("place", place) == place
 
 
-def _match(cells: Sequence[MeasuredCell], number: Number) -> list[MeasuredCell]:
-    """The cells of which the number is a value, or the mean; none where no quantity of theirs gives it."""
-    for key in dict.fromkeys(name for cell in cells for name in cell.numbers):
-        having = [cell for cell in cells if key in cell.numbers]
-        if (number.seeds or 1) == 1:
-            for cell in having:
-                if cell.numbers[key] == number.value and number.seed in (None, cell.seed):
-                    return [cell]
-        elif len(having) == number.seeds:
-            mean = statistics.fmean(cell.numbers[key] for cell in having)
-            if math.isclose(mean, number.value, rel_tol=1e-12):
-                return having
-    return []
+def _match(cells: Sequence[MeasuredCell], key: str, number: Number) -> list[MeasuredCell]:
+    """The cells that a number is the mean of, or the only one whose value it is; none where none gives it."""
+    having = [cell for cell in cells if key in cell.numbers]
+    if number.spread is None and (number.seeds or 1) == 1:
+        equal = [cell for cell in having if cell.numbers[key] == number.value]
+        equal = [cell for cell in equal if number.seed in (None, cell.seed)]
+        return equal if len(equal) == 1 else []  # nothing says which of several it was
+    fits = len(having) == number.seeds if number.seeds else 1 < len(having) <= (number.most or 0)
+    if not fits:
+        return []
+    mean = statistics.fmean(cell.numbers[key] for cell in having)
+    return having if math.isclose(mean, number.value, rel_tol=1e-12) else []

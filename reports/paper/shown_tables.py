@@ -23,9 +23,10 @@ LABELS = ("dataset", "method", "place")
 class Number:
     """A measured number as its CSV has it, and what it rests on; None where that does not apply.
 
-    ``published``: the paper's; ``seeds``: of how many trainings it is the mean; ``seed``: that of the only
-    one; ``spread``: the trainings' standard deviation; ``images``: training images of each; ``extractor``:
-    whose features it is in, "" for other quantities.
+    ``published``: the paper's; ``seeds``: of how many trainings it is the mean; ``most``: of how many it is
+    at most, where that is all that its table says; ``seed``: that of the only one; ``spread``: the
+    trainings' standard deviation; ``images``: training images of each; ``extractor``: whose features it is
+    in, "" for other quantities.
     """
 
     value: float
@@ -35,9 +36,10 @@ class Number:
     spread: float | None = None
     images: int | None = None
     extractor: str = ""
+    most: int | None = None
 
     def bound(self) -> tuple[float, float] | None:
-        """The 95 % interval over seeds by Student's t; None for a number of one training."""
+        """The 95 % interval over seeds by Student's t; None for one training or an unknown number."""
         if self.spread is None or self.seeds is None or self.seeds < 2:
             return None
         half = float(stdtrit(self.seeds - 1, (1 + LEVEL) / 2)) * self.spread / math.sqrt(self.seeds)
@@ -151,7 +153,10 @@ def _read_long(frame: pd.DataFrame) -> tuple[list[str], list[ShownRow], list[str
 
 
 def _read_wide(frame: pd.DataFrame) -> tuple[list[str], list[ShownRow], list[str]]:
-    """Read a line a method: columns of numbers are quantities, those of words labels."""
+    """Read a line a method: columns of numbers are quantities, those of words labels.
+
+    ``seeds`` counts the line's trainings, of which a column may have fewer.
+    """
     names = [str(name) for name in frame]
     spreads = [name for name in names if name.endswith(SPREAD) and name.removesuffix(SPREAD) in frame]
     is_number = {
@@ -167,11 +172,22 @@ def _read_wide(frame: pd.DataFrame) -> tuple[list[str], list[ShownRow], list[str
         for name in quantities:
             if not pd.isna(entry[name]):
                 spread = _or_none(entry[name + SPREAD]) if name + SPREAD in spreads else None
-                seeds = _whole_or_none(entry.get("seeds"))
-                row.numbers[name] = Number(float(entry[name]), seeds=seeds, spread=spread)
+                most = _whole_or_none(entry.get("seeds"))
+                seeds = _count_values(spread, most)
+                most = most if seeds is None else None
+                row.numbers[name] = Number(float(entry[name]), seeds=seeds, spread=spread, most=most)
         rows.append(row)
         remarks += [f"{entry[labels[0]]}: {entry[name]}" for name in ends if not pd.isna(entry[name])]
     return labels, rows, list(dict.fromkeys(remarks))
+
+
+def _count_values(spread: float | None, most: int | None) -> int | None:
+    """How many of ``most`` trainings have a number, as its spread tells; None where it leaves that open."""
+    if most is None:
+        return None
+    if spread is None:  # which one number alone has not
+        return 1
+    return 2 if most == 2 else None
 
 
 def _or_none(value: Any) -> float | None:

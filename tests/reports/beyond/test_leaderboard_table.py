@@ -12,7 +12,7 @@ from reports.beyond.leaderboard_table import (
     render_ranks,
     tabulate,
 )
-from reports.beyond.standings import list_unmeasured
+from reports.paper.all_methods import list_unmeasured
 
 KEYS = [key for key in COLUMNS if key != "mse_test_point"]
 
@@ -63,6 +63,25 @@ def test_what_is_missing_is_said(cells):
     assert "0.01" in lines["Ours"] and "0.6 ± 0.1" in lines["VAE"]
     assert "- DCGAN infers no latent vectors" in text and "- Ours: diverged: s = 3" in text
     assert "500 training images" in text and "| 1 | x 3 |" in text
+
+
+def test_one_longer_training_leaves_the_others_in_the_table(make_row):
+    cells = [
+        make_row(method, 1, axes={"rounds": rounds, "seed": 1}, frechet_distance=9.0 + rounds)
+        for method, lengths in {"Ours": (1, 4), "VAE": (1, 4, 16)}.items()
+        for rounds in lengths
+    ]
+    cells.append(make_row("RAE", 1, axes={"rounds": 4, "seed": 1}, error="diverged: s = 3"))
+    text = render(cells, "embedded")
+    assert "after 4 rounds" in text and text.count("| x 3 |") == 2
+    assert "- Of 16 rounds there are VAE alone, which are not shown" in text
+    assert "- RAE: diverged" in text and "| RAE | 0 |" in text
+
+
+def test_ranks_say_over_how_many_seeds_they_are(make_row):
+    cells = [make_row(name, seed, mse_test_point=0.1) for name in ("VAE", "Ours") for seed in (1, 2)]
+    assert "Ranks are over the 2 seeds in which" in render(cells, "embedded")
+    assert "Ranks are over the 1 seeds in which" in render(cells[:-1], "embedded")
 
 
 def test_the_interval_of_a_rank_ends_at_the_last_rank(make_row):

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from reports.beyond.rival_tables import place_cells, write_rival_tables
-from reports.beyond.standings import add_mixture
+from reports.paper.all_methods import add_mixture
 from reports.paper.published import read_published
 
 PLACES = {"held_out": 4, "mask": {"kind": "region", "side": 30}, "dataset": "mnist"}
