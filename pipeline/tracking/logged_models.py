@@ -4,6 +4,10 @@ What a champion is chosen by looks at no test image. Of ``complete`` it is the r
 samples to the training images; of ``occluded`` the squared error on the hidden pixels of training images,
 which training never sees. A run has no validation images (its data has a training and a test part), and what
 it measures of ``normal`` is the AUPRC on test images: that one has no champion.
+
+Numbers compare where they were measured under equal conditions, which each version is tagged with
+(pipeline/tracking/conditions.py). The best of each conditions is ``champion-<digest of them>``. ``champion``
+itself stays with the conditions of the version that has it, so that no easier task takes it.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from typing import Any
 from pipeline.inference.portable import PortableModel, read_trained
 from pipeline.settings.params import TASKS, Params
 from pipeline.storage import places
+from pipeline.tracking.conditions import describe_conditions, hash_conditions
 from pipeline.tracking.logged_model_files import write_logged_model
 from pipeline.tracking.run_identity import describe_source
 from pipeline.tracking.run_record import StageRecord, read_data_sets
@@ -30,6 +35,7 @@ log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
 MODEL_DIGEST, MODEL_ID, DISTANCE, DISTANCE_OF = "model_digest", "model_id", "distance", "distance_of"
+CONDITIONS, CONDITIONS_DIGEST = "conditions", "conditions_digest"
 MEASURED_BY = {"complete": ("reconstruct", "fid"), "normal": ("anomaly",), "occluded": ("recover",)}
 # Stage, number, and what it is: lowest is best.
 CHOSEN_BY = {
@@ -39,7 +45,7 @@ CHOSEN_BY = {
 
 
 def name_registered(params: Params, task: str) -> str:
-    """What a training's models are called in the registry: only those of one kind of data compare."""
+    """What a training's models are called in the registry."""
     return f"{params.dataset}-{params.profile}-{task}"
 
 
@@ -60,7 +66,7 @@ def log_models(store: Store, records: Sequence[StageRecord]) -> int:
 
 
 def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
-    """Log one training's model; what is the same model as a registered one gets no second copy."""
+    """Log one training's model, a version for each conditions it was measured under, and one copy of it."""
     run = store.find_child(f"train-{task}")
     if run is None:
         return False
@@ -75,16 +81,18 @@ def _log_model(store: Store, task: str, records: Sequence[StageRecord]) -> bool:
         for name, value in record.metrics.items()
         if name != "seconds"
     }
-    numbers = hashlib.sha256(json.dumps(metrics, sort_keys=True).encode()).hexdigest()
+    conditions = describe_conditions(store.run_params, task, model.settings.data_digest)
+    numbers = hashlib.sha256(json.dumps([metrics, conditions], sort_keys=True).encode()).hexdigest()
     if run.data.tags.get(MODEL_DIGEST) == digest + numbers:
         return False
     name = name_registered(store.run_params, task)
-    version = _find_version(store.client, name, digest)
-    model_id = _find_model(version) if version else _upload(store, model, digest)
+    copies = [one for one in _list_versions(store.client, name) if one.tags.get(MODEL_DIGEST) == digest]
+    version = _find_version(copies, conditions)
+    model_id = _find_model(copies[0]) if copies else _upload(store, model, digest)
     _link(store, run.info.run_id, model_id, task, metrics)
     version = version or _register(store.client, name, model_id, run.info.run_id, digest)
-    _measure(store.client, name, version.version, task, metrics)
-    _crown(store.client, name)
+    _measure(store.client, version, task, metrics, conditions)
+    _crown(store.client, name, conditions)
     store.client.set_tag(run.info.run_id, MODEL_ID, model_id)
     store.client.set_tag(run.info.run_id, MODEL_DIGEST, digest + numbers)
     return True
@@ -145,9 +153,10 @@ def _link(store: Store, run_id: str, model_id: str, task: str, metrics: dict[str
     store.client.log_batch(run_id, metrics=points)
 
 
-def _find_version(client: Any, name: str, digest: str) -> Any | None:
-    found = [one for one in _list_versions(client, name) if one.tags.get(MODEL_DIGEST) == digest]
-    return found[0] if found else None
+def _find_version(copies: Sequence[Any], conditions: str) -> Any | None:
+    """The version of these conditions, else one whose conditions nobody knows: it gets them now."""
+    found = (one for tag in (conditions, "") for one in copies if one.tags.get(CONDITIONS, "") == tag)
+    return next(found, None)
 
 
 def _find_model(version: Any) -> str:
@@ -165,7 +174,8 @@ def _register(client: Any, name: str, model_id: str, run_id: str, digest: str) -
     task = name.rpartition("-")[2]
     chosen, which = "No champion: what is measured of it looks at test images.", "/1"
     if task in CHOSEN_BY:
-        chosen, which = f"Alias {CHAMPION}: lowest {CHOSEN_BY[task][2]}.", f"@{CHAMPION}"
+        chosen = f"Alias {CHAMPION}: lowest {CHOSEN_BY[task][2]} of all versions with its `{CONDITIONS}`."
+        which = f"@{CHAMPION}"
     command = f"python -m pipeline.use sample --model models:/{name}{which} --output out"
     try:
         client.create_registered_model(name, description=f"{chosen} `{command}`")
@@ -177,17 +187,30 @@ def _register(client: Any, name: str, model_id: str, run_id: str, digest: str) -
     )
 
 
-def _measure(client: Any, name: str, version: str, task: str, metrics: dict[str, float]) -> None:
-    """Tag a version with the number that champions are chosen by, where its run has it."""
+def _measure(client: Any, version: Any, task: str, metrics: dict[str, float], conditions: str) -> None:
+    """Tag a version with its conditions and, where it has it, the number that champions are chosen by."""
     stage, number, what = CHOSEN_BY.get(task, ("", "", ""))
+    tags = {CONDITIONS: conditions, CONDITIONS_DIGEST: hash_conditions(conditions)} if conditions else {}
     if (value := metrics.get(f"{stage}/{number}")) is not None:
-        client.set_model_version_tag(name, version, DISTANCE, repr(value))
-        client.set_model_version_tag(name, version, DISTANCE_OF, what)
+        tags |= {DISTANCE: repr(value), DISTANCE_OF: what}
+    elif DISTANCE in version.tags:  # of an earlier measurement, which the run refuses now
+        client.delete_model_version_tag(version.name, version.version, DISTANCE)
+    for key, tag in tags.items():
+        client.set_model_version_tag(version.name, version.version, key, tag)
 
 
-def _crown(client: Any, name: str) -> None:
-    """Call the version with the lowest distance ``champion``, of equal ones the first."""
-    measured = [one for one in _list_versions(client, name) if DISTANCE in one.tags]
-    if measured:
-        best = min(measured, key=lambda one: (float(one.tags[DISTANCE]), int(one.version)))
+def _crown(client: Any, name: str, conditions: str) -> None:
+    """Give the lowest distance of these conditions, of equal ones the first, the alias of the conditions.
+
+    It is ``champion`` too, unless a version of other conditions is.
+    """
+    versions = _list_versions(client, name)
+    alike = [one for one in versions if DISTANCE in one.tags and one.tags.get(CONDITIONS) == conditions]
+    if not alike:
+        return
+    best = min(alike, key=lambda one: (float(one.tags[DISTANCE]), int(one.version)))
+    client.set_registered_model_alias(name, f"{CHAMPION}-{hash_conditions(conditions)}", best.version)
+    crowned = client.get_registered_model(name).aliases.get(CHAMPION)
+    held = [one.tags.get(CONDITIONS) for one in versions if str(one.version) == str(crowned)]
+    if held in ([], [None], [conditions]):  # None: of a version without the tag, crowned among unlike ones
         client.set_registered_model_alias(name, CHAMPION, best.version)

@@ -1,6 +1,7 @@
 """Finished DVC experiments side by side: ``python -m reports.tools.compare``.
 
-Reads what DVC and Git keep of them, trains nothing. Experiments that differ in their seed alone share a row.
+Reads what DVC and Git keep of them, trains nothing. Experiments that differ in their seed alone share a row,
+which is named after the settings that vary among all that are compared.
 """
 
 from __future__ import annotations
@@ -13,26 +14,33 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipeline.settings.params import Params, parse_params
+from pipeline.settings.params import OWN_IMAGES, Params, parse_params
 from pipeline.settings.yaml_files import ParamError
 from pipeline.storage import places
 from pipeline.storage.files import flatten, write_text
 from pipeline.tracking.current_stages import find_current_stages, read_revision
+from pipeline.tracking.run_identity import RESOLVED_ELSEWHERE
 from reports.drawing import OURS, save_figure
 from reports.paper.names import name_method
 from reports.paper.published import find_table2, find_table3, read_published
 from reports.result_table import ResultRow, ResultTable, write_table
 
 FOLDER = places.ARTIFACTS / "comparison"
-SETTINGS = (
+SETTINGS = (  # which come first in a row's name and in the order of rows, as they stand here
     *("alpha", "s", "K", "L", "L2", "latent_dim", "sigma"),
     *("langevin.preset", "transport.solver", "mask.kind", "mask.side", "mask.share", "engine.precision"),
 )
+# A row is a mean over seeds, no number depends on where files lie, and some settings are in there twice.
+OVERLOOKED = ("seed", "data.folder", "data.download", *RESOLVED_ELSEWHERE)
+CHANNELS = "profile_settings.train.channels_divided_by"
+# Whose ``auto`` follows from what has a name of its own: from the preset, L, the data set or its images.
+FOLLOWING = ("langevin.", "latent_dim", "data.generator")
 QUANTITIES = {  # title -> (stage, key)
     "MSE of training images, [0, 1]": ("reconstruct", "mse_train"),
     "MSE of test images, [0, 1]": ("reconstruct", "mse_test"),
@@ -61,9 +69,13 @@ class Experiment:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The values that tell it from others; K = auto is the number that auto stands for."""
+        """What can change a number of it, but the seed; K = auto is the number that auto stands for."""
         flat = self.params.flat()
-        return {name: flat[name] for name in SETTINGS}
+        divisors = {name: flat.pop(name) for name in list(flat) if name.startswith(CHANNELS)}
+        flat[CHANNELS] = divisors[f"{CHANNELS}.{flat['data.generator']}"]  # of the one generator it has
+        if self.params.dataset != OWN_IMAGES:
+            del flat["data.images"]
+        return {name: flat[name] for name in (*SETTINGS, *flat) if name not in OVERLOOKED}
 
 
 def read_experiments(count: int, pattern: str = "*") -> list[Experiment]:
@@ -120,18 +132,27 @@ def find_reason(output: str) -> str:
 
 
 def find_varying(experiments: Sequence[Experiment]) -> list[str]:
-    """Find the settings in which experiments differ, alpha left out, which names the method."""
-    return [
-        name
-        for name in SETTINGS
-        if name != "alpha" and len({str(one.settings[name]) for one in experiments}) > 1
-    ]
+    """Find the settings in which experiments differ, without those that follow from others of them."""
+    settings = [one.settings for one in experiments]
+    names = dict.fromkeys(name for one in settings for name in one)
+    varying = [name for name in names if len({str(one.get(name)) for one in settings}) > 1]
+    return [name for name in varying if not _follows(name, experiments)]
 
 
-def name_group(experiment: Experiment, varying: Sequence[str]) -> str:
-    """Name a group ``ABP, K = 5``: the method, and the settings that vary."""
-    shown = [f"{name.rpartition('.')[2]} = {_show(experiment.settings[name])}" for name in varying]
+def _follows(name: str, experiments: Iterable[Experiment]) -> bool:
+    return name.startswith(FOLLOWING) and all(attrgetter(name)(one.params) == "auto" for one in experiments)
+
+
+def name_group(experiment: Experiment, varying: Iterable[str]) -> str:
+    """Name a group ``ABP, K = 5``: the method, which alpha decides, and the other settings that vary."""
+    settings = experiment.settings
+    shown = [f"{_shorten(name)} = {_show(settings.get(name))}" for name in varying if name != "alpha"]
     return ", ".join([name_method(experiment.params.alpha), *shown])
+
+
+def _shorten(name: str) -> str:
+    """``mask.side`` as ``side``; ``profile_settings.train.rounds.complete`` as ``rounds.complete``."""
+    return name.removeprefix("profile_settings.").partition(".")[2] or name
 
 
 def group_by_settings(experiments: Iterable[Experiment]) -> list[list[Experiment]]:
@@ -202,15 +223,14 @@ def render_pivot(experiments: Sequence[Experiment], published: dict[str, Any], t
 
 def draw_experiments(path: Path, experiments: Sequence[Experiment]) -> None:
     """Draw MSE and Frechet distance over each setting that varies, a point an experiment."""
-    varying = [name for name in SETTINGS if len({str(one.settings[name]) for one in experiments}) > 1]
-    varying = varying or ["alpha"]
+    varying = find_varying(experiments) or ["alpha"]
     figure = Figure(figsize=(4 * len(varying), 6), layout="constrained")
     grid = figure.subplots(2, len(varying), squeeze=False)
     for axes, place in zip(grid, (("reconstruct", "mse_train"), ("fid", "frechet_distance")), strict=True):
         for axis, name in zip(axes, varying, strict=True):
-            points = [(one.settings[name], one.numbers.get(place)) for one in experiments]
+            points = [(one.settings.get(name), one.numbers.get(place)) for one in experiments]
             drawn = [(value, number) for value, number in points if isinstance(number, (int, float))]
-            drawn.sort(key=lambda point: (isinstance(point[0], str), point[0]))
+            drawn.sort(key=lambda point: _rank(point[0]))
             axis.plot([_show(value) for value, _ in drawn], [number for _, number in drawn], "o", color=OURS)
             axis.set(xlabel=name, ylabel=place[1])
             axis.spines[["top", "right"]].set_visible(False)
@@ -221,6 +241,11 @@ def draw_experiments(path: Path, experiments: Sequence[Experiment]) -> None:
 def _list_values(experiments: Iterable[Experiment], place: tuple[str, str]) -> list[float]:
     values = [one.numbers.get(place) for one in experiments]
     return [float(value) for value in values if isinstance(value, (int, float))]
+
+
+def _rank(value: Any) -> tuple[bool, Any]:
+    """Numbers by size, before names and what is not set."""
+    return (False, value) if isinstance(value, (int, float)) else (True, str(value))
 
 
 def _show(value: Any) -> str:

@@ -1,3 +1,6 @@
+import copy
+import functools
+import operator
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,19 @@ def experiment(alpha, seed, distance=None, reason="", **changes):
     return Experiment(f"e{alpha}{seed}", params, {} if reason else numbers, reason)
 
 
+def changed(settings):
+    """An experiment with settings changed by dotted name, as ``-S`` changes them."""
+    content = copy.deepcopy(CONTENT)
+    for name, value in settings.items():
+        *sections, key = name.split(".")
+        functools.reduce(operator.getitem, sections, content)[key] = value
+    return Experiment("e", parse_params(content), {("anomaly", "pooled.auprc_mean"): 0.5})
+
+
+def list_methods(*experiments):
+    return [row.method for row in tabulate(experiments, PAPER)]
+
+
 def test_experiments_that_differ_in_their_seed_share_a_row():
     rows = tabulate([experiment(0, 1, 60.0), experiment(0.5, 1, 40.0), experiment(0.5, 2, 42.0)], PAPER)
     found = {(row.method, row.quantity): row.value for row in rows}
@@ -54,6 +70,77 @@ def test_what_varies_between_experiments_is_named_with_auto_resolved():
 def test_a_value_that_auto_stands_for_is_the_same_experiment():
     rows = tabulate([experiment(0.5, 1, 40.0), experiment(0.5, 2, 44.0, K=5)], PAPER)
     assert {row.method for row in rows} == {"Ours (alpha=0.5)"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "first", "second", "named"),
+    [
+        ("anomaly.held_out", 1, 4, "held_out"),
+        ("anomaly.score", "joint", "laplace", "score"),
+        ("anomaly.inference", "draw", "mode", "inference"),
+        ("anomaly.chains", 10, 5, "chains"),
+        ("learning.learning_rate", 0.001, 0.002, "learning_rate"),
+        ("langevin.preset", "authors-svhn", "eq8", "preset"),  # and not what it stands for
+        ("langevin.noise_scale", 0, 0.5, "noise_scale"),
+        ("L", 8, 9, "L"),  # and not after how many passes the noise falls, which is five times that
+        ("transport.epsilon", 0.01, 0.05, "epsilon"),
+        ("fid.inception_file", None, "inception.pth", "inception_file"),
+        ("engine.chunk", 100, 200, "chunk"),
+        ("profiles.embedded.prepare.n_train", 1000, None, "n_train"),
+        ("profiles.embedded.train.K", 3, 5, "K"),
+        ("profiles.embedded.train.rounds.complete", 2, 4, "rounds.complete"),
+        ("profiles.embedded.train.channels_divided_by.mnist", 1, 2, "channels_divided_by"),
+        ("profiles.embedded.evaluate.n_generated", 2000, 4000, "n_generated"),
+    ],
+)
+def test_experiments_that_differ_in_any_setting_share_no_row(tmp_path, setting, first, second, named):
+    both = [changed({setting: value}) for value in (first, second)]
+    both[0].numbers["anomaly", "pooled.auprc_mean"] = 0.1
+    rows = tabulate(both, PAPER)
+    assert [(row.method, row.value) for row in rows] == [
+        (f"Ours (alpha=0.5), {named} = {first}", 0.1),
+        (f"Ours (alpha=0.5), {named} = {second}", 0.5),
+    ]
+    draw_experiments(tmp_path / "one_panel_wide.png", both)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("data.folder", "/mnt/data"),
+        ("data.download", False),
+        ("data.images", "holiday"),  # of the data set ``folder`` alone
+        ("profiles.smoke.train.L2", 7),
+        ("profiles.embedded.train.channels_divided_by.svhn", 16),  # no generator of mnist5k
+        ("langevin.noise_decay", 0.0),  # what auto stands for
+    ],
+)
+def test_what_changes_no_number_of_them_parts_no_experiments(setting, value):
+    first, second = changed({}), changed({setting: value, "seed": 2})
+    assert {row.quantity for row in tabulate([first, second], PAPER)} == {
+        "AUPRC, pooled, mean over 2 seeds",
+        "AUPRC, pooled, std over seeds",
+    }
+
+
+def test_experiments_with_own_images_of_different_folders_share_no_row(tmp_path):
+    for name, size in (("large", 64), ("small", 32)):  # of CelebA's generator, and of SVHN's
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (size, size)).save(tmp_path / name / "image.png")
+    folders = [str(tmp_path / name) for name in ("large", "small")]
+    own = [changed({"dataset": "folder", "data.images": folder, "anomaly.held_out": 0}) for folder in folders]
+    assert list_methods(*own) == [
+        f"Ours (alpha=0.5), images = {folders[0]}, channels_divided_by = 8",
+        f"Ours (alpha=0.5), images = {folders[1]}, channels_divided_by = 4",
+    ]
+
+
+def test_two_settings_that_vary_together_are_both_named():
+    first, second = changed({"anomaly.held_out": 1, "K": 5}), changed({"anomaly.held_out": 4, "K": 10})
+    assert list_methods(first, second) == [
+        "Ours (alpha=0.5), K = 10, held_out = 4",
+        "Ours (alpha=0.5), K = 5, held_out = 1",
+    ]
 
 
 def test_a_pivot_has_a_line_for_each_method_with_spread_and_published_number():
