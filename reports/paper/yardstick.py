@@ -43,7 +43,11 @@ def describe_spreads(cells: Sequence[MeasuredCell]) -> str:
     seeds = sorted({cell.seed for cell in measured if cell.seed is not None})
     if len(seeds) > 1:
         return f"± is the standard deviation over seeds {', '.join(map(str, seeds))}."
-    over_chains = any(key.endswith("_std") for cell in measured for key in cell.numbers)
+    over_chains = any(
+        key.endswith("_mean") and key.replace("_mean", "_std") in cell.numbers
+        for cell in measured
+        for key in cell.numbers
+    )
     return "± is the standard deviation over test chains." if over_chains else ""
 
 
