@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pipeline.storage import places
 
 BENCHMARKS = places.RESULTS / "speed"
+LAG = places.RESULTS / "batch_norm_lag.json"
 NOT_RUN = "Not run yet."
 
 
@@ -116,6 +118,21 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {  # by the file's name,
     "pipeline": render_pipeline,
     "faults": render_faults,
 }
+
+
+def render_lag(path: Path = LAG) -> str:
+    """Render what ``reports.tools.batch_norm_lag`` measured, a line a training; or that it was not run."""
+    if not path.exists():
+        return NOT_RUN
+    lines = [
+        "| method | rounds | seed | MSE, test | with statistics anew | Frechet distance | with them anew |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    keys = ("mse_test_as_is", "mse_test_anew", "frechet_distance_as_is", "frechet_distance_anew")
+    for row in json.loads(path.read_text())["rows"]:
+        numbers = " | ".join(f"{row[key]:.3g}" for key in keys)
+        lines.append(f"| {row['method']} | {row['rounds']} | {row['seed']} | {numbers} |")
+    return "\n".join(lines)
 
 
 def render_benchmark(name: str) -> str:

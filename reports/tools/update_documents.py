@@ -18,7 +18,7 @@ from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.grid import PAPER_STUDIES
 from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
-from reports.tools.benchmark_tables import BENCHMARK_PARTS, NOT_RUN
+from reports.tools.benchmark_tables import BENCHMARK_PARTS, NOT_RUN, render_lag
 from reports.tools.check_cells import render_checks
 from reports.tools.record import RECORDED_PROFILE, read_recorded_seconds
 
@@ -40,6 +40,7 @@ EXHIBITS = {  # part -> the study whose folder has its table
 def update_document(text: str, name: str) -> str:
     """Return a document's text with its generated parts rewritten; raises ValueError for an unknown part."""
     parts: dict[str, Callable[[], str]] = {
+        "batch_norm_lag": render_lag,
         "checks": render_checks,
         "claims": render_claims,
         "dag": render_dag,
