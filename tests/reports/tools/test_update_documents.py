@@ -95,7 +95,8 @@ def test_a_study_whose_rows_no_longer_fit_is_told_in_words_by_its_verdicts():
 
 def test_a_part_that_nobody_makes_is_refused_with_the_documents_name(recorded):
     with pytest.raises(
-        ValueError, match=r"docs/x\.md: found part 'nothing', expected one of batch_norm_lag, checks, claims, "
+        ValueError,
+        match=r"docs/x\.md: found part 'nothing', expected one of batch_norm_lag, checks, claims, ",
     ):
         update_document("<!-- begin nothing -->\n<!-- end nothing -->", "docs/x.md")
 
