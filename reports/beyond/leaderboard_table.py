@@ -7,19 +7,20 @@ import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from models.catalogue import Method
-from pipeline.evaluation.effects import Estimate
+from pipeline.evaluation.effects import UNDECIDED, estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
 from reports.beyond.standings import (
     FALLING,
     compare_with_ours,
     find_edges,
     find_unconverged,
-    rank_methods,
+    rank_by_seed,
 )
 from reports.drawing import OURS, REFERENCE, save_figure
 from reports.paper.all_methods import (
@@ -49,6 +50,7 @@ COLUMNS = {
     "score_seconds": "scoring 1,000 images, s",
 }
 EVALUATIONS = "evaluations for an image's z"
+FEWEST_SEEDS = 3  # for an interval of ranks: two that agree by chance would have one of no width
 COMMAND = "dvc --cd beyond repro leaderboard"
 QUALITIES = {  # with the better side
     "mse_test_point": "lower",
@@ -141,17 +143,17 @@ def _explain_marks(lengths: Sequence[int]) -> str:
 
 
 def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
-    """Render each method's mean rank over seeds with its 95 % interval, and its verdict beside Ours."""
-    ranks = {key: rank_methods(cells, key, side) for key, side in QUALITIES.items()}
+    """Render each method's ranks, of three or more seeds as a mean with its interval, and who beats Ours."""
+    ranks = {key: rank_by_seed(cells, key, side) for key, side in QUALITIES.items()}
     verdicts = {
         key: {one.method: one for one in compare_with_ours(cells, key, side)}
         for key, side in QUALITIES.items()
     }
     several = has_several_seeds(cells)
     lines = [
-        "Mean rank over seeds [95 % interval], and beside Ours: better or worse where the interval of the "
-        "effect, paired by seed and adjusted for all methods by Holm, is beyond the smallest that matters "
-        f"(5 % of an error or a distance, .02 of an AUPRC). {_tell_whole_seeds(ranks.values())}"
+        f"{_tell_seeds(ranks.values())} Beside Ours: better or worse where the effect's interval, paired by "
+        "seed and adjusted for all methods by Holm, is beyond the smallest that matters (5 % of an error or "
+        "a distance, .02 of an AUPRC), no difference where it is within; nothing is said of what is open."
         if several
         else "Rank of one seed, which has no interval and decides nothing.",
         "",
@@ -161,26 +163,32 @@ def render_ranks(cells: Sequence[MeasuredCell]) -> list[str]:
     for method in dict.fromkeys(cell.method for cell in cells):
         texts = []
         for key in QUALITIES:
-            text = _format_rank(ranks[key][method], len(ranks[key])) if method in ranks[key] else ""
-            if several and (one := verdicts[key].get(method)) is not None:
+            text = _format_ranks(ranks[key][method], len(ranks[key])) if method in ranks[key] else ""
+            one = verdicts[key].get(method)
+            if several and one is not None and one.verdict != UNDECIDED:
                 text += f" {one.verdict}"
             texts.append(text.strip())
         lines.append(f"| {method} | " + " | ".join(texts) + " |")
     return lines
 
 
-def _tell_whole_seeds(ranks: Iterable[Mapping[str, Estimate]]) -> str:
-    """Over how many seeds ranks are: those in which every method that has the quality was measured."""
-    seeds = {int(rank.freedom.min()) + 1 for of_methods in ranks for rank in of_methods.values()}
+def _tell_seeds(ranks: Iterable[Mapping[str, np.ndarray]]) -> str:
+    """What a rank is: seeds count in which every method that has the quality was measured."""
+    seeds = {len(by_seed) for of_methods in ranks for by_seed in of_methods.values()}
     words = " to ".join(map(str, sorted({min(seeds), max(seeds)}))) if seeds else "no"
-    return f"Ranks are over the {words} seeds in which all methods were measured."
+    among = f"of the {words} seeds in which all methods were measured"
+    if max(seeds, default=0) < FEWEST_SEEDS:
+        return f"Rank in each {among}, which are too few for an interval."
+    return f"Mean rank {among} [95 % interval]; of fewer than {FEWEST_SEEDS} seeds each one's."
 
 
-def _format_rank(rank: Estimate, last: int) -> str:
-    """A mean rank with its interval, of which only ranks from 1 to ``last`` mean anything."""
-    low, high = (float(end) for end in rank.bound())
-    mean = f"{float(rank.effect):.1f}".removesuffix(".0")
-    return mean if math.isnan(low) else f"{mean} [{max(1.0, low):.1f}, {min(last, high):.1f}]"
+def _format_ranks(ranks: np.ndarray, last: int) -> str:
+    """A mean rank with its interval, cut to the ranks from 1 to ``last``; of few seeds each one's rank."""
+    if len(ranks) < FEWEST_SEEDS:
+        return ", ".join(f"{rank:g}" for rank in ranks)
+    estimate = estimate_over_seeds(ranks)
+    low, high = (float(end) for end in estimate.bound())
+    return f"{float(estimate.effect):.1f} [{max(1.0, low):.1f}, {min(last, high):.1f}]"
 
 
 def render_methods(methods: Mapping[str, Method]) -> str:

@@ -56,8 +56,8 @@ def find_edges(cells: Sequence[MeasuredCell], factors: Collection[float]) -> set
     return {cell.method for cell in cells if not cell.error and cell.rate_factor in ends}
 
 
-def rank_methods(cells: Sequence[MeasuredCell], key: str, side: str) -> dict[str, Estimate]:
-    """The mean rank of each method over seeds, 1 for the best, with its interval.
+def rank_by_seed(cells: Sequence[MeasuredCell], key: str, side: str) -> dict[str, np.ndarray]:
+    """The ranks (S,) of each method, one a seed, 1 for the best.
 
     In each seed the methods that have ``key`` there are ranked among themselves; equal ones share a rank.
     Seeds that lack one of the methods are left out, so that all ranks are among the same. What Ours-mixture
@@ -70,7 +70,7 @@ def rank_methods(cells: Sequence[MeasuredCell], key: str, side: str) -> dict[str
         return {}
     table = np.array([[values[method] for method in methods] for values in whole])
     ranks = rankdata(table if side == "lower" else -table, axis=1)
-    return {method: estimate_over_seeds(ranks[:, column]) for column, method in enumerate(methods)}
+    return {method: ranks[:, column] for column, method in enumerate(methods)}
 
 
 def compare_with_ours(cells: Sequence[MeasuredCell], key: str, side: str) -> list[Comparison]:

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from scipy import stats
 
 from models.catalogue import METHODS
 from reports.beyond.leaderboard_table import (
@@ -80,17 +81,23 @@ def test_one_longer_training_leaves_the_others_in_the_table(make_row):
 
 def test_ranks_say_over_how_many_seeds_they_are(make_row):
     cells = [make_row(name, seed, mse_test_point=0.1) for name in ("VAE", "Ours") for seed in (1, 2)]
-    assert "Ranks are over the 2 seeds in which" in render(cells, "embedded")
-    assert "Ranks are over the 1 seeds in which" in render(cells[:-1], "embedded")
+    assert "Rank in each of the 2 seeds in which" in render(cells, "embedded")
+    assert "Rank in each of the 1 seeds in which" in render(cells[:-1], "embedded")
 
 
-def test_the_interval_of_a_rank_ends_at_the_last_rank(make_row):
-    orders = ({"VAE": 9, "RAE": 8, "Ours": 7}, {"VAE": 8, "RAE": 9, "Ours": 7})
+def test_a_mean_rank_has_students_interval_which_ends_at_the_last_rank(make_row):
+    orders = ("VAE RAE Ours", "RAE VAE Ours", "VAE RAE Ours", "VAE RAE Ours")
     cells = [
-        make_row(name, seed, mse_test_point=one) for seed, by in enumerate(orders) for name, one in by.items()
+        make_row(name, seed, mse_test_point=0.01 * place)
+        for seed, order in enumerate(orders)
+        for place, name in enumerate(order.split(), 1)
     ]
     lines = "\n".join(render_ranks(cells))
-    assert "| VAE | 2.5 [1.0, 3.0]" in lines and "| Ours | 1 [1.0, 1.0]" in lines
+    low, high = stats.ttest_1samp([1, 2, 1, 1], 0).confidence_interval(0.95)
+    assert low < 1 and f"| VAE | 1.2 [1.0, {high:.1f}]" in lines and "| Ours | 3.0 [3.0, 3.0]" in lines
+    assert "Mean rank of the 4 seeds" in lines
+    two = "\n".join(render_ranks([cell for cell in cells if cell.seed < 2]))
+    assert "| VAE | 1, 2 |" in two and "too few for an interval" in two
 
 
 def test_the_longest_trainings_are_the_lines_and_marks_say_what_ended_too_soon(make_row):
