@@ -164,7 +164,8 @@ METHODS: dict[str, Method] = {
     "WAE-GAN": Method(
         "models.rivals.wae",
         "Tolstikhin et al. 2018",
-        "lambda 10, error times .05, discriminator of four layers of 512 at half the rate (authors' code)",
+        "lambda 10, error times .05, discriminator of four layers of 512 at its own rate, 5e-4, which is not "
+        "tuned (authors' code)",
         "fit_gan",
     ),
     "iWGAN": Method(

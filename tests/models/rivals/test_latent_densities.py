@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from models.latent_density import LatentMixture
-from models.rivals import two_stage_vae
+from models.rivals import two_stage_vae, wae
 from models.rivals.bases.autoencoder import build_autoencoder
 from models.rivals.ladder_vae import compute_mutual_divergence, unite
 from models.rivals.rae import penalise_gradient, penalise_weights
@@ -19,7 +19,7 @@ from models.rivals.two_stage_vae import (
     infer_posteriors,
     measure_second_cost,
 )
-from models.rivals.wae import SCALES, measure_discrepancy
+from models.rivals.wae import SCALES, build_discriminator, fit_gan, measure_discrepancy
 
 
 def rng(seed=0):
@@ -171,3 +171,25 @@ def test_the_discrepancy_tells_a_shift_and_a_shrinkage_from_the_prior():
     same = measure_discrepancy(prior, other).abs()
     assert measure_discrepancy(prior, other + 1) > 20 * same
     assert measure_discrepancy(prior, 0.3 * other) > 20 * same
+
+
+def test_the_adversary_of_latent_vectors_starts_undecided_with_the_authors_deviation():
+    adversary = build_discriminator(30, rng())
+    weights = torch.cat([layer.weight.flatten() for layer in adversary if isinstance(layer, nn.Linear)])
+    assert weights.std().item() == pytest.approx(0.01, rel=0.01)
+    assert adversary(normal(100, 30).float()).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("rate_factor", [0.3, 30.0])
+def test_the_tuning_leaves_the_rate_of_the_adversary_of_latent_vectors_alone(
+    make_request, monkeypatch, rate_factor
+):
+    rates = []
+
+    def keep(optimiser, loss):
+        rates.append(optimiser.param_groups[0]["lr"])
+
+    monkeypatch.setattr(wae, "descend", keep)
+    request = make_request(rate_factor=rate_factor)
+    fit_gan(request)
+    assert rates[:2] == pytest.approx([request.learning_rate * rate_factor, 5e-4])
