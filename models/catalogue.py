@@ -108,9 +108,15 @@ METHODS: dict[str, Method] = {
     "SRI": Method(
         "models.rivals.sri",
         "Nijkamp et al. 2020",
-        "25 steps, s .05 at sigma .15 on [-1, 1] at first; adjusted three to ten times by the variational "
-        "bound, less often where the budget pays less (step_size_adjustments)",
+        "25 steps, s .05 at sigma .15 on [-1, 1] (authors' script)",
         "fit_one",
+    ),
+    "SRI-learned": Method(
+        "models.rivals.sri",
+        "Nijkamp et al. 2020, s learned",
+        "as SRI; s adjusted three to ten times by the variational bound, less often where the budget pays "
+        "less (step_size_adjustments)",
+        "fit_learned",
     ),
     "SRI-L5": Method(
         "models.rivals.sri",

@@ -24,8 +24,8 @@ WEIGHT = 10.0  # lambda, the paper's for MNIST
 ERROR_WEIGHT = 0.05  # the authors' code has it, the paper does not; lambda 10 goes with it
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel's width 2 d, as in the authors' code
 WIDTH, DEPTH = 512, 4  # of the discriminator of latent vectors, the paper's for MNIST
-# Its rate and the deviation of its first weights, the authors' code's for MNIST. The rate is not tuned: what the
-# tuning multiplies is the auto-encoder's, and an adversary that learns thirty times as fast tells nothing.
+# Its rate and the deviation of its first weights, the authors' code's for MNIST. The rate is not tuned: what
+# the tuning multiplies is the auto-encoder's, and an adversary thirty times as fast tells nothing.
 ADVERSARY_RATE, ADVERSARY_DEVIATION = 5e-4, 0.01
 BETAS = (0.5, 0.999)
 

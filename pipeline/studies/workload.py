@@ -30,7 +30,7 @@ N_IMAGES = {  # training and test images of the data sets whose profile takes al
     "svhn": (73_257, 26_032),
     "celeba": (162_770, 19_962),
 }
-INFERS_BY_STEPS = ("SRI", "SRI-L5", "LEBM", "GLO", "PGD", "DAMC")
+INFERS_BY_STEPS = ("SRI", "SRI-learned", "SRI-L5", "LEBM", "GLO", "PGD", "DAMC")
 CLOSED_FORM = ("PPCA", "FA")
 LEARNING = 1.5  # in units of a Langevin step
 ENGINE_RATE, RIVAL_RATE = 60e9, 20e9  # floating-point operations a second of a core: short runs, autograd

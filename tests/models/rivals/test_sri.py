@@ -123,7 +123,7 @@ def test_a_fit_says_how_often_its_step_size_was_chosen(make_request):
     start = 0.3 * 0.05 / 0.075
     for budget, expected in ((200, 0), (3_000, 3)):
         request = make_request(budget=budget)
-        fitted = sri.fit_one(request)
+        fitted = sri.fit_learned(request)
         assert fitted.diagnostics == {
             "step_size": fitted.step_size,
             "step_size_adjustments": sri.plan_training(request, 5)[1],
@@ -140,5 +140,16 @@ def test_all_adjustments_are_made_where_there_are_fewer_steps_than_that(make_req
     request = make_request(budget=1_900)
     steps, adjustments = sri.plan_training(request, 5)
     assert steps < adjustments
-    fitted = sri.fit_one(request)
+    fitted = sri.fit_learned(request)
     assert fitted.step_size == pytest.approx(0.2 * 1.25**adjustments)
+
+
+def test_without_learning_it_the_step_size_is_the_scripts_and_no_gradient_goes_into_it(
+    make_request, monkeypatch
+):
+    monkeypatch.setattr(sri, "measure_bound", None)
+    request, taken = make_request(budget=3_000), []
+    monkeypatch.setattr(sri, "take_steps", lambda name, steps, take_step: taken.append(steps))
+    fitted = sri.fit_one(request)
+    assert fitted.diagnostics == {"step_size": pytest.approx(0.2), "step_size_adjustments": 0}
+    assert taken == [request.count_steps(sri.COST)]
