@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -13,11 +13,12 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS as OUR_COLOUR
 from reports.drawing import REFERENCE, save_figure
-from reports.paper.all_methods import DISTANCE, LENGTH, OURS, keep_longest
+from reports.paper.all_methods import DISTANCE, LENGTH, OURS
 
 ACROSS = 6  # panels
 SECONDS = "training_seconds"
 Curve = list[tuple[float, float]]  # seconds and distance, means over seeds, by length
+Trainings = dict[int, dict[int | None, tuple[float, float]]]  # seconds and distance by length, then by seed
 
 
 def trace_curves(cells: Sequence[MeasuredCell]) -> dict[str, Curve]:
@@ -26,20 +27,38 @@ def trace_curves(cells: Sequence[MeasuredCell]) -> dict[str, Curve]:
     Of the seeds that have every length of the method, where there are any: else a curve would join different
     seeds.
     """
-    points: dict[str, dict[int, dict[int | None, tuple[float, float]]]] = {}
+    return {method: _average(by_length) for method, by_length in _sort_trainings(cells).items()}
+
+
+def count_seeds(cells: Sequence[MeasuredCell]) -> int:
+    """Count the seeds of the curve that has most."""
+    trainings = _sort_trainings(cells).values()
+    return max((len(by_seed) for one in trainings for by_seed in _keep_shared(one).values()), default=0)
+
+
+def _sort_trainings(cells: Sequence[MeasuredCell]) -> dict[str, Trainings]:
+    points: dict[str, Trainings] = {}
     for cell in cells:
         if {SECONDS, DISTANCE} <= cell.numbers.keys() and LENGTH in cell.axes:
             by_seed = points.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], {})
             by_seed[cell.seed] = (cell.numbers[SECONDS], cell.numbers[DISTANCE])
-    return {method: _average(by_length) for method, by_length in points.items()}
+    return points
 
 
-def _average(by_length: Mapping[int, Mapping[int | None, tuple[float, float]]]) -> Curve:
+def _keep_shared(by_length: Trainings) -> Trainings:
+    """The trainings of seeds that have every length, or all where there is no such seed."""
     shared = set.intersection(*(set(by_seed) for by_seed in by_length.values()))
+    return {
+        length: {seed: pair for seed, pair in by_seed.items() if seed in shared or not shared}
+        for length, by_seed in by_length.items()
+    }
+
+
+def _average(by_length: Trainings) -> Curve:
     curve = []
-    for _, by_seed in sorted(by_length.items()):
-        pairs = [pair for seed, pair in by_seed.items() if seed in shared or not shared]
-        curve.append((statistics.fmean(one for one, _ in pairs), statistics.fmean(one for _, one in pairs)))
+    for _, by_seed in sorted(_keep_shared(by_length).items()):
+        seconds, distances = zip(*by_seed.values(), strict=True)
+        curve.append((statistics.fmean(seconds), statistics.fmean(distances)))
     return curve
 
 
@@ -68,11 +87,11 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: C
     for axis in list(grid.flat)[len(others) :]:
         axis.set_axis_off()
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
-    seeds = len({cell.seed for cell in keep_longest(cells) if DISTANCE in cell.numbers})
+    seeds = count_seeds(cells)
     ours = f"{OURS}{', not converged' if OURS in unconverged else ''}"
     figure.suptitle(
         f"A method (circles) beside {ours} (squares): trainings of {_join(lengths)} rounds, "
-        + ("one seed" if seeds == 1 else f"mean of up to {seeds} seeds")
+        + ("one seed" if seeds == 1 else f"mean of up to {seeds} seeds, those with all lengths")
     )
     figure.supxlabel("training, seconds of one thread")
     figure.supylabel("Frechet distance")

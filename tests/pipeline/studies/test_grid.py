@@ -257,7 +257,7 @@ def test_every_task_is_known_by_name_before_torch_is_imported():
 def test_a_study_has_the_methods_of_its_line_up():
     of_tables = ["VAE", "ABP", "Ours", "PPCA"]
     assert list_methods("table5", GRID) == ["Ours"] and list_methods("table2", GRID) == of_tables
-    # One is another way to sample from the trainings of Ours, the other learns nothing at these lengths.
+    # One is another way to sample from the trainings of Ours, the others learn less at these lengths.
     left_out = {"Ours-mixture", "SRI-learned", "SRI-L5"}
     assert list_methods("leaderboard", GRID) == [name for name in METHODS if name not in left_out]
     assert list_methods("fashion", GRID) == of_tables
