@@ -15,11 +15,18 @@ from pipeline.evaluation.effects import (
     fit_slope,
 )
 from pipeline.studies.measured import MeasuredCell
-from reports.paper.claim_values import Measured, Values, describe, is_at, read_values, tell_missing
+from reports.paper.claim_values import (
+    RESAMPLING_SEED,
+    Measured,
+    Values,
+    describe,
+    is_at,
+    read_values,
+    tell_missing,
+)
 from reports.paper.claims import Best, Claim, Trend
 from reports.paper.names import name_dataset
 
-RESAMPLING_SEED = 1
 TOO_FEW = "too few values of the axis were measured"
 
 

@@ -15,11 +15,10 @@ from pipeline.evaluation.effects import (
 )
 from pipeline.evaluation.image_bootstrap import ScoredImages, resample_auprcs
 from pipeline.studies.measured import MeasuredCell
-from reports.paper.claim_values import Measured, describe, is_at, read_values, tell_missing
+from reports.paper.claim_values import RESAMPLING_SEED, Measured, describe, is_at, read_values, tell_missing
 from reports.paper.claims import Beats, Claim
 from reports.paper.pivot import describe_column
 
-RESAMPLING_SEED = 1
 PROTOCOL_OF = {"tenth_mean": "in_tenth", "pooled_mean": "in_pooled"}  # an AUPRC's test images
 
 

@@ -12,6 +12,8 @@ from pipeline.evaluation.effects import UNDECIDED, Estimate
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.claims import Claim
 
+RESAMPLING_SEED = 1  # of every bootstrap of a claim: the same cells have the same verdict
+
 
 @dataclass(frozen=True)
 class Verdict:
