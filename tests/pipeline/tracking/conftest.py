@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from pipeline.settings.params import load_params
 from pipeline.storage import places
 from pipeline.storage.files import write_bytes, write_text
+from pipeline.tracking import stage_tracker
 from pipeline.tracking.run_record import RUN_STAGES, read_record
 from pipeline.tracking.store import EXPERIMENT, Store
 
@@ -91,3 +92,9 @@ def project(tmp_path, migrated, narrow_settings, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)  # which a stage takes over
     yield Project(tmp_path)
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def live_at_once(monkeypatch):
+    """Stages of tests end too soon to be watched; here each one is."""
+    monkeypatch.setattr(stage_tracker, "LIVE_AFTER", 0)
