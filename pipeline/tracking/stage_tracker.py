@@ -41,7 +41,7 @@ class StageTracker:
         self.run_id: str | None = None
         self._monitor: Any = None  # of processor and memory, while the run is live
         self._points: list[tuple[str, float, int]] = []  # not given to the thread yet
-        self._unsent: list[tuple[str, float, int]] = []  # with the thread, which has no run to send them to
+        self._unsent: list[tuple[str, float, int]] = []  # with the thread, and not in MLflow yet
         self._flushed = 0.0
         self._is_open = False
         self._ended = Event()
@@ -106,12 +106,12 @@ class StageTracker:
                 self.store = Store(params)
 
     def _send(self, points: list[tuple[str, float, int]]) -> None:
-        # A stage may fail before its run has begun: what it logged till then is sent once there is a run.
+        # A stage may fail before its run has begun, or while the store is away: sent as soon as it is there.
         self._unsent += points
         if self.store is not None and self.run_id is not None:
-            points, self._unsent = self._unsent, []
             with self._guard():
-                self.store.log_points(self.run_id, points)
+                self.store.log_points(self.run_id, self._unsent)
+                self._unsent = []
 
     def _stop_watching(self) -> None:
         if self._monitor is not None:

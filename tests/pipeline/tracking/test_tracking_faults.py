@@ -119,7 +119,7 @@ def test_two_processes_on_a_fresh_database_do_not_disturb_each_other(project):
 
 
 @pytest.mark.injects("tracking and disk", 1)
-def test_a_failure_after_a_tracking_fault_is_told_to_the_run_that_was_begun(project, monkeypatch):
+def test_a_failure_after_a_tracking_fault_and_its_curve_reach_the_run_that_was_begun(project, monkeypatch):
     def train(params, tracker):
         refused = threading.Event()
 
@@ -135,8 +135,10 @@ def test_a_failure_after_a_tracking_fault_is_told_to_the_run_that_was_begun(proj
 
     with pytest.raises(SystemExit):
         run_stage("train-complete", train, live=True)
-    runs = project.read_runs().every
-    assert len(runs) == 2 and {run.info.status for run in runs} == {"FAILED"}
+    runs = project.read_runs()
+    assert len(runs.every) == 2 and {run.info.status for run in runs.every} == {"FAILED"}
+    history = runs.client.get_metric_history(runs.find("train-complete").info.run_id, "mse")
+    assert [point.value for point in history] == [1.0]
 
 
 @pytest.mark.injects("tracking and disk", 1)
