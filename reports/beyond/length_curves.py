@@ -30,10 +30,13 @@ def trace_curves(cells: Sequence[MeasuredCell]) -> dict[str, Curve]:
     return {method: _average(by_length) for method, by_length in _sort_trainings(cells).items()}
 
 
-def count_seeds(cells: Sequence[MeasuredCell]) -> int:
-    """Count the seeds of the curve that has most."""
+def tell_seeds(cells: Sequence[MeasuredCell]) -> str:
+    """Say of how many seeds the curves are means."""
     trainings = _sort_trainings(cells).values()
-    return max((len(by_seed) for one in trainings for by_seed in _keep_shared(one).values()), default=0)
+    counts = {len(by_seed) for one in trainings for by_seed in _keep_shared(one).values()}
+    if len(counts) > 1:
+        return f"mean of {min(counts)} to {max(counts)} seeds, those with all lengths"
+    return f"mean of {max(counts)} seeds" if counts - {1} else "one seed"
 
 
 def _sort_trainings(cells: Sequence[MeasuredCell]) -> dict[str, Trainings]:
@@ -87,12 +90,9 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: C
     for axis in list(grid.flat)[len(others) :]:
         axis.set_axis_off()
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
-    seeds = count_seeds(cells)
     ours = f"{OURS}{', not converged' if OURS in unconverged else ''}"
-    figure.suptitle(
-        f"A method (circles) beside {ours} (squares): trainings of {_join(lengths)} rounds, "
-        + ("one seed" if seeds == 1 else f"mean of up to {seeds} seeds, those with all lengths")
-    )
+    what = f"trainings of {_join(lengths)} rounds, {tell_seeds(cells)}"
+    figure.suptitle(f"A method (circles) beside {ours} (squares): {what}")
     figure.supxlabel("training, seconds of one thread")
     figure.supylabel("Frechet distance")
     save_figure(figure, path)

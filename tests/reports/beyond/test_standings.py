@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from pipeline.storage.files import project_root
-from reports.beyond.length_curves import count_seeds, draw_length_curves, trace_curves
+from reports.beyond.length_curves import draw_length_curves, tell_seeds, trace_curves
 from reports.beyond.standings import (
     MARGINS,
     compare_with_ours,
@@ -98,9 +98,11 @@ def test_the_curves_are_means_over_seeds_by_length(make, tmp_path):
     assert trace_curves(cells)["VAE"] == [(12.0, 52.0), (42.0, 14.5)]
     half_run = make("VAE", 2, 90.0, 1, training_seconds=99.0)  # its longer training is not there
     assert trace_curves([*cells, half_run]) == trace_curves(cells)
-    assert count_seeds(cells) == count_seeds([*cells, half_run]) == 2 and count_seeds([]) == 0
+    assert tell_seeds(cells) == tell_seeds([*cells, half_run]) == "mean of 2 seeds"
     alone = [make("RAE", seed, 8.0 * seed, rounds, training_seconds=9.0) for seed, rounds in ((1, 1), (2, 4))]
     assert trace_curves(alone)["RAE"] == [(9.0, 8.0), (9.0, 16.0)]  # no seed has both
+    assert tell_seeds(alone) == "one seed"
+    assert tell_seeds([*cells, *alone]) == "mean of 1 to 2 seeds, those with all lengths"
     draw_length_curves(tmp_path / "lengths.png", cells, {"VAE"})
     draw_length_curves(tmp_path / "nothing.png", [], set())
     assert (tmp_path / "lengths.png").stat().st_size > (tmp_path / "nothing.png").stat().st_size > 0
