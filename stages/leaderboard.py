@@ -14,7 +14,7 @@ from pipeline.studies.workload import count_evaluations
 from reports.beyond.leaderboard_table import draw_leaderboard, render, render_methods, tabulate
 from reports.beyond.length_curves import draw_length_curves, trace_curves
 from reports.beyond.rival_tables import write_rival_tables
-from reports.beyond.standings import find_unconverged
+from reports.beyond.standings import mark_lengths
 from reports.beyond.tuning_table import render_tuning, tabulate_tuning
 from reports.paper.all_methods import MIXTURE, OURS, add_mixture, keep_longest
 from reports.paper.published import read_published
@@ -43,7 +43,7 @@ def leaderboard(params: Params, tracker: object) -> None:
         write_text(folder / "methods.md", render_methods({name: METHODS[name] for name in methods}))
         draw_leaderboard(folder / "leaderboard.png", frame)
         if any(len(curve) > 1 for curve in trace_curves(cells).values()):
-            draw_length_curves(folder / "lengths.png", cells, find_unconverged(cells))
+            draw_length_curves(folder / "lengths.png", cells, mark_lengths(cells))
 
 
 def main() -> None:

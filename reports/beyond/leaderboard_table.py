@@ -16,10 +16,10 @@ from models.catalogue import Method
 from pipeline.evaluation.effects import UNDECIDED, estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
 from reports.beyond.standings import (
-    FALLING,
+    CHANGING,
     compare_with_ours,
     find_edges,
-    find_unconverged,
+    mark_lengths,
     rank_by_seed,
 )
 from reports.drawing import OURS, REFERENCE, save_figure
@@ -93,7 +93,7 @@ def render(
     frame = tabulate(longest)
     measured = [cell for cell in longest if not cell.error]
     chosen = {cell.method: cell.rate_factor for cell in measured}
-    unconverged, edges = find_unconverged(cells), find_edges(measured, factors)
+    marks, edges = mark_lengths(cells), find_edges(measured, factors)
     n = measured[0].numbers["n"] if measured else 0
     where = name_dataset(measured[0].dataset) if measured else "nothing measured"
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
@@ -115,10 +115,11 @@ def render(
         method = str(row["method"])
         texts = [_format(row[key], row[f"{key}_std"]) for key in COLUMNS]
         rate = f"x {chosen[method]:g}{'*' if method in edges else ''}" if method in chosen else ""
-        mark = "not converged" if method in unconverged else ""
         infers = not math.isnan(row["mse_test_point"])
         texts.append(str((evaluations or {}).get(method, "")) if infers else "")
-        lines.append(f"| {method} | {row['seeds']} | {rate} | " + " | ".join(texts) + f" | {mark} |")
+        lines.append(
+            f"| {method} | {row['seeds']} | {rate} | " + " | ".join(texts) + f" | {marks.get(method, '')} |"
+        )
     notes = [f"- {row['method']} {row['lacks']}" for row in frame.to_dict("records") if row["lacks"]]
     notes += [f"- {row['method']}: {row['failed']}" for row in frame.to_dict("records") if row["failed"]]
     gaps = [cell.numbers["duality_gap"] for cell in measured if "duality_gap" in cell.numbers]
@@ -137,8 +138,8 @@ def _explain_marks(lengths: Sequence[int]) -> str:
     if len(lengths) == 1:
         return "Whether a distance still falls is not known: there are trainings of one length."
     return (
-        f"Not converged: the Frechet distance still falls by more than {100 * FALLING:.0f} % over the last "
-        "factor of four in length."
+        f"Not converged: the Frechet distance still falls by more than {100 * CHANGING:.0f} % over the last "
+        "factor of four in length; worse when longer: it rises by more than that."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -65,10 +65,10 @@ def _average(by_length: Trainings) -> Curve:
     return curve
 
 
-def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: Collection[str]) -> None:
+def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], marks: Mapping[str, str]) -> None:
     """Draw every method beside Ours, the lowest distance first, on the same logarithmic axes.
 
-    Whose distance still falls is marked.
+    ``marks``: what is said of a method's distance beside its name.
     """
     curves = trace_curves(cells)
     others = sorted((method for method in curves if method != OURS), key=lambda one: curves[one][-1][1])
@@ -79,9 +79,8 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: C
         if OURS in curves:
             _draw_curve(axis, curves[OURS], OUR_COLOUR, "s-")
         _draw_curve(axis, curves[method], REFERENCE, "o--")
-        mark = ", not converged" if method in unconverged else ""
         axis.set(xscale="log", yscale="log")
-        axis.set_title(f"{method}{mark}", fontsize=9)
+        axis.set_title(_name(method, marks), fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
         for side in (axis.xaxis, axis.yaxis):
             side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -90,9 +89,8 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], unconverged: C
     for axis in list(grid.flat)[len(others) :]:
         axis.set_axis_off()
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
-    ours = f"{OURS}{', not converged' if OURS in unconverged else ''}"
     what = f"trainings of {_join(lengths)} rounds, {tell_seeds(cells)}"
-    figure.suptitle(f"A method (circles) beside {ours} (squares): {what}")
+    figure.suptitle(f"A method (circles) beside {_name(OURS, marks)} (squares): {what}")
     figure.supxlabel("training, seconds of one thread")
     figure.supylabel("Frechet distance")
     save_figure(figure, path)
@@ -103,6 +101,10 @@ def _join(numbers: Sequence[int]) -> str:
         return "no"
     *first, last = map(str, numbers)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _name(method: str, marks: Mapping[str, str]) -> str:
+    return f"{method}, {marks[method]}" if method in marks else method
 
 
 def _draw_curve(axis: Axes, curve: Curve, colour: str, style: str) -> None:

@@ -17,7 +17,8 @@ MARGINS = {
     "ratio": math.log(1.05),
     "difference": 0.02,
 }  # those of the claims: the smallest effect that matters
-FALLING = 0.05  # over a factor of four in length: more, and the training was too short
+CHANGING = 0.05  # of a distance over a factor of four in length: more, and the length is part of the result
+FALLS, RISES = "not converged", "worse when longer"
 WORDS = {"reproduces": "better", "contradicted": "worse"}  # a claim's verdicts, said of a method beside Ours
 
 
@@ -31,23 +32,26 @@ class Comparison:
     p_holm: float
 
 
-def find_unconverged(cells: Sequence[MeasuredCell], key: str = DISTANCE) -> set[str]:
-    """The methods whose ``key`` still falls by more than FALLING over the last factor of four in length.
+def mark_lengths(cells: Sequence[MeasuredCell], key: str = DISTANCE) -> dict[str, str]:
+    """Mark the methods whose ``key`` changes by more than CHANGING over the last factor of four in length.
 
-    Of the seeds that have both lengths.
+    FALLS or RISES, by the mean of the seeds that have both lengths.
     """
     values: dict[str, dict[int, dict[int | None, float]]] = {}
     for cell in cells:
         if key in cell.numbers and LENGTH in cell.axes:
             by_seed = values.setdefault(cell.method, {}).setdefault(cell.axes[LENGTH], {})
             by_seed[cell.seed] = cell.numbers[key]
-    unconverged = set()
+    marks = {}
     for method, by_length in values.items():
         last, before = by_length[max(by_length)], by_length.get(max(by_length) // 4, {})
         shared = last.keys() & before.keys()
-        if shared and sum(last[one] for one in shared) < (1 - FALLING) * sum(before[one] for one in shared):
-            unconverged.add(method)
-    return unconverged
+        now, then = sum(last[one] for one in shared), sum(before[one] for one in shared)
+        if now < (1 - CHANGING) * then:
+            marks[method] = FALLS
+        elif now > (1 + CHANGING) * then:
+            marks[method] = RISES
+    return marks
 
 
 def find_edges(cells: Sequence[MeasuredCell], factors: Collection[float]) -> set[str]:
