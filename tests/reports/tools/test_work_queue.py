@@ -12,12 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reports.tools.work_queue import (
-    Ended,
-    describe_outcome,
-    find_last_line,
-    warn_of_untracked,
-)
+from reports.tools.queue_workers import find_last_line
+from reports.tools.work_queue import Ended, describe_outcome, warn_of_untracked
 
 ROOT = Path(__file__).parents[3]
 TOOL = (sys.executable, "-m", "reports.tools.work_queue")
