@@ -246,7 +246,7 @@ def finish_figure(
         one.spines[["top", "right"]].set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
     if len(labels) > 1:
-        figure.legend(handles, labels, loc="outside right upper", fontsize=9, frameon=False)
+        figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
     facts = describe_facts(cells)
     figure.suptitle(f"{title} ({facts})" if facts else title, fontsize=11)
     save_figure(figure, path)

@@ -42,7 +42,11 @@ def describe_spreads(cells: Sequence[MeasuredCell]) -> str:
     measured = [cell for cell in cells if not cell.error]
     seeds = sorted({cell.seed for cell in measured if cell.seed is not None})
     if len(seeds) > 1:
-        return f"± is the standard deviation over seeds {', '.join(map(str, seeds))}."
+        places = Counter((name_row(cell), cell.dataset, describe_place(cell)) for cell in measured)
+        fewer = [count for count in places.values() if count < len(seeds)]
+        over = " to ".join(map(str, sorted({min(fewer), max(fewer)}))) if fewer else ""
+        lacking = f", at {len(fewer)} of {len(places)} places over {over} of them" if fewer else ""
+        return f"± is the standard deviation over seeds {', '.join(map(str, seeds))}{lacking}."
     over_chains = any(
         key.endswith("_mean") and key.replace("_mean", "_std") in cell.numbers
         for cell in measured

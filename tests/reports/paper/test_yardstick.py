@@ -51,6 +51,8 @@ def test_tuned_rates_are_said_of_each_method_that_has_one(make_cell):
 def test_what_stands_after_a_plus_minus_is_said(make_cell):
     seeds = [make_cell("table2", seed=seed, mse_train=0.1) for seed in (1, 3)]
     assert describe_spreads(seeds) == "± is the standard deviation over seeds 1, 3."
+    half_run = [*seeds, make_cell("table2", "VAE", seed=1, mse_train=0.1)]
+    assert describe_spreads(half_run).endswith("over seeds 1, 3, at 1 of 2 places over 1 of them.")
     assert describe_spreads([make_cell("table3", tenth_mean=0.1, tenth_std=0.01)]).endswith("test chains.")
     assert describe_spreads([make_cell("table2", mse_train=0.1, latent_std=1.0)]) == ""
 
