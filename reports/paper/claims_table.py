@@ -103,7 +103,7 @@ def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
             share,
         )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    notes = [f"- {one.claim.label}: {one.note}" for one in verdicts if one.note]
+    notes = list(dict.fromkeys(f"- {one.claim.label}: {one.note}" for one in verdicts if one.note))
     lines += ["", *notes, *([""] if notes else [])]
     if places:
         lines += [

@@ -150,9 +150,9 @@ def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]
     """
     found: dict[str, list[str]] = defaultdict(list)
     for row in read_claims_table(path, "| claim | place |")[2:]:
-        claim, place, effect, verdict = (part.strip() for part in row.split("|")[1:5])
+        claim, place, effect, verdict, seeds = (part.strip() for part in row.split("|")[1:6])
         if claim in claims and effect:
-            found[claim].append(f"{effect} ({place}: {verdict})")
+            found[claim].append(f"{effect} ({place}, {seeds} seeds: {verdict})")
     return {claim: each for claim, each in found.items() if len(each) <= FEW_PLACES}
 
 

@@ -69,7 +69,10 @@ def test_readme_shows_the_claims_of_several_seeds_and_counts_the_others(recorded
     part = updated.partition("<!-- begin claims -->")[2].partition("<!-- end claims -->")[0]
     begin, undecided, said, each, end = part.split("\n\n")
     assert undecided == "Several seeds do not decide: Table 5, *It grows* 1.1 [0.9, 1.3]; *It falls* 1."
-    assert "*It is wide*: 2 [1, 4] (place 2: reproduces), 3 [1, 6] (place 3: reproduces)." in each
+    assert (
+        "*It is wide*: 2 [1, 4] (place 2, 3 seeds: reproduces), 3 [1, 6] (place 3, 3 seeds: reproduces)."
+        in each
+    )
     assert "It lasts" not in each
     assert said == gain
     assert begin.strip() == f"{head}\n| It is better | 2 | reproduces | 3 |"
