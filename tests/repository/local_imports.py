@@ -31,18 +31,6 @@ def find_imports(path: Path, with_typing: bool = True) -> frozenset[Path]:
     return frozenset(candidate for candidate in candidates if candidate.exists())
 
 
-def find_all_imports(*paths: Path) -> set[Path]:
-    """The local modules that run when modules run, themselves included."""
-    reached: set[Path] = set()
-    waiting = list(paths)
-    while waiting:
-        module = waiting.pop()
-        if module not in reached:
-            reached.add(module)
-            waiting += find_imports(module)
-    return reached
-
-
 def name_room(path: Path) -> str:
     """A module's room: its folder below models, pipeline or reports, or itself where it lies in none."""
     parts = path.relative_to(ROOT).parts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.storage import places
+from pipeline.storage import code_digest, places
 from pipeline.studies.grid import PAPER_STUDIES, read_grid
 from pipeline.studies.pace import OF_SEVERAL_SEEDS
 from reports.paper.figures import FIGURES
@@ -31,7 +31,7 @@ from tests.repository.dvc_stages import (
     name_in_file,
     name_module,
 )
-from tests.repository.local_imports import find_all_imports, list_modules, name_room
+from tests.repository.local_imports import list_modules, name_room
 
 WITHOUT_NUMBERS = (
     "pipeline/tracking",
@@ -57,7 +57,7 @@ def test_a_stage_depends_on_exactly_the_rooms_of_its_imports(stage):
     entries = [ROOT / "stages" / f"{name_module(stage)}.py"]
     if entries[0].name == "cells.py":  # methods are loaded by name, and imported by nothing
         entries += list_modules("models") + list_modules("pipeline")
-    rooms = {name_room(path) for path in find_all_imports(*entries)} - set(WITHOUT_NUMBERS)
+    rooms = {name_room(path) for path in code_digest.list_modules(entries, ROOT)} - set(WITHOUT_NUMBERS)
     if entries[0].name == "cells.py":
         rooms = {room for room in rooms if not room.startswith("models/")} | {"models"}
     assert list_code_deps(stage) == rooms
