@@ -1,0 +1,151 @@
+"""README's verdicts: a table of what several seeds decide, and a folded list of what they do not."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.storage import places
+from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
+from reports.tools.record import RECORDED_PROFILE
+
+GAINS = "ABP's Frechet distance over that of Ours, "
+CHOICE = "Chosen on validation images, "
+FEW_PLACES = 3  # of a claim: each is told by itself
+MOST_ROWS = 15  # of the table: a study that no longer fits is told below
+CONTRADICTED = "contradicted"
+COUNTED = {  # verdict -> how the line above the folded list counts it
+    "reproduces": "{} more reproduce",
+    CONTRADICTED: "{} more contradicted",
+    "no difference": "{} more without a difference",
+    "undecided": "{} undecided",
+}
+
+
+def render_claims() -> str:
+    """Read the claims judged by several seeds, as a table while they are decided and few, or as a list.
+
+    The gain by length of training follows, and how many of the other claims have one seed or none.
+    """
+    once = read_claims_table(places.find_paper(RECORDED_PROFILE) / "claims.md")
+    several = read_claims_table(places.find_paper(SEEDS_PROFILE) / "claims.md")
+    head, rows = several[:2], [row for row in several[2:] if has_effect(row) and count_seeds(row) > 1]
+    if not rows:
+        return "\n".join(once)
+    judged = {read_claim(row) for row in rows}
+    few = read_few_places(judged, places.find_paper(SEEDS_PROFILE) / "claims.md")
+    shown, others = split_studies([row for row in rows if read_verdict(row) != "undecided"])
+    others += [row for row in rows if read_verdict(row) == "undecided" and read_claim(row) not in few]
+    page = places.find_paper(SEEDS_PROFILE) / "README.md"
+    said = [*read_sentence(page, GAINS), *read_sentence(page, CHOICE), *fold(others, few)]
+    return "\n".join([*head, *shown, "", *said, count_others(once[2:], judged)])
+
+
+def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str], list[str]]:
+    """Split a table's rows into those of the first studies that fit into ``most`` rows, and the others.
+
+    What contradicts the paper has its row, whether the rest of its study fits or not.
+    """
+    kept: list[str] = []
+    others: list[str] = []
+    waiting = sum(read_verdict(row) == CONTRADICTED for row in rows)
+    for _, group in itertools.groupby(rows, key=name_study):
+        study = list(group)
+        against = [row for row in study if read_verdict(row) == CONTRADICTED]
+        waiting -= len(against)
+        fits = len(kept) + len(study) + waiting <= most
+        kept += study if fits else against
+        others += [] if fits else [row for row in study if row not in against]
+    return kept, others
+
+
+def fold(rows: Sequence[str], few: Mapping[str, Sequence[str]]) -> list[str]:
+    """Fold what has no row into a list: a verdict a line, then claims about few places, each alone."""
+    by_verdict: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        by_verdict[read_verdict(row)].append(row)
+    listed = [f"- {name}: {tell_claims(by_verdict[name])}" for name in COUNTED if name in by_verdict]
+    listed += [f"- {claim}: {', '.join(each)}" for claim, each in few.items()]
+    if not listed:
+        return []
+    told = [words.format(len(by_verdict[name])) for name, words in COUNTED.items() if name in by_verdict]
+    told += [f"{len(few)} told place by place, as two or three places say little of others"] if few else []
+    summary = f"Judged by several seeds as well: {', '.join(told)}"
+    return [f"<details><summary>{summary}</summary>", "", *listed, "", "</details>", ""]
+
+
+def tell_claims(rows: Sequence[str]) -> str:
+    """Tell the claims of a table's rows with their effects, each study named once."""
+    told = []
+    for study, group in itertools.groupby(rows, key=name_study):
+        claims = [(read_claim(row).removeprefix(f"{study}: "), row.split("|")[2].strip()) for row in group]
+        told.append(f"{study}, {'; '.join(f'*{claim}* {effect}' for claim, effect in claims)}")
+    return "; ".join(told)
+
+
+def count_others(rows: Sequence[str], judged: Collection[str]) -> str:
+    """Say how many claims of ``rows`` beside those ``judged`` were measured with one seed, or not at all."""
+    others = [row for row in rows if read_claim(row) not in judged]
+    seen = sum(map(has_effect, others))
+    studies = ", ".join(dict.fromkeys(map(name_study, others)))
+    return (
+        f"Of the other claims ({studies}), {seen} were measured with one seed, {len(others) - seen} not at "
+        f"all: undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
+    )
+
+
+def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]:
+    """Read what was found at each place of those of ``claims`` that have two or three places.
+
+    So few say little of further places: their common interval is as wide as the scale, and is not shown.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in read_claims_table(path, "| claim | place |")[2:]:
+        claim, place, effect, verdict, seeds = (part.strip() for part in row.split("|")[1:6])
+        if claim in claims and effect:
+            found[claim].append(f"{effect} ({place}, {seeds} seeds: {verdict})")
+    return {claim: each for claim, each in found.items() if len(each) <= FEW_PLACES}
+
+
+def read_sentence(page: Path, pattern: str) -> list[str]:
+    """What a page says from ``pattern`` to the end of the line, as a paragraph; empty without it."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    said = re.search(f"{pattern}.*$", text, re.MULTILINE)
+    return [said[0], ""] if said else []
+
+
+def read_claims_table(path: Path, head: str = "| claim |") -> list[str]:
+    """The lines of a page's first table that begins so, its head among them; none where there is no page."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    table = itertools.dropwhile(lambda line: not line.startswith(head), lines)
+    return list(itertools.takewhile(lambda line: line.startswith("|"), table))
+
+
+def name_study(row: str) -> str:
+    """The study of a row of the table, as the claim begins with it."""
+    return read_claim(row).partition(":")[0]
+
+
+def read_claim(row: str) -> str:
+    """The claim of a row of the table."""
+    return row.split("|")[1].strip()
+
+
+def read_verdict(row: str) -> str:
+    """The verdict of a row of the table."""
+    return row.split("|")[3].strip()
+
+
+def has_effect(row: str) -> bool:
+    """Whether the claim of a row of the table was measured."""
+    return bool(row.split("|")[2].strip())
+
+
+def count_seeds(row: str) -> int:
+    """The seeds of a row of the table that has an effect."""
+    return int(row.split("|")[4])

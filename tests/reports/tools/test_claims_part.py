@@ -1,0 +1,64 @@
+"""README shows what several seeds decide as rows, folds what they do not, and counts the other claims."""
+
+import pytest
+
+from pipeline.storage import places
+from pipeline.storage.files import write_text
+from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
+from reports.tools.claims_part import fold, render_claims, split_studies
+from reports.tools.record import RECORDED_PROFILE
+
+HEAD = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
+OF_PLACES = "| claim | place | effect | verdict | seeds |\n|---|---|---|---|---|"
+ONCE = f"{HEAD}\n| It is better | 2 | undecided | 1 |\n| It is cheaper |  | undecided | 0 |"
+
+
+@pytest.fixture
+def claims(tmp_path, monkeypatch):
+    """A folder with the claims of one seed, in which a test works."""
+    monkeypatch.chdir(tmp_path)
+    write_text(places.find_paper(RECORDED_PROFILE) / "claims.md", f"## Claims\n\n{ONCE}\n\n- a note\n")
+
+
+def test_without_several_seeds_the_claims_of_one_are_shown(claims):
+    assert render_claims() == ONCE
+
+
+def test_what_is_decided_is_a_row_and_the_rest_is_folded_or_counted(claims):
+    rows = (
+        "| It is better | 2 | reproduces | 3 |\n| It is wide | 2 [0.1, 90] | undecided | 3 |\n"
+        "| It lasts | | undecided | 0 |\n| Table 5: It grows | 1.1 [0.9, 1.3] | undecided | 5 |\n"
+        "| Table 5: It falls | 1 | undecided | 2 |"
+    )
+    two = "\n".join(f"| It is wide | place {n} | {n} [1, {2 * n}] | reproduces | 3 |" for n in (2, 3))
+    many = "\n".join(f"| Table 5: It grows | place {n} | {n} | undecided | 1 |" for n in range(9))
+    page = places.find_paper(SEEDS_PROFILE)
+    write_text(page / "claims.md", f"{HEAD}\n{rows}\n\n{OF_PLACES}\n{two}\n{many}\n")
+    gain = "ABP's Frechet distance over that of Ours, with its interval: 1.14 [1.06, 1.22]."
+    write_text(page / "README.md", f"Some sentence. {gain}\n\n| a table |\n")
+    table, said, opened, listed, closed, end = render_claims().split("\n\n")
+    assert table == f"{HEAD}\n| It is better | 2 | reproduces | 3 |"
+    assert said == gain
+    assert "as well: 2 undecided, 1 told place by place" in opened and closed == "</details>"
+    assert listed.splitlines() == [
+        "- undecided: Table 5, *It grows* 1.1 [0.9, 1.3]; *It falls* 1",
+        "- It is wide: 2 [1, 4] (place 2, 3 seeds: reproduces), 3 [1, 6] (place 3, 3 seeds: reproduces)",
+    ]
+    assert end.startswith("Of the other claims (It is cheaper), 0 were measured with one seed, 1 not at all")
+
+
+def test_a_study_that_no_longer_fits_is_folded_but_for_what_contradicts_the_paper():
+    rows = [
+        "| Table 2: It is better | 2 [1.5, 3] | reproduces | 5 |",
+        "| Length: It lasts | 1.2 [1.1, 1.3] | reproduces | 5 |",
+        "| Length: It is nearer | .8 [.7, .9] | contradicted | 5 |",
+        "| Table 7: It grows | 1.3 [1.2, 1.4] | reproduces | 5 |",
+        "| Table 8: It is quicker | .9 [.8, .93] | contradicted | 5 |",
+    ]
+    kept, others = split_studies(rows, most=3)
+    assert kept == [rows[0], rows[2], rows[4]] and others == [rows[1], rows[3]]
+    _, _, *listed, _, _, _ = fold(others, {})
+    assert listed == [
+        "- reproduces: Length, *It lasts* 1.2 [1.1, 1.3]; Table 7, *It grows* 1.3 [1.2, 1.4]",
+    ]
+    assert split_studies(rows, most=5) == (rows, []) and fold([], {}) == []
