@@ -57,7 +57,10 @@ def measure_axis(claim: Claim, rule: Trend | Best, cells: Sequence[MeasuredCell]
         on_axis = [cell for cell in cells if rule.along in cell.axes]
         return [_measure_best(claim, rule, on_axis)]
     by_place: dict[str, list[MeasuredCell]] = {}
+    named = {rule.method, rule.rival} - {""}
     for cell in cells:
+        if named and cell.method not in named:
+            continue
         is_there = rule.along in cell.axes and is_at(cell, rule.where)
         if is_there and (not rule.values or cell.axes[rule.along] in rule.values):
             place = name_dataset(cell.dataset) if "dataset" in cell.axes else ""
@@ -117,7 +120,6 @@ def _read_axis(claim: Claim, rule: Trend | Best, cells: Sequence[MeasuredCell]) 
 
     if isinstance(rule, Trend) and rule.rival:
         values = read(rule.method).subtract(read(rule.rival))
-        cells = [cell for cell in cells if cell.method in (rule.method, rule.rival)]
     else:
         values = read(cells[0].method if cells else "")
     asked = sorted({cell.axes[rule.along] for cell in cells})

@@ -38,8 +38,9 @@ class Beats:
 class Trend:
     """The quantity falls or rises along an axis whose values stand at their logarithm or at themselves.
 
-    With ``method`` and ``rival``, it is the method's lead over the rival in it, paired by seed, that rises.
-    ``where`` as in ``Beats``; ``values``: those of the axis that count, all if none is named.
+    It is that of ``method``, or of the study's only one. With ``rival`` it is the method's lead over the
+    rival in it, paired by seed, that rises. ``where`` as in ``Beats``; ``values``: those of the axis that
+    count, all if none is named.
     """
 
     along: str
@@ -119,8 +120,8 @@ def parse_claim(entry: Any, margins: dict[str, float], where: str) -> Claim:
         elif kind == "trend":
             parsed = Trend(**{**rule, "values": tuple(rule.get("values", ()))})
             _check(where, "rule.spacing", parsed.spacing, SPACINGS)
-            if bool(parsed.method) != bool(parsed.rival):
-                raise ParamError(f"{where}: rule: found {rule}, expected both method and rival, or neither")
+            if parsed.rival and not parsed.method:
+                raise ParamError(f"{where}: rule: found {rule}, expected the method whose lead it is")
         else:
             _check(where, "rule.kind", kind, ("beats", "trend", "best"))
             parsed = Best(**rule)

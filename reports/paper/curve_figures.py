@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import PALETTE, REFERENCE_LOOK, Look, list_looks, save_figure
 from reports.paper.names import describe_facts, describe_place, name_dataset, name_row
+from reports.paper.yardstick import YARDSTICK
 
 ERROR = "MSE per pixel, images in [0, 1]"
 DISTANCE = "Frechet distance, classifier features"
@@ -111,7 +112,10 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> None:
-    """Draw MSE and Frechet distance over a parameter, means over the seeds: Tables 4 to 7, alpha."""
+    """Draw MSE and Frechet distance over a parameter, means over the seeds: Tables 4 to 7, alpha.
+
+    Principal components, where the study has them, are dotted: what a linear model reaches.
+    """
     figure, axes = start_figure(2)
     values = sorted({cell.axes[axis_name] for cell in cells})
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
@@ -125,9 +129,13 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
         looks = [look] if len(datasets) == 1 else list_looks(len(datasets))
         for dataset, own_look in zip(datasets, looks, strict=True):
             own = [cell for cell in cells if cell.dataset == dataset]
-            words = label if len(datasets) == 1 else f"{label}, {name_dataset(dataset)}"
+            where = "" if len(datasets) == 1 else f", {name_dataset(dataset)}"
+            beside = {**own_look, "linestyle": ":", "marker": ""}
             for axis, key in zip(axes, keys, strict=True):
-                plot_means(axis, own, lambda cell: cell.axes[axis_name], key, own_look, words)
+                for name, line in ((label, own_look), (YARDSTICK, beside)):
+                    drawn = [cell for cell in own if (cell.method == YARDSTICK) == (name == YARDSTICK)]
+                    if drawn:
+                        plot_means(axis, drawn, lambda cell: cell.axes[axis_name], key, line, name + where)
     for axis, title, unit in zip(
         axes,
         (IMAGES.get(axis_name, "training images"), "samples of the prior"),

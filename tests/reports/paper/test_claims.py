@@ -50,7 +50,7 @@ GOOD = {
         ({"rule": {"kind": "trend", "along": "K"}}, "rule: .*spacing"),
         (
             {"rule": {"kind": "trend", "along": "K", "spacing": "log", "rival": "ABP"}},
-            "both method and rival",
+            "the method whose lead it is",
         ),
         ({"rule": {"kind": "beats", "method": "Ours"}}, "neither rival nor rival_quantity"),
     ],

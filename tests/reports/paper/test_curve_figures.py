@@ -1,6 +1,7 @@
 """Curves over several seeds are their means with bars, panels are equally wide, and labels do not overlap."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,8 @@ def test_data_sets_and_dimensions_have_curves_and_bars_of_their_own(drawn, make_
         for name, value in numbers.items() for d in (20, 40) for seed in (1, 2)
     ]  # fmt: skip
     draw_sweep(tmp_path, sweep, "latent_dim")
+    linear = [replace(one, method="PPCA", numbers=dict.fromkeys(one.numbers, 30.0)) for one in sweep[:4]]
+    draw_sweep(tmp_path, sweep[:4] + linear, "latent_dim")
     keys = [f"{one}_{part}" for one in ("tenth", "pooled") for part in ("mean", "std", "base_rate")]
     bars = [
         make_cell("table3", "VAE", seed=seed, axes={"held_out": 4, "latent_dim": d, "seed": seed},
@@ -87,9 +90,12 @@ def test_data_sets_and_dimensions_have_curves_and_bars_of_their_own(drawn, make_
         for d in (10, 30) for seed in (1, 2)
     ]  # fmt: skip
     draw_auprc(tmp_path, bars)
-    curves, areas = (figure.axes[0] for figure in drawn)
+    curves, beside, areas = (figure.axes[0] for figure in drawn)
     heights = {one.get_label(): one[0].get_ydata().tolist() for one in curves.containers}
     assert sorted(map(tuple, heights.values())) == [(10, 10), (90, 90)]
+    assert {one.get_label(): one[0].get_ydata().tolist() for one in beside.containers} == {
+        "Ours": [10, 10], "PPCA": [30, 30],
+    }  # fmt: skip
     assert [one.get_label() for one in areas.containers if one.get_label()[0] != "_"] == [
         "VAE, latent_dim = 10", "VAE, latent_dim = 30",
     ]  # fmt: skip

@@ -29,6 +29,16 @@ def test_a_cell_is_held_against_the_linear_model_of_its_own_place(make_cell):
     assert "1 of 2 cells (Ours" in said and "region 45" in said and "region 15" not in said
 
 
+def test_a_larger_area_is_ahead_of_the_linear_model(make_cell):
+    linear = make_cell("table3", "PPCA", axes={"held_out": 1}, tenth_mean=0.2, pooled_mean=0.5)
+    ahead = make_cell("table3", "VAE", axes={"held_out": 1}, tenth_mean=0.1, pooled_mean=0.6)
+    behind = make_cell("table3", "ABP", axes={"held_out": 1}, tenth_mean=0.1, pooled_mean=0.4)
+    said = describe_convergence("table3", [ahead, behind, linear])
+    assert said.startswith("Behind PPCA") and "1 of 2 cells (ABP mnist5k held_out = 1)" in said
+    assert describe_convergence("table3", [behind, linear]).startswith("Behind PPCA")
+    assert describe_convergence("table3", [ahead, linear]).startswith("Every cell is ahead of PPCA")
+
+
 def test_nothing_is_said_without_the_linear_model(make_cell):
     assert describe_convergence("table8", [make_cell("table8", absolute_error_point=0.1)]) == ""
     assert describe_convergence("table6", [make_cell("table6", mse_train=0.1)]) == ""
