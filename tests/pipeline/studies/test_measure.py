@@ -1,56 +1,25 @@
+"""A cell of each task has the numbers of its table, repeats itself, and says what a method lacks."""
+
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from models.catalogue import METHODS
 from models.interface import FittedMethod
-from models.networks.classifier import build_classifier
 from models.short_run.method import count_sample_gradients
-from pipeline.data.load import ImageSet
-from pipeline.evaluation.features import extract_features
 from pipeline.evaluation.image_bootstrap import compute_weighted_auprc
 from pipeline.evaluation.prior_distance import measure_distance_to_normal, measure_distance_to_prior
 from pipeline.settings.plan import build_plan
-from pipeline.studies.grid import list_cells, read_grid
 from pipeline.studies.measure import CHAINS_KEPT, list_ways
-from pipeline.studies.measure_all import KEPT
 from pipeline.studies.memo import compute_key, load_result, save_result
 from pipeline.studies.request import build_request
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import IGNORED_BY_TASK, TASKS
 from pipeline.studies.tasks import measure_cell as measure_with
 from reports.paper.layouts import LAYOUTS
-
-ROOT = Path(__file__).parents[3]
-CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"profile": "smoke"}
-CONTENT["profiles"]["smoke"]["train"]["channels_divided_by"]["mnist"] = 16  # nothing here is about size
-GRID = read_grid(ROOT / "tables.yaml")
-
-
-@pytest.fixture(scope="module")
-def images():
-    rng = np.random.default_rng(0)
-    pixels = np.kron(rng.integers(0, 256, (120, 1, 7, 7)), np.ones((1, 1, 4, 4))).astype(np.uint8)
-    labels = np.arange(120) % 10
-    return ImageSet("mnist5k", "made here", pixels[:80], labels[:80], pixels[80:], labels[80:])
-
-
-@pytest.fixture(scope="module")
-def extract():
-    classifier = build_classifier(1, 10, torch.Generator().manual_seed(0)).eval()
-    return lambda batch: extract_features(classifier, batch)
-
-
-def measure_cell(cell, images, extract):
-    return measure_with(cell, images, extract, METHODS[cell.method].load())
-
-
-def cell(table, method="Ours", number=0):
-    return list_cells(table, method, CONTENT, GRID)[number]
+from tests.pipeline.studies.smoke_cells import Still, cell, measure_cell
 
 
 def test_the_ranks_that_a_cell_keeps_give_its_auprc(images, extract):
@@ -232,13 +201,6 @@ def test_what_is_left_out_of_a_memos_key_is_said_for_every_task():
     assert set(IGNORED_BY_TASK) == set(TASKS)
 
 
-class Still(FittedMethod):
-    """Draws one grey image over and over, and can do nothing else."""
-
-    def sample(self, n):
-        return torch.linspace(0, 1, n).view(-1, 1, 1, 1).expand(n, 1, 28, 28)
-
-
 def test_what_a_method_lacks_is_said_beside_what_it_has(images, extract):
     found = measure_with(cell("table2"), images, extract, lambda request: Still())
     assert not found.error and found.numbers["frechet_distance"] > 0
@@ -260,75 +222,3 @@ def test_a_method_that_cannot_be_measured_lacks_every_number_of_the_table(images
     assert not result.error and not result.numbers
     assert set(result.lacks.values()) == {reason}
     assert {quantity.key for quantity in LAYOUTS[study].quantities} <= set(result.lacks)
-
-
-class Blurred(Still):
-    """Can do everything, badly."""
-
-    def infer(self, images, visible, steps, draw):
-        return images.float().flatten(1)[:, :4] / 255
-
-    def generate(self, z):
-        return z.mean(1).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).clamp(0, 1)
-
-    def score(self, images, steps, draw):
-        return images.float().mean((1, 2, 3))
-
-    def count_parameters(self):
-        return 7
-
-
-def test_the_leaderboard_measures_every_task_and_the_cost(images, extract):
-    requests = []
-
-    def fit(request):
-        requests.append(request)
-        return Blurred()
-
-    found = measure_with(cell("leaderboard"), images, extract, fit)
-    of_draws = {"mse_test_draw", "absolute_error_draw"}
-    assert not found.error and set(found.lacks) == of_draws
-    kept = {key for keys in KEPT.values() for key in keys} - of_draws
-    assert kept | {"training_seconds", "sample_gradients", "parameters", "score_seconds"} == set(
-        found.numbers
-    )
-    assert found.numbers["parameters"] == 7
-    assert (
-        found.numbers["sample_gradients"]
-        == requests[0].budget
-        == count_sample_gradients(requests[0].plan, 80)
-    )
-    complete, normal, occluded = requests
-    assert len(complete.images) == 80 and complete.visible is None
-    assert len(normal.images) == 86  # 80 % of the 108 that are not the held-out digit
-    assert occluded.visible is not None and (occluded.visible == 0).any()
-
-
-def test_the_leaderboard_says_what_a_method_lacks(images, extract):
-    class Silent(Still):
-        def count_parameters(self):
-            return 1
-
-    found = measure_with(cell("leaderboard"), images, extract, lambda request: Silent())
-    assert found.numbers["frechet_distance"] > 0 and "training_seconds" in found.numbers
-    assert found.lacks["tenth_mean"] == "scores no images"
-    assert found.lacks["mse_test"] == found.lacks["absolute_error"] == "infers no latent vectors"
-
-
-QUICK = ("Ours", "VAE", "PPCA", "MEG")  # a chain, an encoder, a linear model, one that lacks most
-
-
-@pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in METHODS]
-)
-def test_every_method_fills_its_row_of_the_leaderboard_or_says_what_it_lacks(images, extract, method):
-    found = measure_cell(cell("leaderboard", method), images, extract)
-    assert not found.error
-    for keys in KEPT.values():
-        assert {key for key in keys if key in found.numbers or key in found.lacks} >= set(keys) - {
-            "floor",
-            "n",
-        }
-    assert {"frechet_distance", "parameters", "training_seconds"} <= set(found.numbers)
-    assert found.arrays["samples"].shape == (64, 1, 28, 28)
-    assert all(np.isfinite(value) for value in found.numbers.values())
