@@ -30,7 +30,11 @@ def render_tables(
         for quantity in quantities or LAYOUTS[study].quantities
         if quantity.in_page and any(quantity.key in cell.numbers for cell in measured)
     ]
-    failed = [f"- {name_row(cell)}, {describe_column(cell)}: {cell.error}" for cell in cells if cell.error]
+    failed = [
+        f"- {', '.join(filter(None, (name_row(cell), describe_column(cell))))}: {cell.error}"
+        for cell in cells
+        if cell.error
+    ]
     lacking = [f"- {method} {reason}" for method, reason in _list_lacking(cells)]
     return "\n".join([*parts, *failed, *lacking, *([""] if failed or lacking else [])])
 

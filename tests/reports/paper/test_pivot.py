@@ -58,6 +58,11 @@ def test_a_number_of_one_seed_of_two_has_that_seed(make_cell):
     assert row.seed == 2
 
 
+def test_a_method_without_any_cell_is_said_by_its_name(make_cell):
+    absent = MeasuredCell("table6", "PPCA", error="not measured")
+    assert render_tables("table6", [absent], {}) == "- PPCA: not measured\n"
+
+
 def test_figures_are_drawn_of_those_that_have_something_to_show(tmp_path):
     for path in draw_figures("table8", CELLS[:1], tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
