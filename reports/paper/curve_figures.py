@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import PALETTE, REFERENCE_LOOK, Look, list_looks, save_figure
+from reports.paper.learned import YARDSTICK
 from reports.paper.names import describe_facts, describe_place, name_dataset, name_row
-from reports.paper.yardstick import YARDSTICK
 
 ERROR = "MSE per pixel, images in [0, 1]"
 DISTANCE = "Frechet distance, classifier features"

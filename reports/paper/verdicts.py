@@ -13,6 +13,7 @@ from reports.paper.claim_axes import measure_axis
 from reports.paper.claim_places import measure_beats
 from reports.paper.claim_values import Measured, Verdict
 from reports.paper.claims import Beats, Claim
+from reports.paper.learned import count_behind
 
 Cells = Mapping[str, Sequence[MeasuredCell]]  # study -> its cells
 
@@ -32,8 +33,16 @@ def judge_claims(claims: Sequence[Claim], cells: Cells) -> list[Verdict]:
         judged |= dict(zip(numbers, family, strict=True))
     verdicts = []
     for number, (_, *places) in enumerate(measured):
-        verdicts += [judged[number], *_judge_family(places)]
+        verdicts += [_note_unlearned(judged[number], cells), *_judge_family(places)]
     return verdicts
+
+
+def _note_unlearned(verdict: Verdict, cells: Cells) -> Verdict:
+    """The verdict with how many of the cells it rests on have learned no more than a linear model."""
+    study = verdict.claim.study
+    rival = getattr(verdict.claim.rule, "rival", "")
+    behind = count_behind(study, verdict.cells, rival, cells.get(study, ()))
+    return replace(verdict, note="; ".join(filter(None, (verdict.note, behind))))
 
 
 def is_asked(claim: Claim, cells: Sequence[MeasuredCell]) -> bool:

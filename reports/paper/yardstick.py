@@ -1,7 +1,4 @@
-"""What must be known of a study's cells: their learning rates, and which of them have visibly learned.
-
-That is, those that a linear model with as many latent numbers does not beat.
-"""
+"""What must be known of a study's cells: their spreads, their learning rates, what they have learned."""
 
 from __future__ import annotations
 
@@ -12,18 +9,8 @@ from collections.abc import Sequence
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.alpha_choice import describe_alpha
 from reports.paper.gains import describe_gains
-from reports.paper.names import describe_place, name_dataset, name_row
-
-YARDSTICK = "PPCA"
-QUALITIES = {  # of a study: one in which a cell is ahead of the yardstick is enough
-    "table2": ("frechet_distance", "mse_test_point"),
-    "table3": ("tenth_mean", "pooled_mean"),
-    "table4": ("frechet_distance", "mse_test_point"),
-    "convergence": ("frechet_distance", "mse_test_point"),
-    "fashion": ("frechet_distance", "mse_test_point"),
-    "table8": ("absolute_error_point", "squared_error_point"),
-}
-HIGHER_IS_BETTER = frozenset({"table3"})  # areas under a curve; the others are errors and distances
+from reports.paper.learned import YARDSTICK, describe_convergence
+from reports.paper.names import describe_place, name_row
 
 
 def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
@@ -56,43 +43,6 @@ def describe_spreads(cells: Sequence[MeasuredCell]) -> str:
         for key in cell.numbers
     )
     return "± is the standard deviation over test chains." if over_chains else ""
-
-
-def describe_convergence(study: str, cells: Sequence[MeasuredCell]) -> str:
-    """A sentence that names the cells no better than PPCA in any quality of the study; "" without either."""
-    if (keys := QUALITIES.get(study)) is None:
-        return ""
-    linear = {
-        (cell.dataset, cell.seed, describe_place(cell)): cell for cell in cells if cell.method == YARDSTICK
-    }
-    judged: Counter[str] = Counter()  # cells by place, each seed one
-    behind: Counter[str] = Counter()
-    for cell in cells:
-        rival = linear.get((cell.dataset, cell.seed, describe_place(cell)))
-        if cell.method == YARDSTICK or rival is None or cell.error or rival.error:
-            continue
-        where = " ".join((name_row(cell), name_dataset(cell.dataset), describe_place(cell))).strip()
-        judged[where] += 1
-        pairs = [(cell.numbers[key], rival.numbers[key]) for key in keys if key in cell.numbers]
-        sign = -1 if study in HIGHER_IS_BETTER else 1
-        if not any(sign * value < sign * linear_value for value, linear_value in pairs):
-            behind[where] += 1
-    if not judged:
-        return ""
-    if not behind:
-        return f"Every cell is ahead of {YARDSTICK}, with as many latent numbers, in one of its qualities."
-    if behind == judged and study not in HIGHER_IS_BETTER:
-        n = judged.total()
-        return f"None of the {n} cells has converged: {YARDSTICK}, with as large a z, is ahead of all."
-    words = [
-        place if count == judged[place] else f"{place}: {count} of {judged[place]} seeds"
-        for place, count in behind.items()
-    ]
-    opening = "Behind" if study in HIGHER_IS_BETTER else "Not converged, being behind"
-    return (
-        f"{opening} {YARDSTICK} with as many latent numbers in everything: "
-        f"{behind.total()} of {judged.total()} cells ({'; '.join(words)})."
-    )
 
 
 def describe_last_round(cells: Sequence[MeasuredCell]) -> str:

@@ -98,7 +98,7 @@ def count_others(rows: Sequence[str], judged: Collection[str]) -> str:
 
 
 def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]:
-    """Read what was found at each place of those of ``claims`` that have two or three places.
+    """Read what was found at each place of those of ``claims`` that have two or three places, and the note.
 
     So few say little of further places: their common interval is as wide as the scale, and is not shown.
     """
@@ -107,7 +107,13 @@ def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]
         claim, place, effect, verdict, seeds = (part.strip() for part in row.split("|")[1:6])
         if claim in claims and effect:
             found[claim].append(f"{effect} ({place}, {seeds} seeds: {verdict})")
-    return {claim: each for claim, each in found.items() if len(each) <= FEW_PLACES}
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    noted = {claim: re.search(rf"^- {re.escape(claim)}: (.*)$", text, re.MULTILINE) for claim in found}
+    return {
+        claim: [*each, *([note[1]] if (note := noted[claim]) else [])]
+        for claim, each in found.items()
+        if len(each) <= FEW_PLACES
+    }
 
 
 def read_sentence(page: Path, pattern: str) -> list[str]:
