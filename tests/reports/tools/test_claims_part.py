@@ -33,7 +33,7 @@ def test_what_is_decided_is_a_row_and_the_rest_is_folded_or_counted(claims):
     two = "\n".join(f"| It is wide | place {n} | {n} [1, {2 * n}] | reproduces | 3 |" for n in (2, 3))
     many = "\n".join(f"| Table 5: It grows | place {n} | {n} | undecided | 1 |" for n in range(9))
     page = places.find_paper(SEEDS_PROFILE)
-    write_text(page / "claims.md", f"{HEAD}\n{rows}\n\n{OF_PLACES}\n{two}\n{many}\n")
+    write_text(page / "claims.md", f"{HEAD}\n{rows}\n\n- It is wide: a note\n\n{OF_PLACES}\n{two}\n{many}\n")
     gain = "ABP's Frechet distance over that of Ours, with its interval: 1.14 [1.06, 1.22]."
     write_text(page / "README.md", f"Some sentence. {gain}\n\n| a table |\n")
     table, said, opened, listed, closed, end = render_claims().split("\n\n")
@@ -42,7 +42,8 @@ def test_what_is_decided_is_a_row_and_the_rest_is_folded_or_counted(claims):
     assert "as well: 2 undecided, 1 told place by place" in opened and closed == "</details>"
     assert listed.splitlines() == [
         "- undecided: Table 5, *It grows* 1.1 [0.9, 1.3]; *It falls* 1",
-        "- It is wide: 2 [1, 4] (place 2, 3 seeds: reproduces), 3 [1, 6] (place 3, 3 seeds: reproduces)",
+        "- It is wide: 2 [1, 4] (place 2, 3 seeds: reproduces), 3 [1, 6] (place 3, 3 seeds: reproduces), "
+        "a note",
     ]
     assert end.startswith("Of the other claims (It is cheaper), 0 were measured with one seed, 1 not at all")
 
