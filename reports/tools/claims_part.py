@@ -107,13 +107,11 @@ def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]
         claim, place, effect, verdict, seeds = (part.strip() for part in row.split("|")[1:6])
         if claim in claims and effect:
             found[claim].append(f"{effect} ({place}, {seeds} seeds: {verdict})")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    noted = {claim: re.search(rf"^- {re.escape(claim)}: (.*)$", text, re.MULTILINE) for claim in found}
-    return {
-        claim: [*each, *([note[1]] if (note := noted[claim]) else [])]
-        for claim, each in found.items()
-        if len(each) <= FEW_PLACES
-    }
+    few = {claim: each for claim, each in found.items() if len(each) <= FEW_PLACES}
+    for claim, each in few.items():
+        before = f"- {claim}: "
+        each += [note.removeprefix(before) for note in read_sentence(path, f"^{re.escape(before)}")[:1]]
+    return few
 
 
 def read_sentence(page: Path, pattern: str) -> list[str]:
