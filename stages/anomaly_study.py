@@ -51,7 +51,7 @@ def choose_base(params: Params, grid: Grid) -> Cell:
 def plan_trainings(params: Params, grid: Grid) -> list[StudyTraining]:
     """All trainings of the study at the profile, at the learning rate that was tuned for Ours."""
     base, seen = choose_base(params, grid), list_here(RATES, "Ours", params, grid)
-    factor = read_rate_factor(params.profile, RATES, "Ours")
+    factor = read_rate_factor(params.profile, RATES, "Ours", base.params.dataset)
     return list_trainings(base, seen, SEEDS[params.profile], factor)
 
 
@@ -81,7 +81,8 @@ def anomaly_study(params: Params, tracker: object, gather: bool = False) -> None
     rows = [row for number in sorted(found) for row in found[number]]
     seeds = list(dict.fromkeys(row.seed for row in rows))
     pool = load_pool(trainings[0].cell, trainings[0].seen)
-    held_out, factor = params.anomaly.held_out, read_rate_factor(params.profile, RATES, "Ours")
+    held_out = params.anomaly.held_out
+    factor = read_rate_factor(params.profile, RATES, "Ours", trainings[0].cell.params.dataset)
     about = (
         f"{pool.name}, held-out class {held_out}, {len(pool.split.train)} training images, profile "
         f"{params.profile}, seeds {', '.join(map(str, seeds))}, {factor:g} times the profile's learning rate"

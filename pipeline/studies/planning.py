@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from models.catalogue import METHODS
@@ -17,6 +17,7 @@ from pipeline.studies.recall import (
     KeyedCell,
     digest_measuring,
     key_cell,
+    name_tuning,
     read_rate_factor,
     recall_cell,
     recall_method,
@@ -52,35 +53,42 @@ def key_method(study: str, method: str, params: Params, grid: Grid) -> list[Keye
 
     Raises ValueError where images or an extractor are not there, or the tuning has not run or is not whole.
     """
-    factor = 1.0
+    cells, seen = list_here(study, method, params, grid), _list_tuning(study, method, params, grid)
+    factors: dict[str, float] = {}
     if tuned_by := grid["studies"][study].get("tuned_by"):
-        factor = read_rate_factor(params.profile, tuned_by, method)
-        _check_whole(tuned_by, method, params, grid)
-    cells, seen, code = _list_with_tuning(study, method, params, grid, factor)
-    return [key_cell(cell, code, seen) for cell in cells]
+        for dataset in dict.fromkeys(cell.params.dataset for cell in cells):
+            factors[dataset] = read_rate_factor(params.profile, tuned_by, method, dataset)
+            _check_whole(params.profile, _choose_tuning(dataset, seen))
+    code = digest_measuring(study, method, grid)
+    tuned = [replace(cell, rate_factor=factors.get(cell.params.dataset, cell.rate_factor)) for cell in cells]
+    return [key_cell(cell, code, seen) for cell in tuned]
 
 
-def _check_whole(study: str, method: str, params: Params, grid: Grid) -> None:
-    """Raise ValueError where a study's folder lacks a cell of a method: the best of some is not the best."""
-    folder = places.find_cells(params.profile, study, method)
+def _list_tuning(study: str, method: str, params: Params, grid: Grid) -> list[Cell]:
+    """The cells that tune a study's method, of all data sets; none where nothing tunes it."""
+    tuned_by = grid["studies"][study].get("tuned_by")
+    return list_here(tuned_by, method, params, grid) if tuned_by else []
+
+
+def _choose_tuning(dataset: str, tuning: Sequence[Cell]) -> list[Cell]:
+    """Those cells of a method's ``tuning`` that decide for ``dataset``."""
+    name = name_tuning(dataset, (cell.params.dataset for cell in tuning))
+    return [cell for cell in tuning if cell.params.dataset == name]
+
+
+def _check_whole(profile: str, tuning: Sequence[Cell]) -> None:
+    """Raise ValueError where a cell of a ``tuning`` is not kept: the best of some is not the best."""
+    if not tuning:
+        return
+    study, method = tuning[0].study, tuning[0].method
+    folder = places.find_cells(profile, study, method)
     kept = {cell.place for cell in read_folder(folder)}
-    lacking = [cell.place for cell in list_here(study, method, params, grid) if cell.place not in kept]
+    lacking = [cell.place for cell in tuning if cell.place not in kept]
     if lacking:
         raise ValueError(
             f"{folder}: found no cell of {', '.join(lacking)}, expected all; "
-            f"`python -m stages.cells {study} --profile {params.profile}` trains them"
+            f"`python -m stages.cells {study} --profile {profile}` trains them"
         )
-
-
-def _list_with_tuning(
-    study: str, method: str, params: Params, grid: Grid, factor: float
-) -> tuple[list[Cell], list[Cell], str]:
-    """A method's cells with their learning rate's factor, the cells that tuned it, the digest of the code."""
-    cells, seen = list_here(study, method, params, grid), []
-    if tuned_by := grid["studies"][study].get("tuned_by"):
-        seen = list_here(tuned_by, method, params, grid)
-        cells = [replace(cell, rate_factor=factor) for cell in cells]
-    return cells, seen, digest_measuring(study, method, grid)
 
 
 def plan_studies(
@@ -98,17 +106,21 @@ def plan_studies(
 
 
 def _plan_method(study: str, method: str, params: Params, grid: Grid) -> Iterator[PlannedCell]:
-    factor: float | None = 1.0
-    if tuned_by := grid["studies"][study].get("tuned_by"):
-        tuning = [_find_result(one, params) for one in _plan_method(tuned_by, method, params, grid)]
-        measured = [one for one in tuning if one is not None]
-        factor = choose_rate_factor(measured) if len(measured) == len(tuning) else None
-    cells, seen, code = _list_with_tuning(study, method, params, grid, factor or 1.0)
+    tuned_by = grid["studies"][study].get("tuned_by")
+    tuning = list(_plan_method(tuned_by, method, params, grid)) if tuned_by else []
+    seen, code = [one.cell for one in tuning], digest_measuring(study, method, grid)
     kept = recall_method(params.profile, study, method)
-    for cell in cells:
-        if factor is None:
-            yield PlannedCell(cell, reason=f"waits for the study {tuned_by}")
-            continue
+    factors: dict[str, float | None] = {}
+    for cell in list_here(study, method, params, grid):
+        if tuned_by:
+            dataset = cell.params.dataset
+            if dataset not in factors:
+                factors[dataset] = _find_factor(dataset, tuning, params)
+            factor = factors[dataset]
+            if factor is None:
+                yield PlannedCell(cell, reason=f"waits for the study {tuned_by}")
+                continue
+            cell = replace(cell, rate_factor=factor)
         try:
             # The images are looked for as the caller says; the cell itself goes on with its own settings.
             as_asked = replace(cell, params=replace(cell.params, data=params.data))
@@ -117,6 +129,14 @@ def _plan_method(study: str, method: str, params: Params, grid: Grid) -> Iterato
             yield PlannedCell(cell, reason=" ".join(str(error).split()))
             continue
         yield PlannedCell(cell, keyed, find_result(keyed, kept) is not None)
+
+
+def _find_factor(dataset: str, tuning: Sequence[PlannedCell], params: Params) -> float | None:
+    """The factor that a method's ``tuning`` chose for ``dataset``; None where its cells are not all kept."""
+    deciding = _choose_tuning(dataset, [one.cell for one in tuning])
+    results = [_find_result(one, params) for one in tuning if one.cell in deciding]
+    measured = [one for one in results if one is not None]
+    return choose_rate_factor(measured) if len(measured) == len(results) else None
 
 
 def _find_result(planned: PlannedCell, params: Params) -> MeasuredCell | None:

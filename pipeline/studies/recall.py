@@ -43,11 +43,23 @@ class KeyedCell:
         return f"{self.cell.study} {self.cell.method} {self.cell.place}".rstrip()
 
 
-def read_rate_factor(profile: str, study: str, method: str) -> float:
-    """The factor that the study ``study`` chose for a method; raises ValueError where it has not run."""
+def name_tuning(dataset: str, tuned: Iterable[str]) -> str:
+    """Name the data set whose tuning decides for ``dataset``: its own, else the first of those ``tuned``.
+
+    A rate goes with a generator and with how many updates it gets: what serves digits may be ten times too
+    much for colour images.
+    """
+    names = list(tuned)
+    return dataset if dataset in names or not names else names[0]
+
+
+def read_rate_factor(profile: str, study: str, method: str, dataset: str) -> float:
+    """The factor that ``study`` chose for a method on ``dataset``; raises ValueError where it has not run."""
     folder = places.find_cells(profile, study, method)
     try:
-        return choose_rate_factor(read_folder(folder))
+        cells = read_folder(folder)
+        name = name_tuning(dataset, (cell.dataset for cell in cells))
+        return choose_rate_factor([cell for cell in cells if cell.dataset == name])
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{folder}: {type(error).__name__}; `python -m stages.cells {study}` makes it"

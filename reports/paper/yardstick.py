@@ -65,9 +65,23 @@ def describe_last_round(cells: Sequence[MeasuredCell]) -> str:
 
 
 def describe_rates(cells: Sequence[MeasuredCell]) -> str:
-    """A sentence with what each method's learning rate was multiplied by; none where all are at 1."""
-    factors = {cell.method: cell.rate_factor for cell in cells if cell.axes or not cell.error}
-    if set(factors.values()) <= {1.0}:
+    """A sentence with what each method's learning rate was multiplied by; none where all are at 1.
+
+    The data sets of a factor are named where a method has several factors.
+    """
+    factors: dict[str, dict[float, list[str]]] = {}  # by method: the data sets of each factor
+    for cell in cells:
+        if cell.method != YARDSTICK and (cell.axes or not cell.error):
+            names = factors.setdefault(cell.method, {}).setdefault(cell.rate_factor, [])
+            names.extend([] if cell.dataset in names else [cell.dataset])
+    if all(set(of_method) == {1.0} for of_method in factors.values()):
         return ""
-    words = ", ".join(f"{method} {factor:g}" for method, factor in factors.items() if method != YARDSTICK)
+    separator = ", " if all(len(of_method) == 1 for of_method in factors.values()) else "; "
+    words = separator.join(f"{method} {_list_factors(of_method)}" for method, of_method in factors.items())
     return f"Learning rates, tuned on validation images, in units of the profile's: {words}."
+
+
+def _list_factors(factors: dict[float, list[str]]) -> str:
+    if len(factors) == 1:
+        return f"{next(iter(factors)):g}"
+    return ", ".join(f"{factor:g} ({', '.join(names)})" for factor, names in factors.items())

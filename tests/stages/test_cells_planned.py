@@ -6,8 +6,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from models.networks.classifier import build_classifier
+from pipeline.evaluation.features import save_classifier
 from pipeline.settings.params import parse_params
 from pipeline.storage import places
 from pipeline.studies.ahead import train_missing
@@ -96,6 +99,40 @@ def test_the_tables_wait_for_their_rates_and_train_at_what_those_chose(project, 
     run("table8", "VAE")
     assert {cell.rate_factor for cell in read()} == factors["table6"] == {0.3}
     assert {cell.rate_factor for cell in read("table8", "VAE")} == factors["table8"] == {10}
+
+
+def test_each_data_set_has_the_rate_that_was_tuned_on_it_and_another_the_first_ones(
+    project, monkeypatch, capsys
+):
+    tables = TABLES.replace("      smoke: {dataset: mnist}\n", "      smoke: {dataset: [mnist, svhn]}\n")
+    assert tables != TABLES
+    Path("tables.yaml").write_text(tables)
+    for dataset in ("svhn", "celeba"):
+        classifier = build_classifier(3, 10, torch.Generator().manual_seed(0))
+        save_classifier(places.find_table_extractor("smoke", dataset) / places.EXTRACTOR.name, classifier, 3)
+
+    def measure(cell, images, extract, fit):
+        best = {"mnist5k": 10, "colour_digits": 0.3}.get(cell.params.dataset, 1)
+        return CellResult({"frechet_distance": abs(cell.rate_factor - best), "n": 1})
+
+    monkeypatch.setattr("pipeline.studies.recall.measure_cell", measure)
+    rates = say(monkeypatch, capsys, "--missing", "rates")
+    ours = [line[:32] for line in say(monkeypatch, capsys, "--plan", "rates") if "rates Ours " in line]
+    of_digits, of_colours = ours[:5], ours[5:]
+    assert len(of_colours) == 5 and {*ours} < {*rates}
+    for key in of_digits:
+        say(monkeypatch, capsys, "--cell", key, "--workers", "0")
+    lines = [line for line in say(monkeypatch, capsys, "--plan", "table2") if "table2 Ours " in line]
+    waiting = ["no key (waits for the study rates)" in line for line in lines]
+    assert waiting == [False, True, False]  # mnist5k, colour_digits, emoji
+    say(monkeypatch, capsys, "rates", "--gather")
+    with pytest.raises(ValueError, match=r"colour_digits rate_factor 0\.3, .*, expected all"):
+        run("table2")
+    say(monkeypatch, capsys, "--ahead", "rates", "--workers", "0")
+    run("rates")
+    run("table2")
+    factors = {cell.dataset: cell.rate_factor for cell in read("table2")}
+    assert factors == {"mnist5k": 10, "colour_digits": 0.3, "emoji": 10}
 
 
 def test_a_key_that_no_cell_has_is_refused(project, monkeypatch):

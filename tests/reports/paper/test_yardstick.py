@@ -17,6 +17,15 @@ def test_tuned_rates_are_said_of_each_method_that_has_one(make_cell):
     assert "ABP" not in describe_rates([*cells, absent])
 
 
+def test_the_data_sets_of_a_rate_are_named_where_a_method_has_several_rates(make_cell):
+    cells = [
+        make_cell("table2", method, axes={"dataset": name}, dataset=name, rate_factor=factor)
+        for method, factors in {"VAE": (3, 3, 3), "Ours": (10, 1, 1)}.items()
+        for name, factor in zip(("mnist5k", "colour_digits", "emoji"), factors, strict=True)
+    ]
+    assert describe_rates(cells).endswith("VAE 3; Ours 10 (mnist5k), 1 (colour_digits, emoji).")
+
+
 def test_what_stands_after_a_plus_minus_is_said(make_cell):
     seeds = [make_cell("table2", seed=seed, mse_train=0.1) for seed in (1, 3)]
     assert describe_spreads(seeds) == "± is the standard deviation over seeds 1, 3."
