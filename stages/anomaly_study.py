@@ -34,7 +34,7 @@ from pipeline.studies.grid import Cell, Grid, read_grid
 from pipeline.studies.making import write_making
 from pipeline.studies.pace import RATES
 from pipeline.studies.planning import list_here
-from pipeline.studies.recall import read_rate_factor
+from pipeline.studies.recall import choose_tuning, read_rate_factor
 from reports.beyond.auprc_effects import list_effects
 from reports.beyond.factors_table import describe_way, draw_effects, render_study
 
@@ -51,8 +51,12 @@ def choose_base(params: Params, grid: Grid) -> Cell:
 def plan_trainings(params: Params, grid: Grid) -> list[StudyTraining]:
     """All trainings of the study at the profile, at the learning rate that was tuned for Ours."""
     base, seen = choose_base(params, grid), list_here(RATES, "Ours", params, grid)
-    factor = read_rate_factor(params.profile, RATES, "Ours", base.params.dataset)
-    return list_trainings(base, seen, SEEDS[params.profile], factor)
+    return list_trainings(base, seen, SEEDS[params.profile], read_factor(base, seen))
+
+
+def read_factor(cell: Cell, seen: Sequence[Cell]) -> float:
+    """What the learning rate of Ours is multiplied by, as the cells ``seen`` chose for the cell's images."""
+    return read_rate_factor(cell.params.profile, RATES, "Ours", choose_tuning(cell.params.dataset, seen))
 
 
 def keep_trainings(trainings: Sequence[StudyTraining], profile: str) -> int:
@@ -81,8 +85,7 @@ def anomaly_study(params: Params, tracker: object, gather: bool = False) -> None
     rows = [row for number in sorted(found) for row in found[number]]
     seeds = list(dict.fromkeys(row.seed for row in rows))
     pool = load_pool(trainings[0].cell, trainings[0].seen)
-    held_out = params.anomaly.held_out
-    factor = read_rate_factor(params.profile, RATES, "Ours", trainings[0].cell.params.dataset)
+    held_out, factor = params.anomaly.held_out, read_factor(trainings[0].cell, trainings[0].seen)
     about = (
         f"{pool.name}, held-out class {held_out}, {len(pool.split.train)} training images, profile "
         f"{params.profile}, seeds {', '.join(map(str, seeds))}, {factor:g} times the profile's learning rate"

@@ -9,15 +9,14 @@ from models.catalogue import METHODS
 from pipeline.data.published_files import is_there
 from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import read_yaml
-from pipeline.storage import places
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import Cell, Grid, list_cells, list_methods
-from pipeline.studies.measured import MeasuredCell, place_result, read_folder
+from pipeline.studies.measured import MeasuredCell, place_result
 from pipeline.studies.recall import (
     KeyedCell,
+    choose_tuning,
     digest_measuring,
     key_cell,
-    name_tuning,
     read_rate_factor,
     recall_cell,
     recall_method,
@@ -53,42 +52,20 @@ def key_method(study: str, method: str, params: Params, grid: Grid) -> list[Keye
 
     Raises ValueError where images or an extractor are not there, or the tuning has not run or is not whole.
     """
-    cells, seen = list_here(study, method, params, grid), _list_tuning(study, method, params, grid)
-    factors: dict[str, float] = {}
-    if tuned_by := grid["studies"][study].get("tuned_by"):
-        for dataset in dict.fromkeys(cell.params.dataset for cell in cells):
-            factors[dataset] = read_rate_factor(params.profile, tuned_by, method, dataset)
-            _check_whole(params.profile, _choose_tuning(dataset, seen))
-    code = digest_measuring(study, method, grid)
-    tuned = [replace(cell, rate_factor=factors.get(cell.params.dataset, cell.rate_factor)) for cell in cells]
-    return [key_cell(cell, code, seen) for cell in tuned]
+    tuned_by, code = grid["studies"][study].get("tuned_by"), digest_measuring(study, method, grid)
+    cells = list_here(study, method, params, grid)
+    tuning = list_here(tuned_by, method, params, grid) if tuned_by else []
+    if tuned_by:
+        factors = {
+            dataset: read_rate_factor(params.profile, tuned_by, method, choose_tuning(dataset, tuning))
+            for dataset in _name_datasets(cells)
+        }
+        cells = [replace(cell, rate_factor=factors[cell.params.dataset]) for cell in cells]
+    return [key_cell(cell, code, tuning) for cell in cells]
 
 
-def _list_tuning(study: str, method: str, params: Params, grid: Grid) -> list[Cell]:
-    """The cells that tune a study's method, of all data sets; none where nothing tunes it."""
-    tuned_by = grid["studies"][study].get("tuned_by")
-    return list_here(tuned_by, method, params, grid) if tuned_by else []
-
-
-def _choose_tuning(dataset: str, tuning: Sequence[Cell]) -> list[Cell]:
-    """Those cells of a method's ``tuning`` that decide for ``dataset``."""
-    name = name_tuning(dataset, (cell.params.dataset for cell in tuning))
-    return [cell for cell in tuning if cell.params.dataset == name]
-
-
-def _check_whole(profile: str, tuning: Sequence[Cell]) -> None:
-    """Raise ValueError where a cell of a ``tuning`` is not kept: the best of some is not the best."""
-    if not tuning:
-        return
-    study, method = tuning[0].study, tuning[0].method
-    folder = places.find_cells(profile, study, method)
-    kept = {cell.place for cell in read_folder(folder)}
-    lacking = [cell.place for cell in tuning if cell.place not in kept]
-    if lacking:
-        raise ValueError(
-            f"{folder}: found no cell of {', '.join(lacking)}, expected all; "
-            f"`python -m stages.cells {study} --profile {profile}` trains them"
-        )
+def _name_datasets(cells: Iterable[Cell]) -> list[str]:
+    return sorted({cell.params.dataset for cell in cells})
 
 
 def plan_studies(
@@ -110,17 +87,15 @@ def _plan_method(study: str, method: str, params: Params, grid: Grid) -> Iterato
     tuning = list(_plan_method(tuned_by, method, params, grid)) if tuned_by else []
     seen, code = [one.cell for one in tuning], digest_measuring(study, method, grid)
     kept = recall_method(params.profile, study, method)
-    factors: dict[str, float | None] = {}
-    for cell in list_here(study, method, params, grid):
-        if tuned_by:
-            dataset = cell.params.dataset
-            if dataset not in factors:
-                factors[dataset] = _find_factor(dataset, tuning, params)
-            factor = factors[dataset]
-            if factor is None:
-                yield PlannedCell(cell, reason=f"waits for the study {tuned_by}")
-                continue
-            cell = replace(cell, rate_factor=factor)
+    cells, factors = list_here(study, method, params, grid), {}
+    if tuned_by:
+        factors = {dataset: _find_factor(dataset, tuning, params) for dataset in _name_datasets(cells)}
+    for cell in cells:
+        factor = factors.get(cell.params.dataset, cell.rate_factor)
+        if factor is None:
+            yield PlannedCell(cell, reason=f"waits for the study {tuned_by}")
+            continue
+        cell = replace(cell, rate_factor=factor)
         try:
             # The images are looked for as the caller says; the cell itself goes on with its own settings.
             as_asked = replace(cell, params=replace(cell.params, data=params.data))
@@ -133,7 +108,7 @@ def _plan_method(study: str, method: str, params: Params, grid: Grid) -> Iterato
 
 def _find_factor(dataset: str, tuning: Sequence[PlannedCell], params: Params) -> float | None:
     """The factor that a method's ``tuning`` chose for ``dataset``; None where its cells are not all kept."""
-    deciding = _choose_tuning(dataset, [one.cell for one in tuning])
+    deciding = choose_tuning(dataset, [one.cell for one in tuning])
     results = [_find_result(one, params) for one in tuning if one.cell in deciding]
     measured = [one for one in results if one is not None]
     return choose_rate_factor(measured) if len(measured) == len(results) else None

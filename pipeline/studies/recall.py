@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,27 +43,36 @@ class KeyedCell:
         return f"{self.cell.study} {self.cell.method} {self.cell.place}".rstrip()
 
 
-def name_tuning(dataset: str, tuned: Iterable[str]) -> str:
-    """Name the data set whose tuning decides for ``dataset``: its own, else the first of those ``tuned``.
+def choose_tuning(dataset: str, tuning: Sequence[Cell]) -> list[Cell]:
+    """Those of a method's tuning cells that decide for ``dataset``: its own, else the first data set's.
 
     A rate goes with a generator and with how many updates it gets: what serves digits may be ten times too
     much for colour images.
     """
-    names = list(tuned)
-    return dataset if dataset in names or not names else names[0]
+    names = [cell.params.dataset for cell in tuning]
+    name = dataset if dataset in names else next(iter(names), dataset)
+    return [cell for cell in tuning if cell.params.dataset == name]
 
 
-def read_rate_factor(profile: str, study: str, method: str, dataset: str) -> float:
-    """The factor that ``study`` chose for a method on ``dataset``; raises ValueError where it has not run."""
+def read_rate_factor(profile: str, study: str, method: str, tuning: Sequence[Cell]) -> float:
+    """The factor that ``tuning`` chose, the cells of a method of ``study`` that ``choose_tuning`` names.
+
+    Raises ValueError where the study has not run, or a cell lacks: the best of some is not the best.
+    """
     folder = places.find_cells(profile, study, method)
     try:
-        cells = read_folder(folder)
-        name = name_tuning(dataset, (cell.dataset for cell in cells))
-        return choose_rate_factor([cell for cell in cells if cell.dataset == name])
+        kept = {cell.place: cell for cell in read_folder(folder)}
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{folder}: {type(error).__name__}; `python -m stages.cells {study}` makes it"
         ) from error
+    lacking = [cell.place for cell in tuning if cell.place not in kept]
+    if lacking:
+        raise ValueError(
+            f"{folder}: found no cell of {', '.join(lacking)}, expected all; "
+            f"`python -m stages.cells {study} --profile {profile}` trains them"
+        )
+    return choose_rate_factor([kept[cell.place] for cell in tuning])
 
 
 def digest_measuring(study: str, method: str, grid: Grid) -> str:
