@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import io
 import json
 import multiprocessing
@@ -21,9 +20,7 @@ from typing import get_type_hints
 import numpy as np
 import torch
 
-from models.langevin.engine import EngineSettings, choose_engine
 from pipeline.data.anomaly_split import AnomalySplit, split_anomaly
-from pipeline.settings.params import EngineParams
 from pipeline.settings.plan import build_plan
 from pipeline.storage import places
 from pipeline.storage.code_digest import digest_code
@@ -31,7 +28,7 @@ from pipeline.storage.files import project_root, write_folder, write_json, write
 from pipeline.studies import auprc_factors
 from pipeline.studies.auprc_factors import Setting, StudyRow, list_settings, study_setting
 from pipeline.studies.grid import Cell
-from pipeline.studies.making import Making, Stopwatch
+from pipeline.studies.making import Making, Stopwatch, find_engine
 from pipeline.studies.memo import compute_key
 from pipeline.studies.recall import load_images
 from pipeline.studies.threads import ONE_THREAD, THREADS, set_environment, use_one_thread
@@ -96,17 +93,12 @@ def key_training(training: StudyTraining, pool: Pool) -> str:
         setting=dataclasses.asdict(setting),
         architecture=params.architecture,
         held_out=params.anomaly.held_out,
-        engine=dataclasses.asdict(_choose_engine(params.engine)),
+        engine=dataclasses.asdict(find_engine(params.engine)),
         data=pool.digest,
         code=digest_code([Path(auprc_factors.__file__)], Path(__file__).parents[2]),
         torch=torch.__version__,
         threads=THREADS,
     )
-
-
-@functools.cache  # which says what the processor lacks, once
-def _choose_engine(given: EngineParams) -> EngineSettings:
-    return choose_engine(**dataclasses.asdict(given))
 
 
 def recall_training(key: str, profile: str) -> list[StudyRow] | None:
@@ -155,10 +147,10 @@ def measure_and_keep(training: StudyTraining) -> list[StudyRow]:
     kept = recall_training(key, params.profile)
     if kept is not None:
         return kept
-    engine, watch = _choose_engine(params.engine), Stopwatch()
+    engine, watch = find_engine(params.engine), Stopwatch()
     with use_one_thread():
         rows = study_setting(setting, params.architecture, pool.images, pool.is_anomaly, pool.split, engine)
-    made = watch.describe(engine.device != "cpu", data=pool.digest)
+    made = watch.describe(engine, data=pool.digest)
     content = {"rows": [dataclasses.asdict(row) for row in rows], "made": made}
     write_json(project_root() / MEMO / f"{key}.json", content)
     return rows

@@ -6,7 +6,9 @@ two runs of the same code leave the same cells.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import functools
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,8 @@ from typing import Any
 
 import torch
 
+from models.langevin.engine import EngineSettings, choose_engine
+from pipeline.settings.params import EngineParams
 from pipeline.storage import places
 from pipeline.storage.files import project_root, write_json
 from pipeline.storage.processor import name_processor
@@ -29,16 +33,23 @@ class Stopwatch:
     def __init__(self) -> None:
         self._clock, self._processors = time.perf_counter(), time.process_time()
 
-    def describe(self, on_gpu: bool, **more: str) -> Making:
-        """How a cell was made that has just ended; ``more``: digests, by name."""
+    def describe(self, engine: EngineSettings, **more: str) -> Making:
+        """How a cell was made by ``engine`` that has just ended; ``more``: digests, by name."""
         return {
             "seconds": round(time.perf_counter() - self._clock, 1),
             "cpu_seconds": round(time.process_time() - self._processors, 1),
-            "machine": name_machine(on_gpu),
+            "machine": name_machine(engine.device != "cpu"),
+            "precision": str(engine.precision).removeprefix("torch."),
             "torch": torch.__version__,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             **more,
         }
+
+
+@functools.cache  # which says what the processor lacks, once
+def find_engine(given: EngineParams) -> EngineSettings:
+    """The device and the precision of a cell's inference on this machine: ``auto`` is no cell's setting."""
+    return choose_engine(**dataclasses.asdict(given))
 
 
 def name_machine(on_gpu: bool) -> str:

@@ -17,7 +17,7 @@ from pipeline.storage import places
 from pipeline.storage.code_digest import digest_code
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import DEFAULT_TASK, Cell, Grid
-from pipeline.studies.making import Stopwatch, read_making
+from pipeline.studies.making import Stopwatch, find_engine, read_making
 from pipeline.studies.measured import FILE, read_folder
 from pipeline.studies.memo import compute_key, fingerprint, load_result, save_result
 from pipeline.studies.result import CellResult
@@ -122,8 +122,8 @@ def measure_anew(keyed: KeyedCell) -> CellResult:
     watch = Stopwatch()
     with use_one_thread():
         result = measure_cell(cell, images, extractor.extract, METHODS[cell.method].load())
-    on_gpu = cell.params.engine.device != "cpu" and torch.cuda.is_available()
-    return replace(result, made=watch.describe(on_gpu, data=images.digest, code=keyed.code))
+    engine = find_engine(cell.params.engine)
+    return replace(result, made=watch.describe(engine, data=images.digest, code=keyed.code))
 
 
 def is_final(result: CellResult) -> bool:

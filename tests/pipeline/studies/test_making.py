@@ -2,15 +2,21 @@
 
 import json
 
+import pytest
+import torch
+
+from models.langevin.engine import EngineSettings
 from pipeline.storage import places
 from pipeline.studies.making import Stopwatch, name_machine, read_making, write_making
 
 
-def test_the_seconds_are_those_of_the_clock_and_of_the_processors():
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_the_seconds_are_those_of_the_clock_and_of_the_processors(precision):
     watch = Stopwatch()
     sum(range(3_000_000))
-    made = watch.describe(False, data="d", code="c")
+    made = watch.describe(EngineSettings("cpu", getattr(torch, precision)), data="d", code="c")
     assert made["seconds"] >= 0 and made["cpu_seconds"] >= 0 and made["machine"] == name_machine(False) != ""
+    assert made["precision"] == precision
     assert (made["data"], made["code"]) == ("d", "c") and json.loads(json.dumps(made)) == made
 
 
