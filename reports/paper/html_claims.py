@@ -56,23 +56,25 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
     """
     whole = claims[claims["place"].isna()]
     counts = Counter(whole["verdict"])
-    sentences = [
-        f"Of the {len(whole)} claims that are tested here, "
+    parts = [
+        f"<p>Of the {len(whole)} claims that are tested here, "
         f"{_count(counts['reproduces'])} reproduced and {_count(counts['contradicted'])} contradicted; "
         f"{_count(counts['no difference'])} shown to make no difference that matters, and "
-        f"{_count(counts[UNDECIDED])} undecided."
+        f"{_count(counts[UNDECIDED])} undecided.</p>"
     ]
     for verdict, opening in (
         ("reproduces", "You may believe, at this scale, that"),
         ("contradicted", "The measurements here speak against this:"),
-        ("no difference", "Too small to matter here, whatever its sign, is the effect in:"),
+        ("no difference", "Too small to matter here, whatever its sign, is the effect in these:"),
     ):
         of_it = [
             f"{_lower(row['claim'])} ({name_study(row['study'])}, {_name_unit(row)} {describe_effect(row)})"
             for row in list_records(whole[whole["verdict"] == verdict])
         ]
         if of_it:
-            sentences.append(f"{opening} {'; '.join(of_it)}.")
+            items = "".join(f"<li>{escape(claim)}</li>" for claim in of_it)
+            parts.append(f"<p>{opening}</p><ul>{items}</ul>")
+    sentences = []
     undecided = whole[whole["verdict"] == UNDECIDED]
     without = int(undecided["effect"].isna().sum())
     several = int(undecided["low"].notna().sum())
@@ -101,7 +103,8 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
         f"{shown[1]:,} of the {shown[0]:,} measured numbers below have a published one of the same quantity "
         "on the same data beside them; the others stand alone."
     )
-    return f'<p class="belief">{" ".join(map(escape, sentences))}</p>'
+    parts.append(f"<p>{' '.join(map(escape, sentences))}</p>")
+    return f'<div class="belief">{"".join(parts)}</div>'
 
 
 def _count(number: int) -> str:

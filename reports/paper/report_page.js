@@ -43,7 +43,16 @@ function show(id) {
   rove(table);
 }
 
+let changed = null; // the table whose state the address is about to say
+
 function address(id) {
+  if (changed === null) queueMicrotask(write); // once for many changes: browsers refuse more than some 20 a second
+  changed = id;
+}
+
+function write() {
+  const id = changed;
+  changed = null;
   const { sort, order, filter, hide } = states.get(id);
   const query = new URLSearchParams();
   if (sort) query.set("sort", sort);

@@ -72,12 +72,14 @@ def test_the_opening_words_count_the_verdicts_of_the_csv(results):
     frame["share_of_paper"] = 1 / 1234
     frame.to_csv(folder / "claims.csv", index=False)
     text = render_report(folder, below, "smoke", cells, read_published(), records=NOTHING)
-    words = re.search(r'class="belief">(.*?)</p>', text)[1]
+    words = re.search(r'class="belief">(.*?)</div>', text)[1]
     counts = Counter(frame[whole]["verdict"])
     assert f"{counts['reproduces']} are reproduced and {counts['contradicted']} are contradicted" in words
     assert "none is undecided" in words and "1/1,234" in words
-    for claim in frame[whole]["claim"]:
-        assert claim[1:] in unescape(words)  # each is named, as verdicts other than undecided are
+    named = [unescape(item) for item in re.findall("<li>(.*?)</li>", words)]
+    assert len(named) == whole.sum()
+    for claim in frame[whole]["claim"]:  # each is an item, as verdicts other than undecided are
+        assert any(f"{claim[1:]} (" in item for item in named)
 
 
 def test_the_opening_words_tell_what_was_not_measured_from_what_stays_undecided():

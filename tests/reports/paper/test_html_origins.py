@@ -63,6 +63,8 @@ def test_how_cells_were_made_is_told_with_its_seconds(results):
     makings[later.key]["precision"] = "bfloat16"  # not noted of older cells
     index = CellIndex(cells, Path("cells"), Records({}, {}, makings))
     three = [cell for cell in cells["table2"] if cell.method == "ABP" and cell.seed in (1, 2, 3)]
-    assert index.describe("table2", three).made == "A CPU, A CPU in bfloat16, 10 to 30 processor seconds a cell"
+    assert (
+        index.describe("table2", three).made == "A CPU, A CPU in bfloat16, 10 to 30 processor seconds a cell"
+    )
     assert index.describe("table2", three[:1]).made == "A CPU, 10 processor seconds a cell"
     assert CellIndex(cells, Path("cells"), NOTHING).describe("table2", three).made == NOT_RECORDED
