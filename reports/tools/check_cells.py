@@ -15,8 +15,8 @@ import json
 import random
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -134,17 +134,19 @@ def _format(value: float | None) -> str:
     return "none" if value is None else f"{value:.6g}"
 
 
-def describe_check(one: KeptCell, here: CellResult) -> dict[str, Any]:
+def describe_check(one: KeptCell, here: CellResult, deviations: Sequence[Deviation]) -> dict[str, Any]:
     """What a check found, for the record."""
+    precision = here.made.get("precision")
     return {
         "cell": f"{one.keyed}",
         "profile": one.keyed.cell.params.profile,
         "key": one.keyed.key,
         "is_same": is_same(one.result, here),
         "kept_by": one.made.get("machine", ""),
-        "checked_by": here.made["machine"],
+        "checked_by": here.made["machine"] + (f" in {precision}" if precision else ""),
         "torch": here.made["torch"],
         "finished": here.made["finished"],
+        "deviations": [asdict(that) for that in deviations],
     }
 
 
@@ -174,9 +176,30 @@ def render_checks(path: Path = CHECKS) -> str:
         cells = "; ".join(f"{one['profile']} {one['cell']}" for one in checks)
         lines.append(
             f"- Made by {kept_by or 'an unknown machine'}, trained again by {checked_by}: "
-            f"{same} of {len(checks)} the same to the bit ({cells})."
+            f"{same} of {len(checks)} the same to the bit ({cells}).{describe_deviations(checks)}"
         )
     return "\n".join(lines) or NOT_RUN
+
+
+def describe_deviations(checks: Iterable[Mapping[str, Any]]) -> str:
+    """Say how far numbers are from the kept ones, in percent and in spreads over seeds; "" where none is."""
+    parts, spreads = [], []
+    for one in checks:
+        for that in one.get("deviations", []):
+            if that["here"] is None or not that["kept"]:
+                continue
+            parts.append((abs(that["here"] / that["kept"] - 1), f"{that['name']} of {one['cell']}"))
+            if that["spread"]:
+                spreads.append(abs(that["here"] - that["kept"]) / that["spread"])
+    if not parts:
+        return ""
+    middle, (farthest, name) = statistics.median(part for part, _ in parts), max(parts)
+    said = f" {len(parts)} numbers differ, by {middle:.2%} in the median, {name} by {farthest:.2%}"
+    if spreads:
+        middle, farthest = statistics.median(spreads), max(spreads)
+        said += f"; {len(spreads)} have a spread over seeds, of which the difference is {middle:.2g}"
+        said += f" in the median and {farthest:.2g} at most"
+    return f"{said}."
 
 
 def check_cells(chosen: Sequence[KeptCell], kept: Sequence[KeptCell], record: Path | None = None) -> bool:
@@ -190,10 +213,11 @@ def check_cells(chosen: Sequence[KeptCell], kept: Sequence[KeptCell], record: Pa
         for one in chosen:
             here = measure_anew(one.keyed)
             note_again(one.keyed.key, here.made)
+            deviations = find_deviations(one, here, kept)
             if record is not None:
-                record_check(record, describe_check(one, here))
+                record_check(record, describe_check(one, here, deviations))
             bar.update(estimate_seconds(one.keyed.cell))
-            bar.write(render_check(one, here, find_deviations(one, here, kept)), file=sys.stdout)
+            bar.write(render_check(one, here, deviations), file=sys.stdout)
             all_same = all_same and is_same(one.result, here)
     return all_same
 

@@ -96,3 +96,6 @@ def test_checking_measures_anew_notes_the_seconds_and_says_whether_all_are_the_s
     said = check_cells.render_checks(record)
     assert said.startswith("- Made by another, trained again by this one: ")
     assert f"{int(not deviates)} of 1 the same to the bit (recorded table2 Ours" in said
+    words = "1 numbers differ, by 100.00% in the median, frechet_distance of"
+    spread = "1 have a spread over seeds, of which the difference is 0.63 in the median and 0.63 at most"
+    assert ((words in said) and (spread in said)) is deviates
