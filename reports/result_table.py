@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.storage.files import write_text
 
 COLUMNS = ("dataset", "method", "quantity", "value", "published", "n", "seed", "extractor")
+ROUNDING = 1e-12  # of a mean: a smaller spread is none
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class ResultTable:
     title: str
     note: str
     rows: Sequence[ResultRow]
+
+
+def drop_rounding(spread: float, mean: float) -> float:
+    """A standard deviation, or 0 where it is of rounding alone."""
+    return 0.0 if spread < ROUNDING * abs(mean) else spread
 
 
 def write_table(table: ResultTable, folder: Path) -> None:

@@ -20,6 +20,7 @@ from reports.paper.html_parts import (
 )
 from reports.paper.provenance import NOT_RECORDED, CellIndex, Origin
 from reports.paper.shown_tables import Number, ShownRow, ShownTable
+from reports.result_table import drop_rounding
 
 MAX_KEYS = 12  # listed of a number; a claim may rest on dozens
 HEADS = {"dataset": "data set"}
@@ -121,7 +122,8 @@ def _render_number(
         source=table.source,
     )
     text = write_number(number.value)
-    spread = "" if not number.spread else tag("span", f" ± {write_spread(number.spread)}", class_="spread")
+    std = drop_rounding(number.spread or 0, number.value)
+    spread = tag("span", f" ± {write_spread(std)}", class_="spread") if std else ""
     button = tag("button", text, type="button", class_="n", data_d=place, tabindex=-1)
     return HtmlCell(button + spread, repr(number.value))
 

@@ -12,9 +12,7 @@ from pipeline.studies.measured import MeasuredCell
 from reports.paper.layouts import LAYOUTS, Quantity
 from reports.paper.names import describe_place, name_dataset, name_row
 from reports.paper.published import find_published
-from reports.result_table import ResultTable, write_table
-
-ROUNDING = 1e-12  # of a mean: a smaller spread is none
+from reports.result_table import ResultTable, drop_rounding, write_table
 
 
 def render_tables(
@@ -86,10 +84,9 @@ def _render_cell(
     text = f"{statistics.fmean(values):.4g}"
     spread = cell.numbers.get(quantity.key.replace("_mean", "_std"))
     if len(values) > 1:
-        std = statistics.stdev(values)
-        text += f" ± {0 if std < ROUNDING * abs(statistics.fmean(values)) else std:.2g}"
+        text += f" ± {drop_rounding(statistics.stdev(values), statistics.fmean(values)):.2g}"
     elif quantity.key.endswith("_mean") and spread is not None:
-        text += f" ± {spread:.2g}"
+        text += f" ± {drop_rounding(spread, values[0]):.2g}"
     printed = find_published(study, cell, quantity, published)
     return text if printed is None else f"{text} ({printed:g})"
 

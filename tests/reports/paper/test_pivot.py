@@ -50,6 +50,8 @@ def test_several_data_sets_have_columns_of_their_own(make_cell):
 def test_a_spread_of_rounding_alone_is_none(make_cell):
     cells = [make_cell("table6", seed=seed, axes={"K": 5}, mse_train=0.3 + seed * 1e-16) for seed in (1, 2)]
     assert "| 0.3 ± 0 |" in render_tables("table6", cells, read_published())
+    chains = make_cell("table3", axes={"held_out": 4}, pooled_mean=0.4846, pooled_std=5.6e-17)
+    assert "| 0.4846 ± 0 |" in render_tables("table3", [chains], read_published())
 
 
 def test_a_number_of_one_seed_of_two_has_that_seed(make_cell):
