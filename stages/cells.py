@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -24,12 +25,14 @@ from pipeline.storage import places
 from pipeline.studies.ahead import train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
-from pipeline.studies.making import name_machine, write_making
+from pipeline.studies.making import describe_mixture, find_engine, name_machine, write_making
 from pipeline.studies.measured import place_result, read_cells, write_cells
 from pipeline.studies.pace import Pace, learn_pace, list_timed
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
 from pipeline.studies.recall import is_final, recall_method
 from pipeline.studies.result import CellResult
+
+log = logging.getLogger(__name__)
 
 
 def run_study(
@@ -56,7 +59,9 @@ def run_study(
         found = {cell.key: find_result(cell, kept) for cell in cells}
         results |= {key: result for key, result in found.items() if result is not None}
     missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]
-    if train:
+    if train and missing:
+        if mixture := describe_mixture(params.profile, study, results, find_engine(params.engine)):
+            log.warning("%s", mixture)
         results |= {cell.key: result for cell, result in train_cells(missing, workers)}
     for method, cells in keyed.items():
         named_by_alpha = METHODS[method].named_by_alpha

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.settings.params import Params
 from pipeline.studies.grid import Grid
-from pipeline.studies.planning import plan_studies
+from pipeline.studies.making import describe_mixture, find_engine
+from pipeline.studies.planning import PlannedCell, plan_studies
 from pipeline.studies.recall import KeyedCell, is_final
 from pipeline.studies.result import CellResult
 
@@ -22,12 +23,15 @@ def train_missing(studies: Sequence[str], params: Params, grid: Grid, train: Tra
     which has its line in the log.
     """
     failed: set[str] = set()
+    told: set[str] = set()
     while True:
         planned = list(plan_studies(studies, params, grid, download=True))
         missing = {one.keyed.key: one.keyed for one in planned if one.keyed and not one.is_kept}
         todo = [keyed for key, keyed in missing.items() if key not in failed]
         if not todo:
             break
+        _warn_of_mixtures([one for one in planned if one.cell.study not in told], params)
+        told |= {one.cell.study for one in planned}
         for keyed, result in train(todo):
             if not is_final(result):
                 failed.add(keyed.key)
@@ -36,3 +40,12 @@ def train_missing(studies: Sequence[str], params: Params, grid: Grid, train: Tra
     for reason in sorted({f"{one.cell.study}: {one.reason}" for one in without_key}):
         log.warning("%s", reason)
     return len(missing) + len(without_key)
+
+
+def _warn_of_mixtures(planned: Sequence[PlannedCell], params: Params) -> None:
+    """Say of which studies cells are kept in another precision than the missing ones would have."""
+    engine = find_engine(params.engine)
+    for study in dict.fromkeys(one.cell.study for one in planned if not one.is_kept):
+        kept = [one.keyed.key for one in planned if one.cell.study == study and one.keyed and one.is_kept]
+        if mixture := describe_mixture(params.profile, study, kept, engine):
+            log.warning("%s", mixture)

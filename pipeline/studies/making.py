@@ -39,7 +39,7 @@ class Stopwatch:
             "seconds": round(time.perf_counter() - self._clock, 1),
             "cpu_seconds": round(time.process_time() - self._processors, 1),
             "machine": name_machine(engine.device != "cpu"),
-            "precision": str(engine.precision).removeprefix("torch."),
+            "precision": name_precision(engine),
             "torch": torch.__version__,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             **more,
@@ -52,9 +52,31 @@ def find_engine(given: EngineParams) -> EngineSettings:
     return choose_engine(**dataclasses.asdict(given))
 
 
+def name_precision(engine: EngineSettings) -> str:
+    """In what inference multiplies: ``bfloat16`` or ``float32``."""
+    return str(engine.precision).removeprefix("torch.")
+
+
 def name_machine(on_gpu: bool) -> str:
     """Name what computes: the GPU, or the processor's model."""
     return torch.cuda.get_device_name() if on_gpu else name_processor()
+
+
+def describe_mixture(profile: str, study: str, kept: Iterable[str], engine: EngineSettings) -> str:
+    """Say that cells were inferred in another precision than ``engine`` would add; "" if none was.
+
+    ``kept``: their keys; those of which Git does not say in which precision are left out.
+    """
+    here, known = name_precision(engine), read_making(profile, study)
+    others = [found for key in kept if (found := known.get(key, {}).get("precision", here)) != here]
+    if not others:
+        return ""
+    names = " and ".join(sorted(set(others)))
+    return (
+        f"{study}: {len(others)} kept cells were inferred in {names}, what is missing would be in {here} on "
+        "this machine: an error differs by some percent (docs/protocol.md), expected all cells of a "
+        "comparison in one precision"
+    )
 
 
 def write_making(profile: str, study: str, made: Mapping[str, Making], keys: Iterable[str]) -> None:
