@@ -30,8 +30,9 @@ def train_missing(studies: Sequence[str], params: Params, grid: Grid, train: Tra
         todo = [keyed for key, keyed in missing.items() if key not in failed]
         if not todo:
             break
-        _warn_of_mixtures([one for one in planned if one.cell.study not in told], params)
-        told |= {one.cell.study for one in planned}
+        for study in {one.cell.study: None for one in todo if one.cell.study not in told}:
+            _warn_of_mixture(study, planned, params)
+            told.add(study)
         for keyed, result in train(todo):
             if not is_final(result):
                 failed.add(keyed.key)
@@ -42,10 +43,8 @@ def train_missing(studies: Sequence[str], params: Params, grid: Grid, train: Tra
     return len(missing) + len(without_key)
 
 
-def _warn_of_mixtures(planned: Sequence[PlannedCell], params: Params) -> None:
-    """Say of which studies cells are kept in another precision than the missing ones would have."""
-    engine = find_engine(params.engine)
-    for study in dict.fromkeys(one.cell.study for one in planned if not one.is_kept):
-        kept = [one.keyed.key for one in planned if one.cell.study == study and one.keyed and one.is_kept]
-        if mixture := describe_mixture(params.profile, study, kept, engine):
-            log.warning("%s", mixture)
+def _warn_of_mixture(study: str, planned: Sequence[PlannedCell], params: Params) -> None:
+    """Say of a study that its kept cells have another precision than the missing ones would have."""
+    kept = [one.keyed.key for one in planned if one.cell.study == study and one.keyed and one.is_kept]
+    if mixture := describe_mixture(params.profile, study, kept, find_engine(params.engine)):
+        log.warning("%s", mixture)

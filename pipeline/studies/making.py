@@ -62,6 +62,12 @@ def name_machine(on_gpu: bool) -> str:
     return torch.cuda.get_device_name() if on_gpu else name_processor()
 
 
+def describe_machine(making: Mapping[str, Any]) -> str:
+    """The machine that made a cell, and its precision where that was noted; empty where nobody knows."""
+    precision = making.get("precision")
+    return str(making.get("machine", "")) + (f" in {precision}" if precision else "")
+
+
 def describe_mixture(profile: str, study: str, kept: Iterable[str], engine: EngineSettings) -> str:
     """Say that cells were inferred in another precision than ``engine`` would add; "" if none was.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.studies.making import read_making
+from pipeline.studies.making import describe_machine, read_making
 from pipeline.studies.measured import FILE, MeasuredCell
 from pipeline.tracking.run_identity import read_git
 from reports.paper.all_methods import (
@@ -135,16 +135,10 @@ def describe_makings(makings: Sequence[Mapping[str, Any]]) -> str:
     """Say on which machines cells were trained and measured, and in how many seconds each."""
     if not makings:
         return NOT_RECORDED
-    machines = ", ".join(sorted({_name_machine(one) for one in makings}))
+    machines = ", ".join(sorted({describe_machine(one) for one in makings}))
     seconds = sorted(float(one["cpu_seconds"]) for one in makings)
     ends = dict.fromkeys(f"{one:.0f}" for one in (seconds[0], seconds[-1]))
     return f"{machines}, {' to '.join(ends)} processor seconds a cell"
-
-
-def _name_machine(making: Mapping[str, Any]) -> str:
-    """The machine, and in what it multiplied where that was noted."""
-    precision = making.get("precision")
-    return f"{making['machine']} in {precision}" if precision else str(making["machine"])
 
 
 def find_key(study: str, quantity: str) -> str:

@@ -28,7 +28,7 @@ from pipeline.settings.yaml_files import ParamError
 from pipeline.storage import places
 from pipeline.storage.files import write_json
 from pipeline.studies.grid import Grid, check_study, list_methods, read_grid
-from pipeline.studies.making import Making, name_machine, note_again, read_making
+from pipeline.studies.making import Making, describe_machine, name_machine, note_again, read_making
 from pipeline.studies.pace import learn_pace, list_timed, name_place
 from pipeline.studies.planning import key_method
 from pipeline.studies.recall import KeyedCell, measure_anew, recall_kept
@@ -136,14 +136,13 @@ def _format(value: float | None) -> str:
 
 def describe_check(one: KeptCell, here: CellResult, deviations: Sequence[Deviation]) -> dict[str, Any]:
     """What a check found, for the record."""
-    precision = here.made.get("precision")
     return {
         "cell": f"{one.keyed}",
         "profile": one.keyed.cell.params.profile,
         "key": one.keyed.key,
         "is_same": is_same(one.result, here),
-        "kept_by": one.made.get("machine", ""),
-        "checked_by": here.made["machine"] + (f" in {precision}" if precision else ""),
+        "kept_by": describe_machine(one.made),
+        "checked_by": describe_machine(here.made),
         "torch": here.made["torch"],
         "finished": here.made["finished"],
         "deviations": [asdict(that) for that in deviations],
