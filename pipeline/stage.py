@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pipeline.settings.params import Params, load_params
@@ -51,6 +52,7 @@ def run_stage(
     several ranks of a stage those above 0 only compute: they write nothing, log nothing, and are silent
     but for the line that an error is.
     """
+    enter_project()
     label = f"{name}, rank {rank}" if rank else name
     set_up_logging(label)
     if rank:
@@ -83,6 +85,18 @@ def run_stage(
         if not isinstance(error, (ValueError, OSError)) or os.environ.get("DEBUG"):
             raise
         sys.exit(1)
+
+
+def enter_project() -> None:
+    """Have DVC_ROOT name the folder with params.yaml, also for stages of the second DAG, which lies below it.
+
+    DVC names the folder of the DAG that it runs; data, kept cells and MLflow's store are the project's.
+    """
+    if given := os.environ.get("DVC_ROOT"):
+        folders = (Path(given), *Path(given).parents)
+        root = next((folder for folder in folders if (folder / "params.yaml").exists()), None)
+        if root is not None:
+            os.environ["DVC_ROOT"] = str(root)
 
 
 def set_up_logging(name: str) -> None:
