@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.studies.measured import MeasuredCell
 from reports.drawing import PALETTE, REFERENCE_LOOK, Look, list_looks, save_figure
-from reports.paper.learned import YARDSTICK
+from reports.paper.learned import YARDSTICK, repeat_yardstick
 from reports.paper.names import describe_facts, describe_place, name_dataset, name_row
 
 ERROR = "MSE per pixel, images in [0, 1]"
@@ -117,6 +118,7 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
     Principal components, where the study has them, are dotted: what a linear model reaches.
     """
     figure, axes = start_figure(2)
+    cells = repeat_yardstick(cells)
     values = sorted({cell.axes[axis_name] for cell in cells})
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     # Table 5 prints the error of the round's end beside the one before the correction: the same chains' both.
@@ -131,9 +133,11 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
             own = [cell for cell in cells if cell.dataset == dataset]
             where = "" if len(datasets) == 1 else f", {name_dataset(dataset)}"
             beside = {**own_look, "linestyle": ":", "marker": ""}
+            beside |= {"color": "0.45"} if len(datasets) == 1 else {}
             for axis, key in zip(axes, keys, strict=True):
                 for name, line in ((label, own_look), (YARDSTICK, beside)):
-                    drawn = [cell for cell in own if (cell.method == YARDSTICK) == (name == YARDSTICK)]
+                    with_key = [cell for cell in own if key in cell.numbers]
+                    drawn = [cell for cell in with_key if (cell.method == YARDSTICK) == (name == YARDSTICK)]
                     if drawn:
                         plot_means(axis, drawn, lambda cell: cell.axes[axis_name], key, line, name + where)
     for axis, title, unit in zip(
@@ -171,6 +175,7 @@ def draw_alpha_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
     Several seeds of an alpha are their mean, with bars of one standard deviation.
     """
     figure, axes = start_figure(3)
+    cells = [cell for cell in cells if cell.method != YARDSTICK]  # which has no rounds
     alphas = sorted({read_alpha(cell) for cell in cells})
     panels = (
         ("ot_cost", COST, "correction of the round"),
@@ -252,9 +257,13 @@ def finish_figure(
         if np.isfinite(highest) and highest > 0:
             one.set_ylim(0, 1.08 * highest)
         one.spines[["top", "right"]].set_visible(False)
-    handles, labels = axes[0].get_legend_handles_labels()
-    if len(labels) > 1:
-        figure.legend(handles, labels, loc="outside right center", fontsize=9, frameon=False)
+    entries: dict[str, Any] = {}  # by label: what one panel alone has is named too
+    for one in axes:
+        for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if len(entries) > 1:
+        handles = [*entries.values()]
+        figure.legend(handles, [*entries], loc="outside right center", fontsize=9, frameon=False)
     facts = describe_facts(cells)
     figure.suptitle(f"{title} ({facts})" if facts else title, fontsize=11)
     save_figure(figure, path)

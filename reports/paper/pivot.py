@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.storage.files import write_text
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.layouts import LAYOUTS, Quantity
+from reports.paper.learned import YARDSTICK, repeat_yardstick
 from reports.paper.names import describe_place, name_dataset, name_row
 from reports.paper.published import find_published
 from reports.result_table import ResultTable, drop_rounding, write_table
@@ -61,8 +62,10 @@ def render_pivot(
     study: str, quantity: Quantity, cells: Sequence[MeasuredCell], published: dict[str, Any]
 ) -> str:
     """Render one line a method, one column a place: value, spread, and the paper's number in brackets."""
+    cells = repeat_yardstick(cells)
     columns = order_columns([cell for cell in cells if cell.dataset])
-    rows = list(dict.fromkeys(name_row(cell) for cell in cells))
+    shown = [cell for cell in cells if cell.method != YARDSTICK or quantity.key in cell.numbers]
+    rows = list(dict.fromkeys(name_row(cell) for cell in shown))
     lines = [f"| {quantity.title} | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
     for row in rows:
         texts = []

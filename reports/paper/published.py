@@ -94,7 +94,7 @@ def find_published(study: str, cell: MeasuredCell, quantity: Quantity, published
         table = published["table3_anomaly_auprc"]
         row = table.get(name_row(cell), {}).get(part)
         return row[table["digits"].index(axes["held_out"])] if row else None
-    if study == "table5":
+    if study == "table5" and method == "Ours":
         table = published["table5_step_size_mnist"]
         printed_s = [round(10 * s, 6) for s in table["s"]]
         keys = {"frechet_before": "fid_before", "frechet_distance": "fid_after"}
@@ -102,7 +102,7 @@ def find_published(study: str, cell: MeasuredCell, quantity: Quantity, published
         return table[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
     if study == "table8" and column == "celeba" and quantity.key == "absolute_error":
         return find_table8(published, axes["mask"], cell.method)
-    if study in SWEEPS and name:
+    if study in SWEEPS and name and method == "Ours":  # the only row of these tables
         key, axis, data = SWEEPS[study]
         table = published[key]
         if column == data and axes[axis] in table[axis]:

@@ -102,6 +102,17 @@ def test_data_sets_and_dimensions_have_curves_and_bars_of_their_own(drawn, make_
     assert [bar.get_height() for bar in areas.patches] == [0.1, 0.3]
 
 
+def test_the_linear_model_is_a_level_line_named_though_one_panel_alone_has_it(drawn, make_cell, tmp_path):
+    keys = ("mse_after", "mse_before", "frechet_before", "frechet_distance")
+    cells = [make_cell("table5", axes={"s": s}, **dict.fromkeys(keys, 9.0)) for s in (0.03, 0.6)]
+    draw_sweep(tmp_path, [*cells, make_cell("table5", "PPCA", axes={}, frechet_distance=7.0)], "s")
+    (figure,) = drawn
+    (level,) = [one for one in figure.axes[1].containers if one.get_label() == "PPCA"]
+    np.testing.assert_array_equal(level[0].get_xydata(), [[0.03, 7], [0.6, 7]])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][-1] == "PPCA"
+
+
 @pytest.mark.parametrize("seeds", [(1,), (1, 2, 3)])
 def test_panels_are_equally_wide_and_texts_apart(drawn, draw_all, seeds):
     draw_all(seeds)

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from reports.paper.claims import Beats
-from reports.paper.learned import count_behind, describe_convergence
+from reports.paper.learned import count_behind, describe_convergence, repeat_yardstick
 from tests.reports.paper.claim_cases import judge, make_claim
 
 
@@ -34,6 +34,23 @@ def test_a_larger_area_is_ahead_of_the_linear_model(make_cell):
     assert said.startswith("Behind PPCA") and "1 of 2 cells (ABP mnist5k held_out = 1)" in said
     assert describe_convergence("table3", [behind, linear]).startswith("Behind PPCA")
     assert describe_convergence("table3", [ahead, linear]).startswith("Every cell is ahead of PPCA")
+
+
+def test_the_linear_model_stands_at_every_place_of_an_axis_that_it_lacks(make_cell):
+    numbers = {"frechet_distance": 30.0, "mse_test_point": 0.02}
+    cells = [
+        *(make_cell("table5", "PPCA", axes={"seed": seed}, seed=seed, **numbers) for seed in (1, 2)),
+        make_cell("table5", "Ours", axes={"s": 0.3, "seed": 1}, seed=1, **numbers),
+        make_cell(
+            "table5", "Ours", axes={"s": 0.6, "seed": 2}, seed=2, **{**numbers, "mse_test_point": 0.01}
+        ),
+    ]
+    assert "1 of 2 cells (Ours (alpha=0.5) mnist5k s = 0.3" in describe_convergence("table5", cells)
+    linear = [cell.axes for cell in repeat_yardstick(cells) if cell.method == "PPCA"]
+    assert linear == [{"s": 0.3, "seed": 1}, {"s": 0.6, "seed": 2}]
+    ours = make_cell("table3", "Ours", axes={"held_out": 1, "alpha": 0.1})
+    rows = [make_cell("table3", "PPCA", axes={"held_out": digit}) for digit in (1, 4)]
+    assert repeat_yardstick([ours, *rows]) == [ours, *rows]  # alpha is in the row's name, and no place
 
 
 def test_nothing_is_said_without_the_linear_model(make_cell):
@@ -74,4 +91,4 @@ def test_a_claim_says_how_many_of_its_cells_are_behind_the_linear_model(make_cel
         assert one.note == f"{behind} of 6 cells behind PPCA in everything"
     better = [replace(cell, numbers=cell.numbers | {"mse_test_point": 0.5}) for cell in cells[:9]]
     (one,) = judge(make_claim(), better + cells[9:])
-    assert one.note == "" == count_behind("table6", cells, "ABP", cells)
+    assert one.note == "" == count_behind("latents", cells, "ABP", cells)

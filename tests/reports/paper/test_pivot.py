@@ -47,6 +47,23 @@ def test_several_data_sets_have_columns_of_their_own(make_cell):
     assert "| 0.1 | 0.3 |" in text
 
 
+def test_the_linear_model_stands_in_all_columns_and_only_where_it_has_numbers(make_cell):
+    cells = [
+        make_cell("table5", axes={"s": s}, mse_before=0.1, frechet_distance=distance)
+        for s, distance in ((0.03, 60.0), (0.6, 90.0))
+    ]
+    linear = make_cell("table5", "PPCA", axes={}, frechet_distance=80.0)
+    text = render_tables("table5", [*cells, linear], read_published())
+    assert text.count("PPCA") == 1 and "| PPCA | 80 | 80 |" in text
+    (row,) = build_rows("table5", [linear], read_published())
+    assert (row.value, row.published) == (80.0, None)
+
+
+def test_the_papers_sweeps_are_of_ours_alone(make_cell):
+    pair = [make_cell("table6", method, axes={"K": 30}, mse_train=0.1) for method in ("Ours", "PPCA")]
+    assert [row.published is None for row in build_rows("table6", pair, read_published())] == [False, True]
+
+
 def test_a_spread_of_rounding_alone_is_none(make_cell):
     cells = [make_cell("table6", seed=seed, axes={"K": 5}, mse_train=0.3 + seed * 1e-16) for seed in (1, 2)]
     assert "| 0.3 ± 0 |" in render_tables("table6", cells, read_published())

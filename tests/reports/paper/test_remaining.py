@@ -26,6 +26,7 @@ def project(tmp_path, monkeypatch):
 def test_hours_are_those_of_the_missing_cells_at_the_pace_of_the_kept_ones(project):
     assert find_machine(project) == ""
     content = read_yaml("params.yaml") | {"profile": "recorded"}
+    project["studies"]["figure8"]["methods"] = ["Ours"]
     cells = list_cells("figure8", "Ours", content, project)
     kept, missing = cells[:10], cells[10:]
     made = {
