@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.evaluation.effects import estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
 from pipeline.studies.tuning import rate_candidates
 
@@ -44,7 +45,24 @@ def describe_alpha(cells: Sequence[MeasuredCell]) -> str:
         choose_alpha({alpha: values[[seed]] for alpha, values in ratings.items()}) for seed in range(n_seeds)
     ]
     chosen = ", ".join(f"{alpha:g}" for alpha in by_seed)
+    near = ", ".join(f"{alpha:g}" for alpha in list_undecided(ratings))
+    doubt = f" In pairs, by Student's t, {n_seeds} seeds do not tell it from {near}." if near else ""
     return (
         f"Chosen on validation images, as learning rates are: alpha {choose_alpha(ratings):g}. The mean of "
         f"error and Frechet distance, each in units of the best one, is {rated}; by each seed alone {chosen}."
+        f"{doubt}"
     )
+
+
+def list_undecided(ratings: dict[float, np.ndarray]) -> list[float]:
+    """The alphas whose rating, paired by seed, differs from the chosen one's with an interval that holds 0.
+
+    None with one seed, which has no interval.
+    """
+    chosen = ratings[choose_alpha(ratings)]
+    undecided = []
+    for alpha, values in ratings.items():
+        if values is not chosen and len(chosen) > 1 and np.isfinite(values).all():
+            low, high = estimate_over_seeds(values - chosen).bound()
+            undecided += [] if low > 0 or high < 0 else [alpha]
+    return undecided

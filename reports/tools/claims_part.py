@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.storage import places
 from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
+from reports.paper.claims import read_claims
 from reports.tools.record import RECORDED_PROFILE
 
 GAINS = "ABP's Frechet distance over that of Ours, "
@@ -41,7 +42,9 @@ def render_claims() -> str:
     others += [row for row in rows if read_verdict(row) == "undecided" and read_claim(row) not in few]
     page = places.find_paper(SEEDS_PROFILE) / "README.md"
     said = [*read_sentence(page, GAINS), *read_sentence(page, CHOICE), *fold(others, few)]
-    return "\n".join([*head, *shown, "", *said, count_others(once[2:], judged)])
+    seen = {read_claim(row) for row in once[2:] if has_effect(row)}
+    counted = count_others([claim.label for claim in read_claims()], judged, seen)
+    return "\n".join([*head, *shown, "", *said, *tell_places_of_one_seed(judged), counted])
 
 
 def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str], list[str]]:
@@ -52,7 +55,7 @@ def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str]
     kept: list[str] = []
     others: list[str] = []
     waiting = sum(read_verdict(row) == CONTRADICTED for row in rows)
-    for _, group in itertools.groupby(rows, key=name_study):
+    for _, group in itertools.groupby(rows, key=read_study):
         study = list(group)
         against = [row for row in study if read_verdict(row) == CONTRADICTED]
         waiting -= len(against)
@@ -72,7 +75,11 @@ def fold(rows: Sequence[str], few: Mapping[str, Sequence[str]]) -> list[str]:
     if not listed:
         return []
     told = [words.format(len(by_verdict[name])) for name, words in COUNTED.items() if name in by_verdict]
-    told += [f"{len(few)} told place by place, as two or three places say little of others"] if few else []
+    if few:
+        told.append(
+            f"{len(few)} told place by place, as two or three places say little of others, each adjusted "
+            "over the places of its claim alone"
+        )
     summary = f"Judged by several seeds as well: {', '.join(told)}"
     return [f"<details><summary>{summary}</summary>", "", *listed, "", "</details>", ""]
 
@@ -80,21 +87,49 @@ def fold(rows: Sequence[str], few: Mapping[str, Sequence[str]]) -> list[str]:
 def tell_claims(rows: Sequence[str]) -> str:
     """Tell the claims of a table's rows with their effects, each study named once."""
     told = []
-    for study, group in itertools.groupby(rows, key=name_study):
+    for study, group in itertools.groupby(rows, key=read_study):
         claims = [(read_claim(row).removeprefix(f"{study}: "), row.split("|")[2].strip()) for row in group]
         told.append(f"{study}, {'; '.join(f'*{claim}* {effect}' for claim, effect in claims)}")
     return "; ".join(told)
 
 
-def count_others(rows: Sequence[str], judged: Collection[str]) -> str:
-    """Say how many claims of ``rows`` beside those ``judged`` were measured with one seed, or not at all."""
-    others = [row for row in rows if read_claim(row) not in judged]
-    seen = sum(map(has_effect, others))
-    studies = ", ".join(dict.fromkeys(map(name_study, others)))
+def count_others(claims: Sequence[str], judged: Collection[str], seen: Collection[str]) -> str:
+    """Say how many of the ``claims`` beside those ``judged`` have one seed, as ``seen`` has, or none."""
+    by_seeds: dict[bool, list[str]] = {True: [], False: []}  # whether one seed was measured -> studies
+    for claim in claims:
+        if claim not in judged:
+            by_seeds[claim in seen].append(claim.partition(":")[0])
+    told = [
+        f"{len(studies)} have {words} ({', '.join(dict.fromkeys(studies))})"
+        for studies, words in ((by_seeds[True], "one seed"), (by_seeds[False], "none"))
+        if studies
+    ]
+    if not told:
+        return f"Each of the {len(claims)} claims is judged by several seeds."
     return (
-        f"Of the other claims ({studies}), {seen} were measured with one seed, {len(others) - seen} not at "
-        f"all: undecided ([effects]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
+        f"Of all {len(claims)} claims, {' and '.join(told)}: undecided "
+        f"([effects of one seed]({places.find_paper(RECORDED_PROFILE)}/claims.md))."
     )
+
+
+def tell_places_of_one_seed(judged: Collection[str]) -> list[str]:
+    """Tell, as a paragraph, what came of claims judged by several seeds on stand-ins that have one seed.
+
+    That is where the profile of several seeds has fewer data sets. With the note on cells behind PPCA.
+    """
+    page, pages_of_seeds = (places.find_paper(one) / "claims.md" for one in (RECORDED_PROFILE, SEEDS_PROFILE))
+    known = [row.split("|") for row in read_claims_table(pages_of_seeds, "| claim | place |")[2:]]
+    of_several = {parts[1].strip() for parts in known}
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in read_claims_table(page, "| claim | place |")[2:]:
+        claim, place, effect = (part.strip() for part in row.split("|")[1:4])
+        if claim in judged and claim not in of_several and effect and "stand-in" in place:
+            found[claim].append(f"{effect} ({place})")
+    told = []
+    for claim, each in found.items():
+        notes = read_sentence(page, f"^{re.escape(f'- {claim}: ')}")[:1]
+        told.append(f"*{claim}* {', '.join([*each, *(note.removeprefix(f'- {claim}: ') for note in notes)])}")
+    return [f"With one seed, on the stand-ins, and so undecided: {'; '.join(told)}.", ""] if told else []
 
 
 def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]:
@@ -130,7 +165,7 @@ def read_claims_table(path: Path, head: str = "| claim |") -> list[str]:
     return list(itertools.takewhile(lambda line: line.startswith("|"), table))
 
 
-def name_study(row: str) -> str:
+def read_study(row: str) -> str:
     """The study of a row of the table, as the claim begins with it."""
     return read_claim(row).partition(":")[0]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reports.paper.alpha_choice import choose_alpha, describe_alpha, rate_alphas
+from reports.paper.alpha_choice import choose_alpha, describe_alpha, list_undecided, rate_alphas
 
 
 def make_validation(make_cell, seed, alpha, **numbers):
@@ -22,7 +22,19 @@ def test_an_alpha_is_rated_by_both_qualities_in_units_of_the_seeds_best(make_cel
     assert choose_alpha(ratings) == 0.5
     said = describe_alpha(cells)
     assert "alpha 0.5. The mean of" in said
-    assert "0: 1.50, 0.5: 1.25, 1: 1.55; by each seed alone 0.5, 0.5." in said
+    assert said.endswith("0: 1.50, 0.5: 1.25, 1: 1.55; by each seed alone 0.5, 0.5.")  # both seeds say so
+
+
+def test_an_alpha_that_the_seeds_do_not_tell_from_the_chosen_one_is_named(make_cell):
+    distances = {0.0: (20, 21, 19), 0.3: (10.1, 9.9, 10.2), 0.5: (10, 10, 10)}
+    cells = [
+        make_validation(make_cell, seed, alpha, frechet_distance=distance, mse=0.02)
+        for alpha, by_seed in distances.items()
+        for seed, distance in enumerate(by_seed)
+    ]
+    assert list_undecided(rate_alphas(cells)) == [0.3]
+    assert describe_alpha(cells).endswith("In pairs, by Student's t, 3 seeds do not tell it from 0.3.")
+    assert list_undecided(rate_alphas(cells[::3])) == []  # one seed has no interval
 
 
 def test_a_seed_that_lacks_an_alpha_is_not_counted_and_a_failed_alpha_not_chosen(make_cell):

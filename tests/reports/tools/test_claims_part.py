@@ -1,13 +1,24 @@
 """README shows what several seeds decide as rows, folds what they do not, and counts the other claims."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.storage import places
 from pipeline.storage.files import write_text
 from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
-from reports.tools.claims_part import fold, render_claims, split_studies
+from reports.paper.claims import read_claims
+from reports.tools.claims_part import (
+    count_others,
+    fold,
+    read_claim,
+    read_claims_table,
+    render_claims,
+    split_studies,
+)
 from reports.tools.record import RECORDED_PROFILE
 
+ROOT = Path(__file__).parents[3]
 HEAD = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
 OF_PLACES = "| claim | place | effect | verdict | seeds |\n|---|---|---|---|---|"
 ONCE = f"{HEAD}\n| It is better | 2 | undecided | 1 |\n| It is cheaper |  | undecided | 0 |"
@@ -45,7 +56,36 @@ def test_what_is_decided_is_a_row_and_the_rest_is_folded_or_counted(claims):
         "- It is wide: 2 [1, 4] (place 2, 3 seeds: reproduces), 3 [1, 6] (place 3, 3 seeds: reproduces), "
         "a note",
     ]
-    assert end.startswith("Of the other claims (It is cheaper), 0 were measured with one seed, 1 not at all")
+    assert end.startswith(f"Of all {len(read_claims())} claims, {len(read_claims())} have none (Table 2, ")
+
+
+def test_the_other_claims_have_one_seed_or_none():
+    claims = ["Table 2: It is better", "Table 6: It grows", "Table 6: It falls", "All: It lasts"]
+    said = count_others(claims, judged=claims[:1], seen=claims[:2])
+    assert said.startswith(
+        "Of all 4 claims, 1 have one seed (Table 6) and 2 have none (Table 6, All): undecided"
+    )
+    assert count_others(claims, judged=claims, seen=[]) == "Each of the 4 claims is judged by several seeds."
+    pages = (places.find_paper(one) / "claims.md" for one in (RECORDED_PROFILE, SEEDS_PROFILE))
+    shown = {read_claim(row) for page in pages for row in read_claims_table(ROOT / page)[2:]}
+    assert shown and shown <= {claim.label for claim in read_claims()}  # the names are those of the pages
+
+
+def test_places_with_one_seed_alone_are_told_beside_a_claim_of_several(claims):
+    write_text(
+        places.find_paper(RECORDED_PROFILE) / "claims.md",
+        f"{ONCE}\n\n- It is better: 3 of 6 behind\n\n{OF_PLACES}\n"
+        "| It is better | digits | 2 | undecided | 1 |\n"
+        "| It is better | emoji (stand-in for CelebA) | 1.1 | undecided | 1 |\n"
+        "| It is cheaper | emoji (stand-in for CelebA) | 1.2 | undecided | 1 |\n",
+    )
+    page = places.find_paper(SEEDS_PROFILE)
+    write_text(page / "claims.md", f"{HEAD}\n| It is better | 2 | reproduces | 3 |\n")
+    _, told, _ = render_claims().split("\n\n")
+    assert told == (
+        "With one seed, on the stand-ins, and so undecided: *It is better* 1.1 (emoji (stand-in for "
+        "CelebA)), 3 of 6 behind."
+    )
 
 
 def test_a_study_that_no_longer_fits_is_folded_but_for_what_contradicts_the_paper():
