@@ -101,7 +101,7 @@ def count_others(claims: Sequence[str], judged: Collection[str], seen: Collectio
             by_seeds[claim in seen].append(claim.partition(":")[0])
     told = [
         f"{len(studies)} have {words} ({', '.join(dict.fromkeys(studies))})"
-        for studies, words in ((by_seeds[True], "one seed"), (by_seeds[False], "none"))
+        for studies, words in ((by_seeds[True], "one seed"), (by_seeds[False], "no seed yet"))
         if studies
     ]
     if not told:

@@ -56,14 +56,14 @@ def test_what_is_decided_is_a_row_and_the_rest_is_folded_or_counted(claims):
         "- It is wide: 2 [1, 4] (place 2, 3 seeds: reproduces), 3 [1, 6] (place 3, 3 seeds: reproduces), "
         "a note",
     ]
-    assert end.startswith(f"Of all {len(read_claims())} claims, {len(read_claims())} have none (Table 2, ")
+    assert end.startswith(f"Of all {len(read_claims())} claims, {len(read_claims())} have no seed yet (Table 2, ")
 
 
 def test_the_other_claims_have_one_seed_or_none():
     claims = ["Table 2: It is better", "Table 6: It grows", "Table 6: It falls", "All: It lasts"]
     said = count_others(claims, judged=claims[:1], seen=claims[:2])
     assert said.startswith(
-        "Of all 4 claims, 1 have one seed (Table 6) and 2 have none (Table 6, All): undecided"
+        "Of all 4 claims, 1 have one seed (Table 6) and 2 have no seed yet (Table 6, All): undecided"
     )
     assert count_others(claims, judged=claims, seen=[]) == "Each of the 4 claims is judged by several seeds."
     pages = (places.find_paper(one) / "claims.md" for one in (RECORDED_PROFILE, SEEDS_PROFILE))
