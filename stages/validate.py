@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import os
+import re
 import sys
 
 from models.catalogue import METHODS
 from pipeline.settings.params import load_params
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage import places
-from pipeline.storage.files import write_text
+from pipeline.storage.files import project_root, write_text
 from pipeline.studies.grid import check_grid, read_grid
 from pipeline.warm_stages import start
 
@@ -23,10 +25,32 @@ def validate() -> None:
 
     It imports neither torch nor MLflow, for it runs before everything else.
     """
-    load_params()
+    check_inception(load_params().fid.inception_file)
     check_grid(read_grid(), METHODS, read_yaml("params.yaml"))
     # Always the same content, so that nothing runs again because the settings were looked at.
     write_text(places.VALID, "params.yaml and tables.yaml are valid\n")
+
+
+def check_inception(file: str | None) -> None:
+    """Refuse Inception's weights that are absent, or not those that their name says, before anything trains.
+
+    The published file carries the start of its SHA-256 in its name; the stage ``fid`` knows which it is.
+    """
+    if file is None:
+        return
+    path = project_root() / file
+    if not path.is_file():
+        raise ParamError(
+            f"fid.inception_file: found {file!r}, and no such file in {project_root()}; expected "
+            "torch-fidelity's weights-inception-2015-12-05-6726825d.pth, or null"
+        )
+    named = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if named and not digest.startswith(named[1]):
+        raise ParamError(
+            f"fid.inception_file: {file!r} has SHA-256 {digest[:8]}..., expected {named[1]}..., as its name "
+            "says: it is not whole, or another file"
+        )
 
 
 def main() -> None:

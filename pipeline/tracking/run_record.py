@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,18 @@ RUN_STAGES = (
     *(f"train-{task}" for task in TASKS),
     *("reconstruct", "fid", "anomaly", "recover", "report"),
 )
+TASKS_OF = {  # stage -> whose images it rests on
+    "prepare": ("complete",),
+    "holdout": ("normal",),
+    "mask": ("occluded",),
+    "extractor": ("complete",),
+    **{f"train-{task}": (task,) for task in TASKS},
+    "reconstruct": ("complete",),
+    "fid": ("complete",),
+    "anomaly": ("normal",),
+    "recover": ("occluded",),
+    "report": tuple(TASKS),
+}
 MAX_POINTS = 1000  # per curve; more make the UI crawl
 
 
@@ -113,10 +126,15 @@ def read_seconds(stage: str, root: Path = Path(".")) -> dict[str, float]:
     return read_numbers(path) if path.exists() else {}
 
 
-def read_data_sets(root: Path = Path(".")) -> list[DataSet]:
-    """The folders of images that stages have prepared."""
+def read_data_sets(root: Path = Path("."), tasks: Collection[str] = TASKS) -> list[DataSet]:
+    """The folders of images that stages have prepared for ``tasks``.
+
+    A stage that comes later has another task's not prepared yet: an earlier experiment's may lie there.
+    """
     data_sets = []
     for path in sorted((root / places.DATA).glob("*/meta.json")):
+        if path.parent.name not in tasks:
+            continue
         meta: dict[str, Any] = json.loads(path.read_text())
         source = str(meta.get("source", path.parent.as_posix()))
         data_sets.append(
@@ -134,8 +152,8 @@ def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
     return {name: curve for name, curve in points.items() if curve}  # no gap where a solver proves none
 
 
-def describe_origin() -> dict[str, str]:
-    """Where a run comes from, as tags: experiment, revision, data digests, processors, versions."""
+def describe_origin(tasks: Collection[str] = TASKS) -> dict[str, str]:
+    """Where a run comes from, as tags: experiment, revision, data digests of tasks, processors, versions."""
     tags = {
         "dvc_exp_name": os.environ.get("DVC_EXP_NAME", ""),
         "dvc_exp_baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
@@ -145,7 +163,7 @@ def describe_origin() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": version("torch"),
     }
-    for data in read_data_sets():
+    for data in read_data_sets(tasks=tasks):
         tags[f"data_digest.{data.task}"] = data.digest
     return {key: value for key, value in tags.items() if value}
 

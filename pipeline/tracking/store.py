@@ -20,7 +20,7 @@ from pipeline.settings.params import Params
 from pipeline.storage.files import project_root
 from pipeline.tracking import run_identity
 from pipeline.tracking.relocation import relocate_artifacts
-from pipeline.tracking.run_record import StageRecord, describe_origin, read_data_sets
+from pipeline.tracking.run_record import TASKS_OF, StageRecord, describe_origin, read_data_sets
 from pipeline.tracking.running_stages import Marker, take_dead_markers
 
 EXPERIMENT = "short-run-mcmc-ot"
@@ -77,11 +77,10 @@ class Store:
                 self._log_params(run.info.run_id)
             return run.info.run_id
         tags = {KEY: key, "mlflow.note.content": run_identity.describe_run(self.run_params)}
-        tags |= describe_origin() | run_identity.describe_source("report")
+        tags |= describe_origin(tasks=()) | run_identity.describe_source("report")
         tags |= run_identity.describe_kind(self.run_params)
         run = self.client.create_run(self.experiment, run_name=self.name, tags=tags)
         self._log_params(run.info.run_id)
-        self._log_data_sets(run.info.run_id)
         return run.info.run_id
 
     def _search(self, condition: str) -> list[Any]:
@@ -92,8 +91,11 @@ class Store:
 
         self.client.log_batch(run_id, params=[Param(key, value[:500]) for key, value in self.params.items()])
 
-    def _log_data_sets(self, run_id: str) -> None:
-        """Fill the column Dataset: name and digest of each folder of images that stages have prepared."""
+    def _log_data_sets(self, run_id: str, stage: str) -> None:
+        """Fill the column Dataset: name and digest of each folder of images that ``stage`` rests on.
+
+        None for a stage of tables, whose cells say of which images they are.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = [
@@ -101,7 +103,7 @@ class Store:
                 Dataset(f"{data.name} ({data.task})", data.digest[:36], "local", data.source),
                 tags=[InputTag("mlflow.data.context", data.task)],
             )
-            for data in read_data_sets()
+            for data in read_data_sets(tasks=TASKS_OF.get(stage, ()))
         ]
         if inputs:
             self.client.log_inputs(run_id, datasets=inputs)
@@ -117,12 +119,16 @@ class Store:
         if earlier is not None:
             self.client.delete_run(earlier.info.run_id)
         tags = {STAGE: stage, "mlflow.parentRunId": self.parent}
-        tags |= describe_origin() | run_identity.describe_source(stage)
+        origin = describe_origin(TASKS_OF.get(stage, ()))
+        tags |= origin | run_identity.describe_source(stage)
         tags |= run_identity.describe_kind(self.run_params)  # a table's own tags replace them
         name = f"{stage}, {self.name}"
         run = self.client.create_run(self.experiment, run_name=name, tags=tags)
         self._log_params(run.info.run_id)
-        self._log_data_sets(run.info.run_id)
+        for run_id in (run.info.run_id, self.parent):  # which has what its stages had
+            self._log_data_sets(run_id, stage)
+        for key in (key for key in origin if key.startswith("data_digest.")):
+            self.client.set_tag(self.parent, key, origin[key])
         self.client.update_run(self.parent, status="RUNNING")
         return run.info.run_id
 

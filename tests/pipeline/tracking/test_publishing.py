@@ -78,6 +78,25 @@ def test_publishing_makes_a_parent_with_a_child_for_each_stage(project):
     assert len(again.client.get_metric_history(parent.info.run_id, "recover/error.mean")) == 1
 
 
+def test_a_run_has_the_images_that_it_rests_on_and_the_parent_all(project):
+    """A first stage begins while another task's images are not prepared, or are an earlier experiment's."""
+    write_text(places.DATA / "occluded" / "meta.json", '{"dataset": "mnist5k", "digest": "b", "source": ""}')
+    write_text(places.DATA / "normal" / "meta.json", '{"dataset": "mnist5k", "digest": "old", "source": ""}')
+    Store(load_params()).start_child("train-occluded")
+    runs = project.read_runs()
+    (parent,) = runs.parents
+    for run in (parent, runs.find("train-occluded")):
+        digests = {key: value for key, value in run.data.tags.items() if key.startswith("data_digest.")}
+        assert digests == {"data_digest.occluded": "b"}
+        assert [given.dataset.name for given in run.inputs.dataset_inputs] == ["mnist5k (occluded)"]
+    project.leave_run()
+    write_text(places.DATA / "normal" / "meta.json", '{"dataset": "mnist5k", "digest": "new", "source": ""}')
+    publish()
+    (parent,) = project.read_runs().parents
+    assert {given.dataset.digest for given in parent.inputs.dataset_inputs} == {"b", "new", "0123abcd"}
+    assert [parent.data.tags[f"data_digest.{task}"] for task in ("normal", "occluded")] == ["new", "b"]
+
+
 def test_the_description_shows_pictures_that_the_run_has(project):
     project.leave_run()
     write_text(places.FIGURES / "fid_samples.png", "png")

@@ -56,7 +56,9 @@ def test_what_is_decided_is_a_row_and_the_rest_is_folded_or_counted(claims):
         "- It is wide: 2 [1, 4] (place 2, 3 seeds: reproduces), 3 [1, 6] (place 3, 3 seeds: reproduces), "
         "a note",
     ]
-    assert end.startswith(f"Of all {len(read_claims())} claims, {len(read_claims())} have no seed yet (Table 2, ")
+    assert end.startswith(
+        f"Of all {len(read_claims())} claims, {len(read_claims())} have no seed yet (Table 2, "
+    )
 
 
 def test_the_other_claims_have_one_seed_or_none():
