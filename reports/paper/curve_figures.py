@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,13 +78,23 @@ def draw_recovery_errors(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
-    """Draw Table 3 as bars: AUPRC by held-out digit and method, one panel for each protocol."""
+    """Draw Table 3 as bars: AUPRC by held-out digit and method, one panel for each protocol.
+
+    A method has one colour; of several latent dimensions the second is hatched.
+    """
     figure, axes = start_figure(2)
     digits = list(dict.fromkeys(cell.axes["held_out"] for cell in cells))
     rows = list(dict.fromkeys(name_series(cell, "held_out") for cell in cells))
+    methods = list(dict.fromkeys(name_row(cell) for cell in cells))
+    method_of = {name_series(cell, "held_out"): name_row(cell) for cell in cells}
+    looks = dict(zip(methods, list_looks(len(methods)), strict=True))
+    counted = Counter(method_of.values())
+    nth = {row: sum(method_of[one] == method_of[row] for one in rows[: rows.index(row)]) for row in rows}
     width = 0.8 / max(1, len(rows))
     for axis, protocol in zip(axes, ("tenth", "pooled"), strict=True):
-        for number, (row, look) in enumerate(zip(rows, list_looks(len(rows)), strict=True)):
+        for number, row in enumerate(rows):
+            look = looks[method_of[row]]
+            hatched = nth[row] if counted[method_of[row]] > 1 else number
             in_row = [cell for cell in cells if name_series(cell, "held_out") == row]
             held_out = list(dict.fromkeys(cell.axes["held_out"] for cell in in_row))
             means, spreads = [], []
@@ -96,7 +107,7 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
             places = [digits.index(digit) + number * width - 0.4 for digit in held_out]
             axis.bar(
                 places, means, 0.9 * width, align="edge", yerr=spreads, color=look["color"], label=row,
-                error_kw={"linewidth": 0.8}, hatch=("", "///")[number % 2], edgecolor="white", linewidth=0,
+                error_kw={"linewidth": 0.8}, hatch=("", "///")[hatched % 2], edgecolor="white", linewidth=0,
             )  # fmt: skip
         for digit in digits:
             rates = [

@@ -100,6 +100,8 @@ def test_data_sets_and_dimensions_have_curves_and_bars_of_their_own(drawn, make_
         "VAE, latent_dim = 10", "VAE, latent_dim = 30",
     ]  # fmt: skip
     assert [bar.get_height() for bar in areas.patches] == [0.1, 0.3]
+    assert [bar.get_hatch() or "" for bar in areas.patches] == ["", "///"]
+    assert len({bar.get_facecolor() for bar in areas.patches}) == 1  # one method, one colour
 
 
 def test_the_linear_model_is_a_level_line_named_though_one_panel_alone_has_it(drawn, make_cell, tmp_path):
