@@ -130,8 +130,8 @@ def restrict_grid(grid: dict[str, Any], rivals: Sequence[str]) -> dict[str, Any]
     """Leave of tables.yaml's studies the cells of FEWER, and of the rivals' studies those of ``rivals``."""
     for study, fewer in FEWER.items():
         about = grid["studies"][study]
-        axes = about.get("axes", about)  # before the rooms, axes stood beside the study's other keys
         for key, kept in fewer.items():
+            axes = find_axes(about, key)
             axes[key] = [value for value in _as_list(axes[key]) if value in kept or _name(value) in kept]
     for about in grid["studies"].values():
         if about.get("tuned_by") == "rates":  # which older revisions do not have, nor their rates
@@ -146,6 +146,13 @@ def restrict_grid(grid: dict[str, Any], rivals: Sequence[str]) -> dict[str, Any]
             about["methods"] = "compared"
             grid["line_ups"]["compared"] = list(rivals)
     return grid
+
+
+def find_axes(about: dict[str, Any], axis: str) -> dict[str, Any]:
+    """Where a study's entry has an axis: among all methods', or those of Ours alone."""
+    axes = about.get("axes", about)  # before the rooms, axes stood beside the study's other keys
+    own: dict[str, Any] = about.get("own", {}).get("Ours", {})
+    return axes if axis in axes else own
 
 
 def _as_list(values: Any) -> list[Any]:

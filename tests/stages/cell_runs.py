@@ -10,7 +10,8 @@ from pipeline.studies.measured import read_folder
 from stages import cells
 
 ROOT = Path(__file__).parents[2]
-TABLES = (ROOT / "tables.yaml").read_text()
+LINEAR = "[Ours, PPCA]"  # the methods of Tables 4 to 7, here without the yardstick
+TABLES = (ROOT / "tables.yaml").read_text().replace(LINEAR, "[Ours]")
 
 
 def run(study="table6", method="Ours"):
