@@ -14,7 +14,7 @@ from pipeline.settings.params import load_params
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.storage import places
 from pipeline.storage.files import project_root, write_text
-from pipeline.studies.grid import check_grid, read_grid
+from pipeline.studies.grid import AXES, Grid, check_grid, list_methods, read_grid
 from pipeline.warm_stages import start
 
 UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout params.yaml`"
@@ -26,9 +26,25 @@ def validate() -> None:
     It imports neither torch nor MLflow, for it runs before everything else.
     """
     check_inception(load_params().fid.inception_file)
-    check_grid(read_grid(), METHODS, read_yaml("params.yaml"))
+    grid = read_grid()
+    check_own_axes(grid)
+    check_grid(grid, METHODS, read_yaml("params.yaml"))
     # Always the same content, so that nothing runs again because the settings were looked at.
     write_text(places.VALID, "params.yaml and tables.yaml are valid\n")
+
+
+def check_own_axes(grid: Grid) -> None:
+    """Refuse an axis of one method of a study that no cell can be placed by, or of a method it has not."""
+    for study, entry in grid["studies"].items():
+        for method, axes in entry.get("own", {}).items():
+            place, known = f"tables.yaml: studies.{study}.own", list_methods(study, grid)
+            if method not in known:
+                raise ParamError(f"{place}: found {method!r}, expected one of {', '.join(known)}")
+            for axis in axes:
+                if axis not in AXES:
+                    raise ParamError(
+                        f"{place}.{method}: found {axis!r}, expected one of {', '.join(sorted(AXES))}"
+                    )
 
 
 def check_inception(file: str | None) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.settings.yaml_files import ParamError
 from pipeline.storage import places
-from stages.validate import check_inception, validate
+from pipeline.studies.grid import read_grid
+from stages.validate import check_inception, check_own_axes, validate
 
 
 @pytest.fixture
@@ -29,6 +30,18 @@ def test_weights_that_are_absent_or_cut_short_are_refused_by_name(weights, proje
     weights.write_bytes(b"weigh")
     with pytest.raises(ParamError, match=r"fid\.inception_file: .* has SHA-256 .* expected .*, as its name"):
         check_inception(weights.name)
+
+
+def test_an_axis_of_one_method_alone_is_known_and_its_method_in_the_line_up(project):
+    grid = read_grid()
+    check_own_axes(grid)
+    own = grid["studies"]["table6"]["own"]
+    own["Ours"]["KK"] = own["Ours"].pop("K")
+    with pytest.raises(ParamError, match=r"studies\.table6\.own\.Ours: found 'KK', expected one of .*K"):
+        check_own_axes(grid)
+    own["VAE"] = own.pop("Ours")
+    with pytest.raises(ParamError, match=r"studies\.table6\.own: found 'VAE', expected one of Ours"):
+        check_own_axes(grid)
 
 
 def test_the_stage_refuses_them_and_leaves_no_mark(project):
