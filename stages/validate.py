@@ -34,7 +34,10 @@ def validate() -> None:
 
 
 def check_own_axes(grid: Grid) -> None:
-    """Refuse an axis of one method of a study that no cell can be placed by, or of a method it has not."""
+    """Refuse an axis of one method of a study that no cell can be placed by, or of a method it has not.
+
+    ``check_axes`` does so for the axes of all methods; its module decides every cell's key.
+    """
     for study, entry in grid["studies"].items():
         for method, axes in entry.get("own", {}).items():
             place, known = f"tables.yaml: studies.{study}.own", list_methods(study, grid)

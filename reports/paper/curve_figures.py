@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,17 +83,15 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
     """
     figure, axes = start_figure(2)
     digits = list(dict.fromkeys(cell.axes["held_out"] for cell in cells))
-    rows = list(dict.fromkeys(name_series(cell, "held_out") for cell in cells))
-    methods = list(dict.fromkeys(name_row(cell) for cell in cells))
-    method_of = {name_series(cell, "held_out"): name_row(cell) for cell in cells}
-    looks = dict(zip(methods, list_looks(len(methods)), strict=True))
-    counted = Counter(method_of.values())
-    nth = {row: sum(method_of[one] == method_of[row] for one in rows[: rows.index(row)]) for row in rows}
+    rows = {name_series(cell, "held_out"): name_row(cell) for cell in cells}  # -> the method's name
+    of_method = {method: [row for row in rows if rows[row] == method] for method in rows.values()}
+    looks = dict(zip(of_method, list_looks(len(of_method)), strict=True))
     width = 0.8 / max(1, len(rows))
     for axis, protocol in zip(axes, ("tenth", "pooled"), strict=True):
-        for number, row in enumerate(rows):
-            look = looks[method_of[row]]
-            hatched = nth[row] if counted[method_of[row]] > 1 else number
+        for number, (row, method) in enumerate(rows.items()):
+            beside = of_method[method]
+            hatched = beside.index(row) if len(beside) > 1 else number
+            color = looks[method]["color"]
             in_row = [cell for cell in cells if name_series(cell, "held_out") == row]
             held_out = list(dict.fromkeys(cell.axes["held_out"] for cell in in_row))
             means, spreads = [], []
@@ -106,7 +103,7 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
                 spreads.append(np.std(values, ddof=1) if several else seeds[0].numbers[f"{protocol}_std"])
             places = [digits.index(digit) + number * width - 0.4 for digit in held_out]
             axis.bar(
-                places, means, 0.9 * width, align="edge", yerr=spreads, color=look["color"], label=row,
+                places, means, 0.9 * width, align="edge", yerr=spreads, color=color, label=row,
                 error_kw={"linewidth": 0.8}, hatch=("", "///")[hatched % 2], edgecolor="white", linewidth=0,
             )  # fmt: skip
         for digit in digits:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.effects import estimate_over_seeds
+from pipeline.evaluation.effects import Estimate, estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
+from reports.paper.gains import write_factor
 
 STEPS = {"table6": ("K", "Langevin steps"), "table7": ("L2", "learning steps")}
 CURVE = "frechet_distance"  # at each round's end
@@ -17,13 +18,13 @@ CURVE = "frechet_distance"  # at each round's end
 
 @dataclass(frozen=True)
 class EqualSteps:
-    """Two values of an axis, each after as many rounds as make the products equal; log ratios by seed."""
+    """Two values of an axis, each after as many rounds as make the products equal; their log ratio."""
 
     less: int
     more: int
     rounds_of_less: int
     rounds_of_more: int
-    log_ratios: np.ndarray  # (S,), of the distances, more over less
+    ratio: Estimate  # over seeds, of the distances, more over less
 
 
 def describe_equal_steps(study: str, cells: Sequence[MeasuredCell]) -> str:
@@ -32,7 +33,7 @@ def describe_equal_steps(study: str, cells: Sequence[MeasuredCell]) -> str:
         return ""
     axis, steps = STEPS[study]
     told = [
-        f"{axis} = {pair.more} after {_count_rounds(pair.rounds_of_more)} has {_tell_ratio(pair.log_ratios)} "
+        f"{axis} = {pair.more} after {_count_rounds(pair.rounds_of_more)} has {write_factor(pair.ratio)} "
         f"times the Frechet distance of {axis} = {pair.less} after {pair.rounds_of_less}"
         for pair in compare_equal_steps(axis, cells)
     ]
@@ -57,15 +58,9 @@ def compare_equal_steps(axis: str, cells: Sequence[MeasuredCell]) -> list[EqualS
         if seeds and equal:
             of_less, of_more = equal[-1]
             ratios = [curves[more][seed][of_more - 1] / curves[less][seed][of_less - 1] for seed in seeds]
-            pairs.append(EqualSteps(less, more, of_less, of_more, np.log(ratios)))
+            pairs.append(EqualSteps(less, more, of_less, of_more, estimate_over_seeds(np.log(ratios))))
     return pairs
 
 
 def _count_rounds(n: int) -> str:
     return f"{n} round" if n == 1 else f"{n} rounds"
-
-
-def _tell_ratio(log_ratios: np.ndarray) -> str:
-    low, high = np.exp(estimate_over_seeds(log_ratios).bound())
-    ratio = f"{np.exp(log_ratios.mean()):.2f}"
-    return ratio if np.isnan(low) else f"{ratio} [{low:.2f}, {high:.2f}]"

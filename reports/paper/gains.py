@@ -44,7 +44,7 @@ def describe_gains(rival: str, cells: Sequence[MeasuredCell]) -> str:
     parts = []
     for size in sorted({n_train for n_train, _ in gains}):
         of_size = {rounds: one for (n_train, rounds), one in sorted(gains.items()) if n_train == size}
-        factors = ", ".join(_write_factor(one) for one in of_size.values())
+        factors = ", ".join(write_factor(one) for one in of_size.values())
         lengths = ", ".join(map(str, of_size))
         parts.append(f"on {size:,} images {factors} (after {lengths} rounds)")
     if not parts:
@@ -52,7 +52,8 @@ def describe_gains(rival: str, cells: Sequence[MeasuredCell]) -> str:
     return f"{rival}'s Frechet distance over that of Ours, with its 95 % interval: {'; '.join(parts)}."
 
 
-def _write_factor(estimate: Estimate) -> str:
+def write_factor(estimate: Estimate) -> str:
+    """A log ratio as a factor, with its interval where it has one: ``1.43 [1.38, 1.49]``."""
     low, high = (math.exp(float(end)) for end in estimate.bound())
     factor = f"{math.exp(float(estimate.effect)):.2f}"
     return factor if math.isnan(low) else f"{factor} [{low:.2f}, {high:.2f}]"

@@ -83,14 +83,12 @@ def repeat_yardstick(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
 
     An axis that it has, as a digit or a latent dimension, keeps it to the places of that value.
     """
+    others = [cell for cell in cells if cell.method != YARDSTICK]
     found = []
     for cell in cells:
-        beside = [other for other in cells if other.method != YARDSTICK and _contains(other, cell)]
-        if cell.method != YARDSTICK or not beside:
-            found.append(cell)
-            continue
-        places = {describe_place(other): _drop_alpha(other) for other in beside}
-        found += [replace(cell, axes=axes) for axes in places.values()]
+        beside = [one for one in others if _contains(one, cell)] if cell.method == YARDSTICK else []
+        places = {describe_place(one): _drop_alpha(one) for one in beside}
+        found += [replace(cell, axes=axes) for axes in places.values()] or [cell]
     return found
 
 

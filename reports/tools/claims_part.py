@@ -118,17 +118,12 @@ def tell_places_of_one_seed(judged: Collection[str]) -> list[str]:
     That is where the profile of several seeds has fewer data sets. With the note on cells behind PPCA.
     """
     page, pages_of_seeds = (places.find_paper(one) / "claims.md" for one in (RECORDED_PROFILE, SEEDS_PROFILE))
-    known = [row.split("|") for row in read_claims_table(pages_of_seeds, "| claim | place |")[2:]]
-    of_several = {parts[1].strip() for parts in known}
+    of_several = {claim for claim, *_ in read_places(pages_of_seeds)}
     found: dict[str, list[str]] = defaultdict(list)
-    for row in read_claims_table(page, "| claim | place |")[2:]:
-        claim, place, effect = (part.strip() for part in row.split("|")[1:4])
-        if claim in judged and claim not in of_several and effect and "stand-in" in place:
+    for claim, place, effect, *_ in read_places(page):
+        if claim in judged and claim not in of_several and "stand-in" in place:
             found[claim].append(f"{effect} ({place})")
-    told = []
-    for claim, each in found.items():
-        notes = read_sentence(page, f"^{re.escape(f'- {claim}: ')}")[:1]
-        told.append(f"*{claim}* {', '.join([*each, *(note.removeprefix(f'- {claim}: ') for note in notes)])}")
+    told = [f"*{claim}* {', '.join([*each, *read_notes(claim, page)])}" for claim, each in found.items()]
     return [f"With one seed, on the stand-ins, and so undecided: {'; '.join(told)}.", ""] if told else []
 
 
@@ -138,15 +133,26 @@ def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]
     So few say little of further places: their common interval is as wide as the scale, and is not shown.
     """
     found: dict[str, list[str]] = defaultdict(list)
-    for row in read_claims_table(path, "| claim | place |")[2:]:
-        claim, place, effect, verdict, seeds = (part.strip() for part in row.split("|")[1:6])
-        if claim in claims and effect:
+    for claim, place, effect, verdict, seeds in read_places(path):
+        if claim in claims:
             found[claim].append(f"{effect} ({place}, {seeds} seeds: {verdict})")
     few = {claim: each for claim, each in found.items() if len(each) <= FEW_PLACES}
     for claim, each in few.items():
-        before = f"- {claim}: "
-        each += [note.removeprefix(before) for note in read_sentence(path, f"^{re.escape(before)}")[:1]]
+        each += read_notes(claim, path)
     return few
+
+
+def read_places(page: Path) -> list[list[str]]:
+    """The measured rows of a page's table of places: claim, place, effect, verdict and seeds, as printed."""
+    rows = (row.split("|")[1:6] for row in read_claims_table(page, "| claim | place |")[2:])
+    parts = ([part.strip() for part in row] for row in rows)
+    return [row for row in parts if row[2]]
+
+
+def read_notes(claim: str, page: Path) -> list[str]:
+    """The note that a page has on a claim; empty without it."""
+    before = f"- {claim}: "
+    return [note.removeprefix(before) for note in read_sentence(page, f"^{re.escape(before)}")[:1]]
 
 
 def read_sentence(page: Path, pattern: str) -> list[str]:
