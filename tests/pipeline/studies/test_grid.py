@@ -107,8 +107,8 @@ def test_images_and_rounds_can_be_axes_of_every_task():
 
 
 def test_the_authors_chain_draws_where_it_scores_and_eq_8s_does_not():
-    placed = {cell.axes: cell.params for cell in cells("authors", "ABP", profile="embedded")}
-    assert len(placed) == 2 * 2 and {params.alpha for params in placed.values()} == {CONTENT["alpha"]}
+    placed = {cell.axes: cell.params for cell in cells("authors", "ABP", profile="recorded")}
+    assert len(placed) == 5 * 2 and {params.alpha for params in placed.values()} == {CONTENT["alpha"]}
     for axes, params in placed.items():
         chain, draws = params.resolve_langevin(), params.anomaly.inference == "draw"
         assert draws == (chain.drift_reduction == "mean") == (("preset", "authors-mnist") in axes)
