@@ -20,7 +20,7 @@ from pipeline.studies.workload import estimate_seconds
 
 RATES = "rates"  # the study that tunes the paper's
 PROFILES = ("smoke", "embedded", RECORDED, "paper")
-OF_SEVERAL_SEEDS = ("convergence", "fashion", "alphas", "authors")  # studies of ours on the page of several seeds
+OF_SEVERAL_SEEDS = ("convergence", "fashion", "alphas", "authors")  # ours, on the page of several seeds
 
 
 @dataclass(frozen=True)

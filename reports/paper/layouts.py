@@ -121,10 +121,10 @@ LAYOUTS = {
         "Does Table 3 come out of the authors' own settings?",
         "The chain of the authors' MNIST script (drift of the energy's mean over a batch, noise s, batch "
         "statistics) beside that of Eq. (8), with the script's ten latent numbers, alpha, K, L, L2, learning "
-        "rate, Adam steps a round, regression passes and 500 test steps. At such a mean the data hardly moves "
-        "z: the chain is close to a random walk. The batch is all 720 images, where the script's is 2,000 and "
-        "its chain freer still; the round is the first of its thirty. The area is average precision, the "
-        "script's the trapezoidal one.",
+        "rate, Adam steps a round, regression passes and 500 test steps. At such a mean the data hardly "
+        "moves z: the chain is close to a random walk. The batch is all 720 images, where the script's is "
+        "2,000 and its chain freer still; the round is the first of its thirty. The area is average "
+        "precision, the script's the trapezoidal one.",
         (
             Quantity("tenth_mean", "AUPRC, tenth, mean"),
             Quantity("tenth_std", "AUPRC, tenth, std over test chains", in_page=False),
