@@ -100,7 +100,8 @@ def estimate_seconds(cell: Cell) -> float:
 
     Off by a factor of three either way between machines and methods, for a rate is all that is assumed.
     """
-    rate = ENGINE_RATE if METHODS[cell.method].uses_engine else RIVAL_RATE
+    lowered = METHODS[cell.method].uses_engine and cell.params.resolve_langevin().batch_norm == "frozen"
+    rate = ENGINE_RATE if lowered else RIVAL_RATE  # batch statistics: float32, uncompiled
     training = 0.0 if cell.method in CLOSED_FORM else count_cell(cell) / rate
     return training + OVERHEAD
 
