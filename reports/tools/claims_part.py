@@ -42,9 +42,10 @@ def render_claims() -> str:
     others += [row for row in rows if read_verdict(row) == "undecided" and read_claim(row) not in few]
     page = places.find_paper(SEEDS_PROFILE) / "README.md"
     said = [*read_sentence(page, GAINS), *read_sentence(page, CHOICE), *fold(others, few)]
-    seen = {read_claim(row) for row in once[2:] if has_effect(row)}
+    alone = [row for row in several[2:] if has_effect(row) and count_seeds(row) == 1]
+    seen = {read_claim(row) for row in [*once[2:], *alone] if has_effect(row)}
     counted = count_others([claim.label for claim in read_claims()], judged, seen)
-    return "\n".join([*head, *shown, "", *said, *tell_places_of_one_seed(judged), counted])
+    return "\n".join([*head, *shown, "", *said, *tell_one_seed(judged, alone), counted])
 
 
 def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str], list[str]]:
@@ -112,10 +113,11 @@ def count_others(claims: Sequence[str], judged: Collection[str], seen: Collectio
     )
 
 
-def tell_places_of_one_seed(judged: Collection[str]) -> list[str]:
-    """Tell, as a paragraph, what came of claims judged by several seeds on stand-ins that have one seed.
+def tell_one_seed(judged: Collection[str], alone: Sequence[str]) -> list[str]:
+    """Tell, as a paragraph, what one seed says: of claims ``judged`` by several elsewhere, and of ``alone``.
 
-    That is where the profile of several seeds has fewer data sets. With the note on cells behind PPCA.
+    The former are on stand-ins, where the profile of several seeds has fewer data sets; with the note on
+    cells behind PPCA. The latter are rows of that profile's table.
     """
     page, pages_of_seeds = (places.find_paper(one) / "claims.md" for one in (RECORDED_PROFILE, SEEDS_PROFILE))
     of_several = {claim for claim, *_ in read_places(pages_of_seeds)}
@@ -124,7 +126,9 @@ def tell_places_of_one_seed(judged: Collection[str]) -> list[str]:
         if claim in judged and claim not in of_several and "stand-in" in place:
             found[claim].append(f"{effect} ({place})")
     told = [f"*{claim}* {', '.join([*each, *read_notes(claim, page)])}" for claim, each in found.items()]
-    return [f"With one seed, on the stand-ins, and so undecided: {'; '.join(told)}.", ""] if told else []
+    said = [f"on the stand-ins, {'; '.join(told)}"] if told else []
+    said += [tell_claims(alone)] if alone else []
+    return [f"With one seed, and so undecided: {'. Also: '.join(said)}.", ""] if said else []
 
 
 def read_few_places(claims: Collection[str], path: Path) -> dict[str, list[str]]:

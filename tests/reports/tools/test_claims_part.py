@@ -73,7 +73,7 @@ def test_the_other_claims_have_one_seed_or_none():
     assert shown and shown <= {claim.label for claim in read_claims()}  # the names are those of the pages
 
 
-def test_places_with_one_seed_alone_are_told_beside_a_claim_of_several(claims):
+def test_what_has_one_seed_is_told_beside_the_claims_of_several(claims):
     write_text(
         places.find_paper(RECORDED_PROFILE) / "claims.md",
         f"{ONCE}\n\n- It is better: 3 of 6 behind\n\n{OF_PLACES}\n"
@@ -82,11 +82,12 @@ def test_places_with_one_seed_alone_are_told_beside_a_claim_of_several(claims):
         "| It is cheaper | emoji (stand-in for CelebA) | 1.2 | undecided | 1 |\n",
     )
     page = places.find_paper(SEEDS_PROFILE)
-    write_text(page / "claims.md", f"{HEAD}\n| It is better | 2 | reproduces | 3 |\n")
+    alone = "| Script: It is better | 0.1 | undecided | 1 |"
+    write_text(page / "claims.md", f"{HEAD}\n| It is better | 2 | reproduces | 3 |\n{alone}\n")
     _, told, _ = render_claims().split("\n\n")
     assert told == (
-        "With one seed, on the stand-ins, and so undecided: *It is better* 1.1 (emoji (stand-in for "
-        "CelebA)), 3 of 6 behind."
+        "With one seed, and so undecided: on the stand-ins, *It is better* 1.1 (emoji (stand-in for "
+        "CelebA)), 3 of 6 behind. Also: Script, *It is better* 0.1."
     )
 
 
