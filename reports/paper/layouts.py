@@ -118,7 +118,7 @@ LAYOUTS = {
         ),
     ),
     "authors": TableLayout(
-        "Does Table 3 come out of the authors' own settings?",
+        "Table 3 by the settings of the authors' script",
         "The chain of the authors' MNIST script (drift of the energy's mean over a batch, noise s, batch "
         "statistics) beside that of Eq. (8), with the script's ten latent numbers, alpha, K, L, L2, learning "
         "rate, Adam steps a round, regression passes and 500 test steps. At such a mean the data hardly "
