@@ -130,7 +130,7 @@ LAYOUTS = {
             Quantity("tenth_std", "AUPRC, tenth, std over test chains", in_page=False),
             Quantity("tenth_base_rate", "base rate, tenth"),
             Quantity("pooled_mean", "AUPRC, pooled, mean"),
-            Quantity("pooled_base_rate", "base rate, pooled", in_page=False),
+            Quantity("pooled_base_rate", "base rate, pooled"),
         ),
         files=("tenth", "pooled"),
     ),
