@@ -39,8 +39,9 @@ class TimedCell:
 
 def describe_kinds(cell: Cell) -> tuple[tuple[str, ...], ...]:
     """What a cell has in common with others that cost alike, the closest first."""
-    task, architecture = cell.task, cell.params.architecture
-    return (cell.method, task, architecture), (cell.method, architecture), (cell.method,)
+    architecture, statistics = cell.params.architecture, cell.params.resolve_langevin().batch_norm
+    closest = (cell.method, cell.task, architecture, statistics)
+    return closest, (cell.method, architecture), (cell.method,)
 
 
 @dataclass(frozen=True)

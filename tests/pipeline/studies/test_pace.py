@@ -45,3 +45,20 @@ def test_a_place_is_judged_by_other_places_alone():
     ]
     errors = measure_errors(timed, "here")
     assert errors[-5:] == pytest.approx([1 / 3] * 5)  # though its own place's other seeds would say 1.5
+
+
+def test_chains_with_batch_statistics_have_a_pace_of_their_own():
+    content, grid = read_yaml("params.yaml") | {"profile": "recorded"}, read_grid()
+    pace_of = {"authors-mnist": 0.8, "eq8": 1.0}
+    by_preset = {
+        name: [cell for cell in list_cells("authors", "Ours", content, grid) if ("preset", name) in cell.axes]
+        for name in pace_of
+    }
+    timed = [
+        TimedCell(cell, pace_of[name] * estimate_seconds(cell), "here")
+        for name, (*some, _) in by_preset.items()
+        for cell in (some if name == "eq8" else some[:1])
+    ]
+    pace = learn_pace(timed, "here")
+    for name, (*_, last) in by_preset.items():
+        assert pace.predict(last) == pytest.approx(pace_of[name] * estimate_seconds(last))
