@@ -44,12 +44,13 @@ class StageTracker:
         self._unsent: list[tuple[str, float, int]] = []  # with the thread, and not in MLflow yet
         self._flushed = 0.0
         self._is_open = False
+        self._opened = 0.0
         self._ended = Event()
         self._thread = ThreadPoolExecutor(1, "mlflow")  # starts with the first thing to do
 
     def open(self, params: Params) -> None:
         """Begin this stage's run in MLflow, after LIVE_AFTER seconds of work; returns at once."""
-        self._is_open = True
+        self._is_open, self._opened = True, time.monotonic()
         self._thread.submit(self._begin_late, params)
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
@@ -86,11 +87,15 @@ class StageTracker:
 
     def _begin_late(self, params: Params) -> None:
         # After a kill at once: the run that was cut off says RUNNING until somebody opens the store.
-        if is_one_dead() or not self._ended.wait(LIVE_AFTER):
-            self._begin(params)
-            if self.store is not None and self.run_id is not None:
-                with self._guard():
-                    self._monitor = self.store.watch_system(self.run_id)
+        if not is_one_dead():
+            self._ended.wait(LIVE_AFTER)
+            # By the clock, not by which thread came first: without a delay a short stage is live as well.
+            if time.monotonic() - self._opened < LIVE_AFTER:
+                return
+        self._begin(params)
+        if self.store is not None and self.run_id is not None:
+            with self._guard():
+                self._monitor = self.store.watch_system(self.run_id)
 
     def _begin(self, params: Params) -> None:
         with self._guard():

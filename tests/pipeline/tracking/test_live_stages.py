@@ -1,6 +1,7 @@
 """A long stage is seen in MLflow while it runs, and waits for nothing there."""
 
 import json
+import queue
 import threading
 import time
 from pathlib import Path
@@ -31,6 +32,19 @@ def test_a_live_stage_logs_every_round_and_needs_no_publishing(project):
     assert json.loads(Path("metrics/train/complete.json").read_text()) == {"mse": 1 / 3}
     project.publish("train-complete")
     assert child.info.run_id in {run.info.run_id for run in project.read_runs().every}
+
+
+def test_a_live_stage_is_seen_though_it_ends_before_its_thread_starts(project, monkeypatch):
+    trackers = queue.Queue()
+    monkeypatch.setattr(stage_tracker, "is_one_dead", lambda: not trackers.get(timeout=60)._ended.wait(60))
+
+    def train(params, tracker):
+        trackers.put(tracker)
+        return {"mse": 0.5}
+
+    run_stage("train-complete", train, live=True)
+    (child,) = project.read_runs().children
+    assert child.info.status == "FINISHED"
 
 
 def test_a_live_stage_shows_what_the_machine_does_and_leaves_no_monitor(project, monkeypatch):
