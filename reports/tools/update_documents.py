@@ -1,11 +1,13 @@
 """Bring the generated parts of README.md and docs/ up to date with the results: ``make docs``.
 
-A part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; nothing in it is written by hand.
+A part stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``, on lines of its own or within one;
+nothing in it is written by hand.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import re
 import subprocess
 import sys
@@ -19,9 +21,10 @@ from pipeline.studies.grid import PAPER_STUDIES
 from reports.tools.benchmark_tables import BENCHMARK_PARTS, NOT_RUN, render_lag
 from reports.tools.check_cells import render_checks
 from reports.tools.claims_part import render_claims
-from reports.tools.record import RECORDED_PROFILE, read_recorded_seconds
+from reports.tools.record import PROVENANCE, RECORDED_PROFILE, read_recorded_seconds
 
 COMPARISONS = places.OWN_RUN / "comparisons"
+OWN_PART = "the pipeline's own run"
 OWN_RUN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
 EXHIBITS = {  # part -> the study whose folder has its table
     "anomaly_study": "anomaly_study",
@@ -42,6 +45,8 @@ def update_document(text: str, name: str) -> str:
         "results": render_own_run,
         "comparison": functools.partial(render_table, COMPARISONS / "comparison.md"),
         "precision": functools.partial(render_table, COMPARISONS / "precision.md"),
+        "own_seconds": lambda: f"{sum_seconds()[OWN_PART]:.0f}",
+        "own_machine": render_own_machine,
         "timing": render_timing,
         **BENCHMARK_PARTS,
     }
@@ -53,7 +58,8 @@ def update_document(text: str, name: str) -> str:
         part = match["name"]
         if part not in parts:
             raise ValueError(f"{name}: found part {part!r}, expected one of {', '.join(parts)}")
-        return f"<!-- begin {part} -->\n{parts[part]()}\n<!-- end {part} -->"
+        edge = "\n" if "\n" in match[0] else ""
+        return f"<!-- begin {part} -->{edge}{parts[part]()}{edge}<!-- end {part} -->"
 
     return re.sub(r"<!-- begin (?P<name>\w+) -->.*?<!-- end (?P=name) -->", replace, text, flags=re.DOTALL)
 
@@ -108,8 +114,8 @@ def _name_node(stage: str) -> str:
     return plain if plain == stage else f'{plain}["{stage}"]'
 
 
-def render_timing() -> str:
-    """Render the seconds of the recorded ``dvc repro``: of its own run, of the extractors, of each table."""
+def sum_seconds() -> dict[str, float]:
+    """The seconds of the recorded ``dvc repro`` by part: its own run, the extractors, each table."""
     seconds: dict[str, float] = defaultdict(float)
     for stage, value in read_recorded_seconds().items():
         kind, *rest = stage.split("-")
@@ -120,12 +126,25 @@ def render_timing() -> str:
         elif kind in ("anomaly_study", "leaderboard"):
             part = ""
         else:
-            part = "Table 1, claims and page" if kind == "paper_page" else "the pipeline's own run"
+            part = "Table 1, claims and page" if kind == "paper_page" else OWN_PART
         if part:  # the others are of beyond/dvc.yaml
             seconds[part] += value
+    return seconds
+
+
+def render_timing() -> str:
+    """Render the seconds of the recorded ``dvc repro`` by part."""
+    seconds = sum_seconds()
     lines = ["| part | seconds |", "|---|---|"]
     lines += [f"| {part} | {value:.0f} |" for part, value in seconds.items()]
     return "\n".join([*lines, f"| all | {sum(seconds.values()):.0f} |"])
+
+
+def render_own_machine() -> str:
+    """Name the machine, the torch and the revision of the recorded own run."""
+    made = json.loads(PROVENANCE.read_text())
+    hardware = ", ".join(filter(None, [made.get("gpu"), made["cpu"]]))
+    return f"{hardware}, torch {made['torch']}, revision {made['git_revision'][:7]}"
 
 
 def main() -> None:

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.storage import places
-from pipeline.storage.files import write_text
+from pipeline.storage.files import write_json, write_text
 from reports.tools import update_documents
-from reports.tools.record import RECORDED_PROFILE, SECONDS, merge_seconds
+from reports.tools.record import PROVENANCE, RECORDED_PROFILE, SECONDS, merge_seconds
 from reports.tools.update_documents import OWN_RUN, list_documents, update_document
 
 ROOT = Path(__file__).parents[3]
@@ -32,6 +32,7 @@ def recorded(tmp_path, monkeypatch):
     ]
     write_text(places.find_paper(RECORDED_PROFILE) / "claims.md", "\n".join([*lines, "", "| place |"]))
     write_text(SECONDS, merge_seconds(TIMES, places.SECONDS))
+    write_json(PROVENANCE, {"cpu": "a chip, 2 cores", "torch": "2.15.0", "git_revision": "0123456789"})
     return text
 
 
@@ -44,6 +45,13 @@ def test_the_documents_take_their_results_from_the_files(recorded):
     assert "|\n| It is cheaper |  | undecided | 0 |\n<!-- end claims -->" in updated
     assert "| place |" not in updated
     assert update_document(updated, "README.md") == updated
+
+
+def test_a_part_within_a_line_stays_there(recorded):
+    line = "| `make main` | <!-- begin own_seconds -->639<!-- end own_seconds --> |"
+    assert update_document(line, "README.md") == line.replace("639", "12")
+    machine = "on: <!-- begin own_machine -->?<!-- end own_machine --> (recorded)"
+    assert "a chip, 2 cores, torch 2.15.0, revision 0123456<" in update_document(machine, "README.md")
 
 
 def test_a_part_that_nobody_makes_is_refused_with_the_documents_name(recorded):
