@@ -133,8 +133,10 @@ def save_latent_marginal(path: str | Path, latents: Tensor, title: str) -> None:
     axes[2].bar(np.arange(values.shape[1]), values.std(0), color=OURS, alpha=0.6, label="std of coordinate")
     axes[2].axhline(1, color=REFERENCE, label="prior")
     axes[2].set(title="standard deviation by coordinate", xlabel="coordinate")
+    axes[2].set_ylim(0, 1.25 * max(1.0, values.std(0).max()))  # room for the legend above the bars
+    axes[1].legend(fontsize=8, frameon=False)
+    axes[2].legend(fontsize=8, frameon=False, ncols=2, loc="upper center")
     for one in axes[1:]:
-        one.legend(fontsize=8, frameon=False)
         one.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)

@@ -12,6 +12,7 @@ from pipeline.storage.files import write_folder, write_json
 from pipeline.studies.grid import list_methods, read_grid
 from pipeline.studies.measured import read_cells
 from pipeline.studies.planning import list_study
+from reports.paper.equal_work import describe_equal_work
 from reports.paper.evaluations import describe_evaluations
 from reports.paper.figures import draw_figures
 from reports.paper.layouts import LAYOUTS
@@ -35,6 +36,7 @@ def build_exhibit(params: Params, tracker: object, study: str) -> None:
         layout.note,
         describe_evaluations(study, listed),
         describe_cells(study, cells),
+        describe_equal_work(study, cells, listed),
     )
     note = " ".join(filter(None, sentences))
     published = read_published()

@@ -13,8 +13,10 @@ from pipeline.storage.files import write_folder, write_text
 from pipeline.studies.grid import PAPER_STUDIES, Grid, list_methods, read_grid
 from pipeline.studies.measured import RECORDED, MeasuredCell, read_cells
 from pipeline.studies.pace import name_studies
+from pipeline.studies.planning import list_study
 from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
+from reports.paper.equal_work import describe_equal_work
 from reports.paper.html_report import write_report
 from reports.paper.page import render_paper, tabulate_architectures
 from reports.paper.planned import add_missing
@@ -48,6 +50,10 @@ def paper_page(params: Params, tracker: object) -> None:
     planned = {study: add_missing(study, measured, params, grid) for study, measured in cells.items()}
     verdicts = judge_claims([claim for claim in read_claims() if claim.study in cells], planned)
     content = read_yaml("params.yaml") | {"profile": params.profile}
+    notes = {
+        study: describe_equal_work(study, measured, list_study(study, params, grid))
+        for study, measured in cells.items()
+    }
     find_scale = prepare_scales(content, grid, published["settings"]["train_size"])
     results = places.RESULTS / params.profile
     with write_folder(places.find_paper(params.profile)) as folder:
@@ -60,10 +66,11 @@ def paper_page(params: Params, tracker: object) -> None:
             remaining = render_remaining(
                 params.profile, list_remaining(params.profile, grid, machine), machine
             )
-        page = render_paper(params, cells, published, render_markdown(table1), claims, beyond, remaining)
+        table = render_markdown(table1)
+        page = render_paper(params, cells, published, table, claims, beyond, remaining, notes)
         write_text(folder / "README.md", page)
         everything = cells | read_beyond_cells(results, grid)
-        write_report(folder, results, params.profile, everything, published, verdicts)
+        write_report(folder, results, params.profile, everything, published, verdicts, notes)
 
 
 def read_shown_cells(profile: str, grid: Grid) -> dict[str, list[MeasuredCell]]:

@@ -77,6 +77,13 @@ def count_cell(cell: Cell) -> float:
     return units * _count_step(params.architecture, params.resolved_latent_dim)
 
 
+def count_round(cell: Cell) -> float:
+    """Count a round of Algorithm 1 for one image in units of a Langevin step, learning counted in them."""
+    plan = build_plan(cell.params, TRAINING_OF.get(cell.task, "complete"))
+    inferred = plan.passes * plan.chain.steps
+    return inferred + LEARNING * (count_sample_gradients(replace(plan, rounds=1), 1) - inferred)
+
+
 def count_evaluations(cell: Cell) -> int:
     """Count how often a method of latent vectors evaluates its network to infer one image's.
 

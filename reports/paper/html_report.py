@@ -52,10 +52,11 @@ def write_report(
     cells: Cells,
     published: Mapping[str, Any],
     verdicts: Sequence[Verdict] = (),
+    notes: Mapping[str, str] | None = None,
 ) -> Path:
     """Write ``folder``/report.html, atomically; arguments as ``render_report`` has them."""
     path = folder / FILE
-    write_text(path, render_report(folder, results, profile, cells, published, verdicts))
+    write_text(path, render_report(folder, results, profile, cells, published, verdicts, notes=notes))
     return path
 
 
@@ -67,13 +68,15 @@ def render_report(
     published: Mapping[str, Any],
     verdicts: Sequence[Verdict] = (),
     records: Records | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> str:
     """Render the report from the files on disk; raises ValueError or OSError that names a damaged one.
 
     ``folder``: the one with claims.csv and table1.csv; ``results``: the profile's, with exhibits/ and cells/;
     ``cells``: measured cells by study, of which the figures are drawn and in which each number's origin is
     looked up; ``published``: reports/published.yaml; ``verdicts``: those of claims.csv, for their cells;
-    ``records``: what Git and DVC know of the cells, read from the working folder if None.
+    ``records``: what Git and DVC know of the cells, read from the working folder if None; ``notes``:
+    sentences on a study that are not told of its cells alone.
     """
     records = read_records(results / "cells") if records is None else records
     index = CellIndex(cells, results / "cells", records)
@@ -102,7 +105,8 @@ def render_report(
         shown_studies = [study for study in studies if study in tables]
         parts += [tag("h2", escape(title))] if shown_studies else []
         for study in shown_studies:
-            parts.append(_render_study(study, tables, cells, exhibits, published, index, details))
+            note = (notes or {}).get(study, "")
+            parts.append(_render_study(study, tables, cells, exhibits, published, index, details, note))
     beyond = [study for study in tables if study not in DEVIATIONS and (exhibits / study).exists()]
     if beyond:
         parts.append(tag("h2", "Beyond the paper", id="beyond"))
@@ -149,12 +153,14 @@ def _render_study(
     published: Mapping[str, Any],
     index: CellIndex,
     details: Details,
+    note: str,
 ) -> str:
     layout, own = LAYOUTS[study], cells.get(study, ())
     sentences = (
         layout.note,
         DEVIATIONS.get(study, ""),
         describe_cells(study, own),
+        note,
     )
     captions = {name: CAPTIONS.get(name, f"{layout.title}, drawn") for name in FIGURES[study]}
     parts = [tag("h3", escape(layout.title)), paragraphs(" ".join(filter(None, sentences)))]

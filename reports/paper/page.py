@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -90,12 +90,13 @@ def render_paper(
     claims: str,
     beyond: Sequence[tuple[str, str]] = (),
     remaining: str = "",
+    notes: Mapping[str, str] | None = None,
 ) -> str:
     """Render the page; it holds nothing but the cells' own numbers and the paper's.
 
     A study without an entry in ``cells`` has no section. ``table1``, ``claims``, ``remaining``: these
     sections in Markdown. ``beyond``: tables of beyond/dvc.yaml in Markdown, each with its figure below the
-    exhibits or "".
+    exhibits or "". ``notes``: sentences on a study that are not told of its cells alone.
     """
     of_cells = {cell.seed for of_study in cells.values() for cell in of_study if cell.seed is not None}
     seeds = ", ".join(map(str, sorted(of_cells or {params.seed})))
@@ -116,7 +117,7 @@ def render_paper(
             parts += [f"## {title}", ""]
         for study in studies:
             if study in cells:
-                parts.append(render_study(study, cells[study], published))
+                parts.append(render_study(study, cells[study], published, (notes or {}).get(study, "")))
     if beyond:
         parts += ["## Every rival, and what decides the AUPRC", "", "Of `dvc --cd beyond repro`.", ""]
     for text, figure in beyond:
@@ -124,10 +125,10 @@ def render_paper(
     return "\n".join(parts)
 
 
-def render_study(study: str, cells: Sequence[MeasuredCell], published: dict[str, Any]) -> str:
+def render_study(study: str, cells: Sequence[MeasuredCell], published: dict[str, Any], note: str = "") -> str:
     """Render a study's tables, one for each quantity, methods by places; then its figures."""
     layout = LAYOUTS[study]
-    sentences = (layout.note, DEVIATIONS[study], describe_cells(study, cells))
+    sentences = (layout.note, DEVIATIONS[study], describe_cells(study, cells), note)
     parts = [f"### {layout.title}", "", " ".join(filter(None, sentences)), ""]
     parts.append(render_tables(study, cells, published))
     for name in FIGURES[study]:

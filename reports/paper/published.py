@@ -99,7 +99,8 @@ def find_published(study: str, cell: MeasuredCell, quantity: Quantity, published
         printed_s = [round(10 * s, 6) for s in table["s"]]
         keys = {"frechet_before": "fid_before", "frechet_distance": "fid_after"}
         key = keys.get(quantity.key, quantity.key)
-        return table[key][printed_s.index(axes["s"])] if axes["s"] in printed_s else None
+        is_printed = key in table and axes["s"] in printed_s
+        return table[key][printed_s.index(axes["s"])] if is_printed else None
     if study == "table8" and column == "celeba" and quantity.key == "absolute_error":
         return find_table8(published, axes["mask"], cell.method)
     if study in SWEEPS and name and method == "Ours":  # the only row of these tables

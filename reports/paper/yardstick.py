@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.alpha_choice import describe_alpha
-from reports.paper.equal_steps import describe_equal_steps
 from reports.paper.gains import describe_gains
 from reports.paper.learned import YARDSTICK, describe_convergence
 from reports.paper.names import describe_place, name_row
@@ -23,7 +22,6 @@ def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
         describe_spreads(cells),
         describe_rates(cells),
         describe_convergence(study, cells),
-        describe_equal_steps(study, cells),
         *(gains, choice, last),
     )
     return " ".join(filter(None, sentences))

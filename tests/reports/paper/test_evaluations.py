@@ -21,7 +21,7 @@ def test_the_note_counts_a_networks_evaluations_by_method_and_by_data_set_where_
     said = describe_evaluations("table2", list_all("table2", grid))
     assert "Ours 50 (mnist5k, colour_digits (stand-in for SVHN)) or 30 (emoji (stand-in for CelebA))," in said
     assert "VAE 1," in said  # the same for all
-    assert describe_evaluations("table6", list_all("table6")) == ""
+    assert describe_evaluations("figure3", list_all("figure3")) == ""
 
 
 def test_recovery_goes_on_with_the_training_chain():

@@ -102,6 +102,8 @@ def test_a_pivot_shows_the_papers_number_in_brackets_and_a_failure_where_it_stan
     text = render_tables("table5", cells, PAPER)
     assert "| MSE before the correction | s = 0.3 | s = 0.6 |" in text
     assert "| Ours (alpha=0.5) | 0.02 (0.011) | diverged |" in text
+    point = make_cell("table5", axes={"s": 0.3}, mse_test_point=0.03)
+    assert "| Ours (alpha=0.5) | 0.03 |" in render_tables("table5", [point], PAPER)  # the paper prints none
     assert "- Ours (alpha=0.5), s = 0.6: diverged: chains diverged in round 1" in text
 
 
