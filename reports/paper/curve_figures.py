@@ -121,19 +121,27 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> None:
-    """Draw MSE and Frechet distance over a parameter, means over the seeds: Tables 4 to 7, alpha.
+    """Draw errors and Frechet distance over a parameter, means over the seeds: Tables 4 to 7, alpha.
 
     Principal components, where the study has them, are dotted: what a linear model reaches.
     """
-    figure, axes = start_figure(2)
     cells = repeat_yardstick(cells)
     values = sorted({cell.axes[axis_name] for cell in cells})
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     # Table 5 prints the error of the round's end beside the one before the correction: the same chains' both.
-    error = ERRORS.get(axis_name, "mse_train")
-    curves = {"Ours, end of round" if axis_name == "s" else "Ours": ((error, "frechet_distance"), PALETTE[0])}
+    panels = {  # by quantity
+        ERRORS.get(axis_name, "mse_train"): (IMAGES.get(axis_name, "training images"), ERROR),
+        "mse_test_point": ("test images, a chain's mode", ERROR),
+        "frechet_distance": ("samples of the prior", DISTANCE),
+    }
+    if not any("mse_test_point" in cell.numbers for cell in cells):
+        del panels["mse_test_point"]
+    figure, axes = start_figure(len(panels))
+    keys = tuple(panels)
+    curves = {"Ours, end of round" if axis_name == "s" else "Ours": (keys, PALETTE[0])}
     if axis_name == "s":
-        curves["Ours, before the correction"] = (("mse_before", "frechet_before"), REFERENCE_LOOK)
+        before = {"mse_after": "mse_before", "frechet_distance": "frechet_before"}
+        curves["Ours, before the correction"] = (tuple(before.get(key, "") for key in keys), REFERENCE_LOOK)
     for label, (keys, look) in curves.items():
         # A number of one data set is no mean with another's: each has its curve.
         looks = [look] if len(datasets) == 1 else list_looks(len(datasets))
@@ -148,12 +156,7 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
                     drawn = [cell for cell in with_key if (cell.method == YARDSTICK) == (name == YARDSTICK)]
                     if drawn:
                         plot_means(axis, drawn, lambda cell: cell.axes[axis_name], key, line, name + where)
-    for axis, title, unit in zip(
-        axes,
-        (IMAGES.get(axis_name, "training images"), "samples of the prior"),
-        (ERROR, DISTANCE),
-        strict=True,
-    ):
+    for axis, (title, unit) in zip(axes, panels.values(), strict=True):
         axis.set(title=title, xlabel=AXIS_TITLES.get(axis_name, axis_name), ylabel=unit)
         axis.set_xticks(values, [f"{value:g}" for value in values])
     title = f"{AXIS_TITLES.get(axis_name, axis_name)}: {', '.join(map(name_dataset, datasets))}"

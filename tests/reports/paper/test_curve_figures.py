@@ -115,6 +115,18 @@ def test_the_linear_model_is_a_level_line_named_though_one_panel_alone_has_it(dr
     assert [text.get_text() for text in legend.get_texts()][-1] == "PPCA"
 
 
+def test_a_sweep_shows_the_error_of_test_images_between_the_two_where_it_was_measured(
+    drawn, make_cell, tmp_path
+):
+    numbers = {"mse_after": 3.0, "mse_before": 4.0, "frechet_before": 9.0, "frechet_distance": 8.0}
+    cells = [make_cell("table5", axes={"s": s}, **numbers, mse_test_point=s) for s in (0.03, 0.6)]
+    draw_sweep(tmp_path, cells, "s")
+    (figure,) = drawn
+    assert [one.get_title() for one in figure.axes][1] == "test images, a chain's mode"
+    (line,) = figure.axes[1].containers  # what a correction changes is not measured there
+    np.testing.assert_array_equal(line[0].get_xydata(), [[0.03, 0.03], [0.6, 0.6]])
+
+
 @pytest.mark.parametrize("seeds", [(1,), (1, 2, 3)])
 def test_panels_are_equally_wide_and_texts_apart(drawn, draw_all, seeds):
     draw_all(seeds)
