@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from models.catalogue import Method
 from pipeline.evaluation.effects import UNDECIDED, estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
+from pipeline.studies.workload import CLOSED_FORM
 from reports.beyond.standings import (
     CHANGING,
     compare_with_ours,
@@ -68,6 +69,8 @@ def tabulate(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
         row: dict[str, object] = {"method": method, "seeds": sum(not cell.error for cell in seeds)}
         for key in COLUMNS:
             values = [cell.numbers[key] for cell in seeds if key in cell.numbers]
+            if key == "sample_gradients" and method in CLOSED_FORM:
+                values = []  # offered and not used
             row[key] = statistics.fmean(values) if values else math.nan
             row[f"{key}_std"] = statistics.stdev(values) if len(values) > 1 else math.nan
         lacks = dict.fromkeys(reason for cell in seeds for reason in cell.lacks.values())
@@ -103,7 +106,8 @@ def render(
         "",
         f"Profile {profile}, {where}, {n:,.0f} training images{trained}, {describe_spread(measured)}. Every "
         "method has the same data, generator, minibatch and budget of sample-gradients; seconds are of one "
-        "thread. An empty cell: the method lacks it. Rate: what the method's learning rate was multiplied "
+        "thread. An empty cell: the method lacks it, as PPCA and FA do a rate and gradients. Rate: what the "
+        "method's learning rate was multiplied "
         f"by, chosen on a validation split ({tuned}.md), with an asterisk at the edge of what was tried. "
         f"{_explain_marks(lengths)} {WAYS} Recovery: the mean absolute error of hidden pixels. A "
         "chain's evaluations come with a gradient. Sources and settings are in methods.md.",
@@ -114,7 +118,8 @@ def render(
     for row in frame.to_dict("records"):
         method = str(row["method"])
         texts = [_format(row[key], row[f"{key}_std"]) for key in COLUMNS]
-        rate = f"x {chosen[method]:g}{'*' if method in edges else ''}" if method in chosen else ""
+        has_rate = method in chosen and method not in CLOSED_FORM
+        rate = f"x {chosen[method]:g}{'*' if method in edges else ''}" if has_rate else ""
         infers = not math.isnan(row["mse_test_point"])
         texts.append(str((evaluations or {}).get(method, "")) if infers else "")
         lines.append(

@@ -57,6 +57,16 @@ def test_a_method_is_a_line_of_means_and_spreads_over_its_seeds(cells):
     assert frame.loc["Ours", "failed"] == "diverged: s = 3"
 
 
+def test_a_closed_form_has_neither_a_rate_nor_a_budget_that_it_does_not_use(make_row):
+    cells = [make_row("VAE", 1, sample_gradients=136_000), make_row("PPCA", 1, sample_gradients=136_000)]
+    vae, ppca = (
+        next(line for line in render(cells, "embedded").splitlines() if line.startswith(f"| {method} |"))
+        for method in ("VAE", "PPCA")
+    )
+    assert "| 1 | x 3 |" in vae and "136,000" in vae
+    assert "| 1 |  |" in ppca and "136,000" not in ppca
+
+
 def test_what_is_missing_is_said(cells):
     text = render(cells, "smoke", evaluations={"VAE": 1, "DCGAN": 1, "Ours": 50})
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "| x 3 |" in line}
