@@ -20,7 +20,13 @@ from pipeline.studies.workload import estimate_seconds
 
 RATES = "rates"  # the study that tunes the paper's
 PROFILES = ("smoke", "embedded", RECORDED, "paper")
-OF_SEVERAL_SEEDS = ("convergence", "fashion", "alphas", "authors")  # ours, on the page of several seeds
+OF_SEVERAL_SEEDS = (
+    "convergence",
+    "fashion",
+    "alphas",
+    "table3_all",
+    "authors",
+)  # ours, on the page of several seeds
 
 
 @dataclass(frozen=True)

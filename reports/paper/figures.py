@@ -58,6 +58,7 @@ FIGURES: dict[str, dict[str, Callable[[Path, Sequence[MeasuredCell]], None]]] = 
     "figure3": {"figure2": draw_evolution, "figure3": draw_posteriors},
     "figure8": {"figure8": draw_alpha_curves},
     "alphas": {"alphas": functools.partial(draw_sweep, axis_name="alpha")},
+    "table3_all": {"table3_all": draw_auprc},
     "authors": {},  # its table says it
     "convergence": {"convergence": draw_convergence},
     "solvers": {"solvers": draw_solvers},

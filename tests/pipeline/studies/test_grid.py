@@ -119,7 +119,7 @@ def test_the_authors_chain_draws_where_it_scores_and_eq_8s_does_not():
 
 def test_tables_on_many_digits_leave_those_that_tuned_their_rates():
     tuned = cells("rates", profile="recorded")[0].params.profile_settings.prepare.n_train
-    for study in PAPER_STUDIES:
+    for study in (*PAPER_STUDIES, "table3_all"):
         for cell in cells(study, profile="recorded"):
             if cell.params.dataset == "mnist5k" and cell.classes is None:
                 assert tuned + cell.params.profile_settings.prepare.n_train <= 4000
