@@ -129,6 +129,7 @@ def make_drawn(make_cell):
 AXES = {
     "table2": [{"dataset": "mnist5k"}],
     "table3": [{"held_out": 1}, {"held_out": 4}],
+    "table3_all": [{"held_out": 1, "seed": 1}, {"held_out": 4, "seed": 1}],
     "table4": [{"latent_dim": 20}, {"latent_dim": 40}],
     "table5": [{"s": 0.3}, {"s": 0.6}],
     "table6": [{"K": 30}, {"K": 50}],
