@@ -16,7 +16,7 @@ from pipeline.studies.pace import name_studies
 from pipeline.studies.planning import list_study
 from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
-from reports.paper.equal_work import describe_equal_work
+from reports.paper.equal_work import AXES, describe_equal_work
 from reports.paper.html_report import write_report
 from reports.paper.page import render_paper, tabulate_architectures
 from reports.paper.planned import add_missing
@@ -51,8 +51,9 @@ def paper_page(params: Params, tracker: object) -> None:
     verdicts = judge_claims([claim for claim in read_claims() if claim.study in cells], planned)
     content = read_yaml("params.yaml") | {"profile": params.profile}
     notes = {
-        study: describe_equal_work(study, measured, list_study(study, params, grid))
-        for study, measured in cells.items()
+        study: describe_equal_work(study, cells[study], list_study(study, params, grid))
+        for study in AXES
+        if study in cells
     }
     find_scale = prepare_scales(content, grid, published["settings"]["train_size"])
     results = places.RESULTS / params.profile

@@ -20,13 +20,8 @@ from pipeline.studies.workload import estimate_seconds
 
 RATES = "rates"  # the study that tunes the paper's
 PROFILES = ("smoke", "embedded", RECORDED, "paper")
-OF_SEVERAL_SEEDS = (
-    "convergence",
-    "fashion",
-    "alphas",
-    "table3_all",
-    "authors",
-)  # ours, on the page of several seeds
+# Ours, on the page of several seeds.
+OF_SEVERAL_SEEDS = ("convergence", "fashion", "alphas", "table3_all", "authors")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from models.catalogue import METHODS
 from models.networks.architectures import find_architecture
 from models.networks.generator import build_generator
 from models.networks.lowering import count_flops
+from models.short_run.algorithm import TrainingPlan
 from models.short_run.method import count_sample_gradients
 from pipeline.data.anomaly_split import TRAIN_SHARE
 from pipeline.settings.params import Params
@@ -72,14 +73,16 @@ def count_cell(cell: Cell) -> float:
     if not METHODS[cell.method].uses_engine:
         units = LEARNING * count_sample_gradients(plan, n_train) + tests * (cell.method in INFERS_BY_STEPS)
     else:
-        inferred = n_train * plan.rounds * plan.passes * plan.chain.steps
-        units = inferred + LEARNING * (count_sample_gradients(plan, n_train) - inferred) + tests
+        units = n_train * plan.rounds * _count_round(plan) + tests
     return units * _count_step(params.architecture, params.resolved_latent_dim)
 
 
 def count_round(cell: Cell) -> float:
     """Count a round of Algorithm 1 for one image in units of a Langevin step, learning counted in them."""
-    plan = build_plan(cell.params, TRAINING_OF.get(cell.task, "complete"))
+    return _count_round(build_plan(cell.params, TRAINING_OF.get(cell.task, "complete")))
+
+
+def _count_round(plan: TrainingPlan) -> float:
     inferred = plan.passes * plan.chain.steps
     return inferred + LEARNING * (count_sample_gradients(replace(plan, rounds=1), 1) - inferred)
 

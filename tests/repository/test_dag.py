@@ -43,12 +43,8 @@ WITHOUT_NUMBERS = (
     "pipeline/stage_forks.py",
 )  # as the header of dvc.yaml says
 CHECK = "python -m pipeline.studies.check_methods"
-ONLY_RECORDED = {
-    "convergence",
-    "alphas",
-    "table3_all",
-    "authors",
-}  # studies of the page of several seeds alone
+# Studies of the page of several seeds alone.
+ONLY_RECORDED = {"convergence", "alphas", "table3_all", "authors"}
 MODULE_OF = {"extractors": "extractor", "rates": "cells"}  # stages that are not the module of their name
 
 
