@@ -43,13 +43,16 @@ def drop_rounding(spread: float, mean: float) -> float:
     return 0.0 if spread < ROUNDING * abs(mean) else spread
 
 
-def write_table(table: ResultTable, folder: Path) -> None:
-    """Write the table as ``folder``/name.csv, in full precision, and name.md, for reading."""
+def write_table(table: ResultTable, folder: Path, markdown: str | None = None) -> None:
+    """Write the table as ``folder``/name.csv, in full precision, and name.md, for reading.
+
+    ``markdown``: what name.md says, where a row for each number would be hard to read.
+    """
     frame = pd.DataFrame([asdict(row) for row in table.rows], columns=list(COLUMNS)).astype(
         {"n": "Int64", "seed": "Int64"}
     )
     write_text(folder / f"{table.name}.csv", frame.to_csv(index=False))
-    write_text(folder / f"{table.name}.md", render_markdown(table))
+    write_text(folder / f"{table.name}.md", render_markdown(table) if markdown is None else markdown)
 
 
 def render_markdown(table: ResultTable) -> str:

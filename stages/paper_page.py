@@ -18,13 +18,14 @@ from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
 from reports.paper.equal_work import AXES, describe_equal_work
 from reports.paper.html_report import write_report
-from reports.paper.page import render_paper, tabulate_architectures
+from reports.paper.page import render_architectures, render_paper, tabulate_architectures
 from reports.paper.planned import add_missing
+from reports.paper.provenance import read_makings, tell_machines
 from reports.paper.published import read_published
 from reports.paper.remaining import find_machine, list_remaining, render_remaining
 from reports.paper.scale import prepare_scales
-from reports.paper.verdicts import judge_claims
-from reports.result_table import render_markdown, write_table
+from reports.paper.verdicts import Cells, judge_claims
+from reports.result_table import write_table
 
 # Tables of beyond/dvc.yaml by study, with their figures; as dependencies they would be trained too.
 BEYOND = {
@@ -50,15 +51,12 @@ def paper_page(params: Params, tracker: object) -> None:
     planned = {study: add_missing(study, measured, params, grid) for study, measured in cells.items()}
     verdicts = judge_claims([claim for claim in read_claims() if claim.study in cells], planned)
     content = read_yaml("params.yaml") | {"profile": params.profile}
-    notes = {
-        study: describe_equal_work(study, cells[study], list_study(study, params, grid))
-        for study in AXES
-        if study in cells
-    }
     find_scale = prepare_scales(content, grid, published["settings"]["train_size"])
     results = places.RESULTS / params.profile
+    notes = write_notes(cells, params, grid)
     with write_folder(places.find_paper(params.profile)) as folder:
-        write_table(table1, folder)
+        generators = render_architectures(table1)
+        write_table(table1, folder, generators)
         claims = write_claims(verdicts, find_scale, folder)
         beyond = read_beyond(params.profile)
         remaining = ""
@@ -67,11 +65,22 @@ def paper_page(params: Params, tracker: object) -> None:
             remaining = render_remaining(
                 params.profile, list_remaining(params.profile, grid, machine), machine
             )
-        table = render_markdown(table1)
-        page = render_paper(params, cells, published, table, claims, beyond, remaining, notes)
+        page = render_paper(params, cells, published, generators, claims, beyond, remaining, notes)
         write_text(folder / "README.md", page)
         everything = cells | read_beyond_cells(results, grid)
         write_report(folder, results, params.profile, everything, published, verdicts, notes)
+
+
+def write_notes(cells: Cells, params: Params, grid: Grid) -> dict[str, str]:
+    """What is told of each study beside its cells' numbers: equal arithmetic, and the machines."""
+    makings = read_makings(places.RESULTS / params.profile)
+    notes = {}
+    for study, measured in cells.items():
+        told = [tell_machines(measured, makings)]
+        if study in AXES:
+            told.insert(0, describe_equal_work(study, measured, list_study(study, params, grid)))
+        notes[study] = " ".join(filter(None, told))
+    return notes
 
 
 def read_shown_cells(profile: str, grid: Grid) -> dict[str, list[MeasuredCell]]:

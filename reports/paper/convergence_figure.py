@@ -13,11 +13,11 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from pipeline.evaluation.effects import estimate_over_seeds
 from pipeline.studies.measured import MeasuredCell
-from reports.drawing import OURS, REFERENCE, THIRD, save_figure
+from reports.drawing import Look, save_figure
 from reports.paper.gains import pair_by_seed
+from reports.paper.looks import METHODS, choose_looks
 
 FEWEST = 3  # seeds with whose interval a figure can be drawn: of two it is beyond any axis
-STYLES = {"VAE": (THIRD, "s--"), "ABP": (REFERENCE, "D-."), "Ours": (OURS, "o-"), "PPCA": ("0.45", "^:")}
 SHOWN = (("frechet_distance", "Frechet distance"), ("mse_test_point", "MSE of test images, point"))
 
 
@@ -39,7 +39,7 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
         grid[0, column].set_title(f"{size:,} images")
         axis = grid[2, column]
         axis.axhline(1, color="0.7", linewidth=1)
-        _draw_seeds(axis, {rounds: one for (n, rounds), one in gains.items() if n == size}, OURS, "o-")
+        _draw_seeds(axis, {rounds: one for (n, rounds), one in gains.items() if n == size}, METHODS["Ours"])
         axis.set(xscale="log")
         axis.minorticks_off()
         grid[2, column].set(xlabel="rounds of training")
@@ -57,19 +57,16 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
 
 
 def _draw_means(axis: Axes, cells: Sequence[MeasuredCell], key: str) -> None:
-    for method in dict.fromkeys(cell.method for cell in cells):
-        colour, style = STYLES.get(method, ("0.3", "x-"))
+    for method, look in choose_looks(cell.method for cell in cells).items():
         logarithms: dict[int, list[float]] = {}
         for cell in cells:
             if cell.method == method and key in cell.numbers:
                 logarithms.setdefault(cell.axes["rounds"], []).append(math.log(cell.numbers[key]))
         by_length = {rounds: np.array(values) for rounds, values in logarithms.items()}
-        _draw_seeds(axis, by_length, colour, style, method)
+        _draw_seeds(axis, by_length, look, method)
 
 
-def _draw_seeds(
-    axis: Axes, logarithms: Mapping[int, np.ndarray], colour: str, style: str, label: str = ""
-) -> None:
+def _draw_seeds(axis: Axes, logarithms: Mapping[int, np.ndarray], look: Look, label: str = "") -> None:
     """Means over seeds by length, joined; every seed as a pale point; intervals where seeds are enough."""
     lengths = sorted(logarithms)
     estimates = [estimate_over_seeds(logarithms[one]) for one in lengths]
@@ -77,7 +74,8 @@ def _draw_seeds(
     ends = np.exp([[float(end) for end in one.bound()] for one in estimates]).reshape(-1, 2)
     enough = [len(logarithms[one]) >= FEWEST for one in lengths]
     whiskers = np.where(enough, np.abs(ends.T - means), np.nan)
-    axis.errorbar(lengths, means, whiskers, fmt=style, color=colour, label=label, capsize=3, markersize=5)
+    axis.errorbar(lengths, means, whiskers, **look, label=label, capsize=3)
     for length in lengths:
         seeds = np.exp(logarithms[length])
-        axis.plot([length] * len(seeds), seeds, ".", color=colour, alpha=0.35, markersize=7, linewidth=0)
+        pale = {"color": look["color"], "alpha": 0.35}
+        axis.plot([length] * len(seeds), seeds, ".", **pale, markersize=7, linewidth=0)

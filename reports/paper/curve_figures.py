@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.studies.measured import MeasuredCell
-from reports.drawing import PALETTE, REFERENCE_LOOK, Look, list_looks, save_figure
+from reports.drawing import REFERENCE_LOOK, Look, list_looks, save_figure
 from reports.paper.learned import YARDSTICK, repeat_yardstick
+from reports.paper.looks import METHODS, choose_alpha_looks, choose_looks
 from reports.paper.names import describe_facts, describe_place, name_dataset, name_row
 
 ERROR = "MSE per pixel, images in [0, 1]"
@@ -63,7 +64,7 @@ def draw_recovery_errors(path: Path, cells: Sequence[MeasuredCell]) -> None:
     figure, axes = start_figure(2, sharey=True)
     methods = list_methods(cells)
     for axis, kind in zip(axes, ("region", "salt_pepper"), strict=True):
-        for look, method in zip(list_looks(len(methods)), methods, strict=True):
+        for method, look in choose_looks(methods).items():
             on_curve = [
                 cell
                 for cell in cells
@@ -85,7 +86,7 @@ def draw_auprc(path: Path, cells: Sequence[MeasuredCell]) -> None:
     digits = list(dict.fromkeys(cell.axes["held_out"] for cell in cells))
     rows = {name_series(cell, "held_out"): name_row(cell) for cell in cells}  # -> the method's name
     of_method = {method: [row for row in rows if rows[row] == method] for method in rows.values()}
-    looks = dict(zip(of_method, list_looks(len(of_method)), strict=True))
+    looks = choose_looks(of_method)
     width = 0.8 / max(1, len(rows))
     for axis, protocol in zip(axes, ("tenth", "pooled"), strict=True):
         for number, (row, method) in enumerate(rows.items()):
@@ -138,7 +139,7 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
         del panels["mse_test_point"]
     figure, axes = start_figure(len(panels))
     keys = tuple(panels)
-    curves = {"Ours, end of round" if axis_name == "s" else "Ours": (keys, PALETTE[0])}
+    curves = {"Ours, end of round" if axis_name == "s" else "Ours": (keys, METHODS["Ours"])}
     if axis_name == "s":
         before = {"mse_after": "mse_before", "frechet_distance": "frechet_before"}
         curves["Ours, before the correction"] = (tuple(before.get(key, "") for key in keys), REFERENCE_LOOK)
@@ -149,7 +150,7 @@ def draw_sweep(path: Path, cells: Sequence[MeasuredCell], axis_name: str) -> Non
             own = [cell for cell in cells if cell.dataset == dataset]
             where = "" if len(datasets) == 1 else f", {name_dataset(dataset)}"
             beside = {**own_look, "linestyle": ":", "marker": ""}
-            beside |= {"color": "0.45"} if len(datasets) == 1 else {}
+            beside |= {"color": METHODS[YARDSTICK]["color"]} if len(datasets) == 1 else {}
             for axis, key in zip(axes, keys, strict=True):
                 for name, line in ((label, own_look), (YARDSTICK, beside)):
                     with_key = [cell for cell in own if key in cell.numbers]
@@ -194,12 +195,12 @@ def draw_alpha_curves(path: Path, cells: Sequence[MeasuredCell]) -> None:
         ("frechet_distance", DISTANCE, "samples of the prior"),
     )
     for axis, (key, unit, title) in zip(axes, panels, strict=True):
-        for alpha, look in zip(alphas, list_looks(len(alphas)), strict=True):
+        for alpha, look in zip(alphas, choose_alpha_looks(alphas), strict=True):
             curves = [cell.curves[key] for cell in cells if cell.alpha == alpha]
             values = np.array([curve[: min(map(len, curves))] for curve in curves])
             spreads = values.std(axis=0, ddof=1) if len(values) > 1 else None
             rounds = range(1, values.shape[1] + 1)
-            label = f"alpha {alpha:g}"
+            label = f"alpha {alpha:g}" if alpha else "alpha 0 (ABP)"
             axis.errorbar(rounds, values.mean(axis=0), spreads, **look, label=label, capsize=3)
         axis.set(title=title, ylabel=unit, xlabel="round, at its end")
         mark_whole_rounds(axis)

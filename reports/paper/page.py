@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,6 +84,26 @@ def tabulate_architectures(published: dict[str, Any]) -> ResultTable:
         "paper divides SVHN's channels by 4 and CelebA's by 8 (`channels_divided_by` in params.yaml)."
     )
     return ResultTable("table1", "Table 1: the generators", note, rows)
+
+
+def render_architectures(table: ResultTable) -> str:
+    """Render Table 1 in Markdown, a generator a row; the paper's number in brackets where it prints it."""
+    of_generator: dict[tuple[str, str], list[ResultRow]] = defaultdict(list)
+    for row in table.rows:
+        of_generator[row.dataset, row.method].append(row)
+    quantities = list(dict.fromkeys(row.quantity for row in table.rows))
+    lines = [f"### {table.title}", "", table.note, ""]
+    lines += [f"| generator | layers | {' | '.join(quantities)} |", "|" + "---|" * (2 + len(quantities))]
+    for (name, layers), rows in of_generator.items():
+        numbers = [_format_count(row) for row in rows]
+        lines.append(f"| {name} | {layers.replace('; ', '<br>')} | {' | '.join(numbers)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _format_count(row: ResultRow) -> str:
+    value = math.nan if row.value is None else row.value
+    printed = "" if row.published is None else f" ({row.published:,.0f})"
+    return f"{value:,.1f}{printed}" if value % 1 else f"{value:,.0f}{printed}"
 
 
 def render_paper(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -70,10 +71,15 @@ def read_records(cells: Path, locks: Sequence[Path] = LOCKS) -> Records:
                 commits.setdefault(path, commit)
     known = {path: commit for path, commit in commits.items() if path not in changed}
     digests = {path: words for lock in locks for path, words in read_digests(lock).items()}
+    return Records(known, digests, read_makings(cells.parent))
+
+
+def read_makings(results: Path) -> dict[str, Any]:
+    """How the cells of all studies of a profile's folder ``results`` were made, by key."""
     makings: dict[str, Any] = {}
-    for file in sorted((cells.parent / "provenance").glob("*.json")):
-        makings |= read_making(cells.parent.name, file.stem)
-    return Records(known, digests, makings)
+    for file in sorted((results / "provenance").glob("*.json")):
+        makings |= read_making(results.name, file.stem)
+    return makings
 
 
 def _list_changed(cells: Path) -> list[str]:
@@ -139,6 +145,17 @@ def describe_makings(makings: Sequence[Mapping[str, Any]]) -> str:
     seconds = sorted(float(one["cpu_seconds"]) for one in makings)
     ends = dict.fromkeys(f"{one:.0f}" for one in (seconds[0], seconds[-1]))
     return f"{machines}, {' to '.join(ends)} processor seconds a cell"
+
+
+def tell_machines(cells: Sequence[MeasuredCell], makings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tell on which machines a study's cells were trained, and of how many nobody knows."""
+    found = Counter(
+        describe_machine(makings[cell.key]) if cell.key in makings else "" for cell in cells if not cell.error
+    )
+    unknown = found.pop("", 0)
+    told = [f"{machine} ({counted} cells)" for machine, counted in sorted(found.items())]
+    told += [f"{NOT_RECORDED} ({unknown} cells)"] if told and unknown else []
+    return f"Trained on: {', '.join(told)}." if told else ""
 
 
 def find_key(study: str, quantity: str) -> str:

@@ -3,7 +3,7 @@ import pytest
 from pipeline.studies.grid import PAPER_STUDIES, read_grid
 from pipeline.studies.pace import OF_SEVERAL_SEEDS
 from reports.paper.layouts import LAYOUTS
-from reports.paper.page import READING, render_study
+from reports.paper.page import READING, render_architectures, render_study, tabulate_architectures
 from reports.paper.pivot import render_tables
 from reports.paper.published import read_published
 from reports.paper.rows import build_rows
@@ -134,3 +134,13 @@ def test_table_8_has_a_published_number_on_faces_alone(make_cell):
         found = rows("table8", cells)
         assert [row.published for row in found] == [printed, None, None, None, None]
         assert [row.value for row in found] == [0.1, 0.1, 0.15, 0.2, 0.3]
+
+
+def test_table_1_is_as_built_with_the_printed_dimension_beside_it():
+    """A generator a row: its weights are those of Table 1's layers, counted by hand for MNIST's."""
+    text = render_architectures(tabulate_architectures(PAPER))
+    linear = 30 * 1024 + 1024 + 1024 * 6272 + 6272 + 2 * (1024 + 6272)  # BatchNorm has a scale and a shift
+    convolutions = 128 * 64 * 4 + 64 + 2 * 64 + 64 * 4 + 1
+    row = next(line for line in text.splitlines() if line.startswith("| mnist |"))
+    assert f"| 30 (30) | {linear + convolutions:,} |" in row
+    assert text.count("\n|") == 5, "a head, a rule and three generators"

@@ -16,7 +16,7 @@ from reports.paper.claims import read_claims
 from reports.paper.claims_table import tabulate_claims
 from reports.paper.html_report import render_report
 from reports.paper.layouts import LAYOUTS
-from reports.paper.provenance import NOT_RECORDED, CellIndex, Records, find_key
+from reports.paper.provenance import NOT_RECORDED, CellIndex, Records, find_key, tell_machines
 from reports.paper.published import read_published
 from reports.paper.shown_tables import read_shown
 from reports.paper.verdicts import judge_claims
@@ -193,3 +193,13 @@ def test_a_study_calls_no_two_quantities_the_same():
         for one in quantities:
             assert find_key("leaderboard", one.title) == one.key
     assert find_key("leaderboard", "parameters") == "parameters"
+
+
+def test_a_study_is_told_with_its_machines(make_cell):
+    """Cells of two precisions are counted apart, a failed cell not at all, and no record gives no words."""
+    cells = [make_cell("table4", "Ours", seed=seed, key=str(seed), mse=1.0) for seed in (1, 2, 3, 4)]
+    cells.append(replace(cells[0], key="5", error="diverged"))
+    old, new = {"machine": "A"}, {"machine": "B", "precision": "bfloat16"}
+    told = tell_machines(cells, {"1": old, "2": new, "3": new, "5": old})
+    assert told == "Trained on: A (1 cells), B in bfloat16 (2 cells), not recorded (1 cells)."
+    assert tell_machines(cells, {}) == ""
