@@ -1,0 +1,83 @@
+"""What ``reports.tools.copying`` measured, as the table of docs/results/copying.md."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.evaluation.effects import estimate_over_seeds
+from pipeline.storage import places
+from reports.paper.gains import write_factor
+from reports.tools.benchmark_tables import NOT_RUN
+
+FOLDER = places.RESULTS / "copying"
+FILE = FOLDER / "copying.json"
+UNLEARNED = "unlearned digits"
+Place = tuple[int, int, str]  # images, rounds, method
+RIVALS = ("ABP", "VAE")
+QUANTITIES = {
+    "frechet_train": "Frechet distance to training images",
+    "frechet_test": "to as many test images",
+    "nearer_training": "nearer to a training image",
+    "precision": "precision",
+    "recall": "recall",
+}
+
+
+def read_rows(path: Path = FILE) -> list[dict[str, Any]]:
+    """What was measured so far; nothing where there is no file."""
+    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
+
+
+def render_copying(path: Path = FILE) -> str:
+    """Render what was measured, a line a method and length; then how far Ours is ahead on either images."""
+    rows = read_rows(path)
+    if not rows:
+        return NOT_RUN
+    lines = [
+        f"| images | rounds | samples of | {' | '.join(QUANTITIES.values())} | seeds |",
+        "|" + "---|" * (4 + len(QUANTITIES)),
+    ]
+    by_place: dict[Place, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_place[row["n_train"], row["rounds"], row["method"]].append(row)
+    for (n_train, rounds, method), measured in by_place.items():
+        cells = [_write_mean([row[key] for row in measured]) for key in QUANTITIES]
+        lines.append(f"| {n_train:,} | {rounds or ''} | {method} | {' | '.join(cells)} | {len(measured)} |")
+    machines = sorted({f"{row['machine']} in {row['precision_of_inference']}" for row in rows})
+    return "\n".join([*lines, "", *tell_leads(by_place), f"Trained on: {', '.join(machines)}."])
+
+
+def tell_leads(by_place: Mapping[Place, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Tell how many times the distance of Ours a rival's is, to either kind of images, a paragraph each."""
+    told = []
+    for rival in RIVALS:
+        parts = []
+        for (n_train, rounds, method), theirs in by_place.items():
+            ours = by_place.get((n_train, rounds, "Ours"), ())
+            train, test = (_compare(theirs, ours, key) for key in ("frechet_train", "frechet_test"))
+            if method == rival and train and test:
+                where = f"after {rounds} rounds on {n_train:,} images"
+                parts.append(f"{where} {train} to training images, {test} to test images")
+        if parts:
+            told += [f"{rival}'s distance over that of Ours, with its 95 % interval: {'; '.join(parts)}.", ""]
+    return told
+
+
+def _compare(theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Their number over ours, over the seeds that both have; empty where there is none."""
+    own = {row["seed"]: row[key] for row in ours}
+    ratios = [math.log(row[key] / own[row["seed"]]) for row in theirs if row["seed"] in own]
+    return write_factor(estimate_over_seeds(np.array(ratios))) if ratios else ""
+
+
+def _write_mean(values: Sequence[float]) -> str:
+    mean = f"{statistics.mean(values):.3g}"
+    return f"{mean} ± {statistics.stdev(values):.2g}" if len(values) > 1 else mean
