@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.catalogue import METHODS
-from pipeline.evaluation.copying import find_nearest, measure_coverage, share_nearer
+from pipeline.evaluation.coverage import find_nearest, measure_coverage, share_nearer
 from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.settings.params import load_params
 from pipeline.storage.files import write_json

@@ -39,8 +39,9 @@ def share_nearer(samples: Tensor, training: Tensor, unseen: Tensor) -> float:
     """The share of samples with a training image nearer to them than any unseen image.
 
     ``training``, ``unseen``: (M, C, H, W) each, as many of either: an image of the same source that is in
-    neither has its nearest in either with the same chance, so .5 is no copying, whatever the quality, and 1
-    is a copy each. Ties count half. Raises ValueError for unequal numbers.
+    neither has its nearest in either with the same chance, so .5 is no copying, and 1 is a copy each. Samples
+    of poor quality may share few neighbours, and so stray from .5 for one pair of sets. Ties count half.
+    Raises ValueError for unequal numbers.
     """
     if len(training) != len(unseen):
         raise ValueError(
