@@ -74,6 +74,19 @@ def save_grid(
     save_figure(figure, path, dpi=110)
 
 
+def save_nearest(path: str | Path, what: str, shown: Sequence[Tensor]) -> None:
+    """Draw samples, the training images nearest to them, and the test images nearest to them.
+
+    Copies would be alike in the first two rows and not in the third. ``what`` says what the samples are.
+    """
+    names = (
+        f"{what} those nearest to a training image",
+        "the nearest training images",
+        "the nearest test images",
+    )
+    save_grid(path, list(zip(names, shown, strict=True)))
+
+
 def tile_images(images: Tensor | np.ndarray, columns: int) -> np.ndarray:
     """(B, C, H, W) -> (rows * H, columns * W, C) with a light line between neighbours."""
     array = images if isinstance(images, np.ndarray) else images.detach().float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Stage fid: the Frechet distance of generated images (Table 2), with its extractor and its floor."""
+"""Stage fid: the Frechet distance of generated images (Table 2), its floor, and whether they are copies."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ import json
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pipeline.data.image_folder import read_images
-from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor, refuse_untrained
-from pipeline.evaluation.frechet import take_reference
+from pipeline.evaluation.coverage import measure_coverage, pick_nearest, share_nearer
+from pipeline.evaluation.features import (
+    INCEPTION_MIN_SAMPLES,
+    FeatureExtractor,
+    open_extractor,
+    refuse_untrained,
+)
+from pipeline.evaluation.frechet import compute_frechet_distance, take_reference
 from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import project_root
-from reports.drawing import save_grid
+from reports.drawing import save_grid, save_nearest
 
 INPUT = places.DATA / "complete"
 FIGURE = places.FIGURES / "fid_samples.png"
+NEAREST_FIGURE = places.FIGURES / "fid_nearest.png"
 N_SHOWN = 64
 
 
 def fid(params: Params, tracker: object) -> dict[str, Any]:
-    """Generate from the prior, picture some, return the distance to the training images.
+    """Generate from the prior, picture some, return the distance to training images and to test images.
 
-    The floor is the distance of the test images to the same reference: what a perfect generator would get
+    The floor is the distance of the test images to the training images: what a perfect generator would get
     with as many samples as there are test images.
     """
     stored = read_images(INPUT)
@@ -40,16 +48,19 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     if file and min(n_generated, len(train_images), len(test_images)) < INCEPTION_MIN_SAMPLES:
         name = f"inception (singular: fewer than {INCEPTION_MIN_SAMPLES} samples)"
     refused = "" if file else refuse_untrained(json.loads(places.find_metrics("extractor").read_text()))
+    samples = fitted.sample(n_generated).cpu()
+    few = samples[: len(test_images)]
     distance = floor = None
     if not refused:
         reference = take_reference(extractor.extract, train_images)
-        distance = reference.measure_samples(fitted, n_generated)
-        floor = reference.measure_images(test_images)
+        distance, floor = reference.measure_images(samples), reference.measure_images(test_images)
     said = (
         f"no Frechet distance: {refused}" if distance is None else f"Frechet distance {distance:.1f} ({name})"
     )
     title = f"g(z), z from the prior; {said}"
-    save_grid(FIGURE, [(title, fitted.sample(min(N_SHOWN, n_generated)))], columns=16)
+    save_grid(FIGURE, [(title, samples[:N_SHOWN])], columns=16)
+    shown = pick_nearest(few, train_images, test_images)
+    save_nearest(NEAREST_FIGURE, f"of {len(few):,} samples", shown)
     return {
         "frechet_distance": distance,
         "floor": floor,
@@ -60,6 +71,30 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
         "n_floor": len(test_images),
         "reference_split": "train",
         "seed": params.seed,
+        **compare_with_test(samples, train_images, test_images, None if refused else extractor),
+    }
+
+
+def compare_with_test(
+    samples: Tensor, train_images: Tensor, test_images: Tensor, extractor: FeatureExtractor | None
+) -> dict[str, Any]:
+    """How samples lie among test images, and whether training images are nearer to them: as many of each.
+
+    All (N, C, H, W). Without ``extractor`` what is taken of its features is None.
+    """
+    n = min(len(samples), len(train_images), len(test_images))
+    few, unseen = samples[:n], test_images[:n]
+    distance = precision = recall = None
+    if extractor is not None:
+        features, of_unseen = extractor.extract(samples), extractor.extract(unseen)
+        distance = compute_frechet_distance(features, of_unseen)
+        precision, recall = measure_coverage(features[:n], of_unseen)
+    return {
+        "frechet_distance_test": distance,
+        "nearer_training": share_nearer(few, train_images[:n], unseen),
+        "precision": precision,
+        "recall": recall,
+        "n_compared": n,
     }
 
 

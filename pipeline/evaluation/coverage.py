@@ -35,6 +35,15 @@ def find_nearest(samples: Tensor, images: Tensor) -> Nearest:
     return Nearest(torch.cat([one.indices for one in found]), torch.cat([one.values for one in found]))
 
 
+def pick_nearest(
+    samples: Tensor, training: Tensor, unseen: Tensor, count: int = 16
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pick the ``count`` samples nearest to a training image, those images, and the nearest unseen ones."""
+    picked = samples[find_nearest(samples, training).distances.argsort()[:count]]
+    near, other = (images[find_nearest(picked, images).indices] for images in (training, unseen))
+    return picked, near, other
+
+
 def share_nearer(samples: Tensor, training: Tensor, unseen: Tensor) -> float:
     """The share of samples with a training image nearer to them than any unseen image.
 

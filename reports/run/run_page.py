@@ -13,6 +13,9 @@ PICTURES = {  # table -> its pictures, with what they show
         ("fid_samples", "Samples from the prior"),
         ("extractor_errors", "What the embedded extractor gets wrong"),
     ],
+    "copies": [
+        ("fid_nearest", "The samples nearest to a training image, those images, and the nearest test images")
+    ],
     "anomaly_pooled": [("anomaly_scores", "Scores and precision-recall curves under both protocols")],
     "anomaly_tenth": [("holdout_images", "Normal training images and the held-out class")],
     "recovery": [

@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.catalogue import METHODS
-from pipeline.evaluation.coverage import find_nearest, measure_coverage, share_nearer
+from pipeline.evaluation.coverage import measure_coverage, pick_nearest, share_nearer
 from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.settings.params import load_params
 from pipeline.storage.files import write_json
@@ -32,11 +32,10 @@ from pipeline.studies.planning import key_method
 from pipeline.studies.recall import KeyedCell, find_extractor, load_images
 from pipeline.studies.request import build_request
 from pipeline.studies.threads import use_one_thread
-from reports.drawing import save_grid
+from reports.drawing import save_nearest
 from reports.tools.copying_table import FILE, FOLDER, UNLEARNED, read_rows, render_copying
 
 STUDY = "convergence"
-N_SHOWN = 16
 
 
 def measure_copying(keyed: KeyedCell, picture: Path | None = None) -> dict[str, Any]:
@@ -47,7 +46,8 @@ def measure_copying(keyed: KeyedCell, picture: Path | None = None) -> dict[str, 
         fitted = METHODS[cell.method].load()(build_request(cell, learned, None))
         samples = fitted.sample(cell.params.profile_settings.evaluate.n_generated).cpu()
         if picture is not None:
-            draw_nearest(picture, cell.method, samples, learned, test)
+            shown = pick_nearest(samples, learned, test)
+            save_nearest(picture, f"{cell.method}: of {len(samples):,} samples", shown)
         return describe(keyed, cell.method, compare_samples(keyed, samples, learned, test))
 
 
@@ -90,16 +90,6 @@ def describe(keyed: KeyedCell, method: str, numbers: dict[str, float]) -> dict[s
         "method": method, **axes, **numbers, "key": keyed.key,
         "machine": name_machine(engine.device != "cpu"), "precision_of_inference": name_precision(engine),
     }  # fmt: skip
-
-
-def draw_nearest(path: Path, method: str, samples: Tensor, learned: Tensor, test: Tensor) -> None:
-    """Draw the samples that are nearest to a training image, those images, and the nearest test images."""
-    nearest = find_nearest(samples, learned)
-    shown = samples[nearest.distances.argsort()[:N_SHOWN]]
-    rows = [(f"{method}: of {len(samples):,} samples those nearest to a training image", shown)]
-    for name, images in (("training", learned), ("test", test)):
-        rows.append((f"their nearest {name} images", images[find_nearest(shown, images).indices]))
-    save_grid(path, rows)
 
 
 def add_row(row: dict[str, Any], path: Path = FILE) -> None:

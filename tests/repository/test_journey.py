@@ -96,7 +96,15 @@ def test_an_experiment_leaves_tables_pages_and_pictures_in_its_own_places(experi
     project, _ = experiment
     assert project.call("git", "status", "--porcelain", "README.md", "docs", "reports") == ""
     run = project.folder / "artifacts/run"
-    for name in ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery", "training"):
+    for name in (
+        "reconstruction",
+        "generation",
+        "copies",
+        "anomaly_pooled",
+        "anomaly_tenth",
+        "recovery",
+        "training",
+    ):
         assert pd.read_csv(run / f"tables/{name}.csv")["value"].notna().any()
         assert (run / f"tables/{name}.md").stat().st_size > 100
     text = (run / "RUN.md").read_text()

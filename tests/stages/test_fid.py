@@ -16,7 +16,7 @@ from pipeline.settings.params import load_params
 from pipeline.storage import places
 from pipeline.storage.checkpoints import save_model
 from pipeline.storage.files import write_json
-from stages.fid import FIGURE, INPUT, fid
+from stages.fid import FIGURE, INPUT, NEAREST_FIGURE, fid
 
 PARAMS = dataclasses.replace(load_params(Path(__file__).parents[2] / "params.yaml"), profile="smoke")
 
@@ -44,5 +44,9 @@ def test_a_distance_is_refused_where_the_extractor_is_near_chance(trained, accur
         assert metrics["floor"] == pytest.approx(0, abs=1e-6)  # the same images in another order
     n_generated = PARAMS.profile_settings.evaluate.n_generated
     assert (metrics["n"], metrics["n_reference"], metrics["n_floor"]) == (n_generated, 80, 80)
+    assert 0 <= metrics["nearer_training"] <= 1 and metrics["n_compared"] == 80
+    of_features = [metrics[key] for key in ("frechet_distance_test", "precision", "recall")]
+    assert all((number is None) == is_refused for number in of_features)
+    assert Path(NEAREST_FIGURE).read_bytes().startswith(b"\x89PNG")
     assert Path(FIGURE).read_bytes().startswith(b"\x89PNG")
     write_json(places.find_metrics("fid"), metrics)  # with a distance that is null

@@ -6,7 +6,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from models.interface import make_rng
-from pipeline.evaluation.coverage import find_nearest, measure_coverage, share_nearer
+from pipeline.evaluation.coverage import find_nearest, measure_coverage, pick_nearest, share_nearer
 
 SHAPE = (1, 4, 4)
 
@@ -47,6 +47,16 @@ def test_images_of_poor_quality_are_no_copies_over_many_sets(draw):
     """Of one pair of sets they may all have the same outlier as neighbour, so its share is 0 or 1."""
     shares = [share_nearer(3 + draw(20), draw(30), draw(30)) for _ in range(400)]
     assert abs(np.mean(shares) - 0.5) < 4 * np.std(shares) / 20 < 0.12
+
+
+def test_copies_are_picked_first_with_what_they_are_copies_of(draw):
+    samples, training, unseen = draw(300), draw(40), draw(40)
+    samples[7:23] = training[:16]
+    picked, near, other = pick_nearest(samples, training, unseen)
+    assert torch.equal(picked, near) and not torch.equal(picked, other)
+    assert {tuple(one.flatten().tolist()) for one in picked} == {
+        tuple(one.flatten().tolist()) for one in training[:16]
+    }
 
 
 def test_a_tie_counts_half(draw):

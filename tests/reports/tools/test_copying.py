@@ -3,12 +3,10 @@
 import json
 
 import pytest
-import torch
 
-from models.interface import make_rng
 from pipeline.studies.measured import RECORDED
 from reports.tools.benchmark_tables import NOT_RUN
-from reports.tools.copying import add_row, draw_nearest, parse_arguments
+from reports.tools.copying import add_row, parse_arguments
 from reports.tools.copying_table import QUANTITIES, UNLEARNED, render_copying
 
 
@@ -50,23 +48,6 @@ def test_the_lead_is_told_to_training_and_to_test_images_over_the_seeds_of_both(
     )
     assert "| 1,000 | 4 | Ours | 20 ± 0 | 40 ± 0 | 0.5 ± 0 | 0.5 ± 0 | 0.5 ± 0 | 3 |" in text
     assert "VAE's distance" not in text and "Trained on: A in float32." in text
-
-
-def test_the_picture_shows_the_samples_that_are_nearest_to_a_training_image(tmp_path, monkeypatch):
-    rng = make_rng(1)
-    learned, test = (torch.rand((40, 1, 4, 4), generator=rng) for _ in range(2))
-    samples = torch.rand((300, 1, 4, 4), generator=rng)
-    samples[7:23] = learned[:16]  # copies
-    drawn = []
-    monkeypatch.setattr("reports.tools.copying.save_grid", lambda path, rows: drawn.extend(rows))
-    draw_nearest(tmp_path / "x.png", "Ours", samples, learned, test)
-    (title, shown), (_, nearest), (_, others) = drawn
-    assert title == "Ours: of 300 samples those nearest to a training image"
-    assert torch.equal(shown, nearest)
-    assert {tuple(one.flatten().tolist()) for one in shown} == {
-        tuple(one.flatten().tolist()) for one in learned[:16]
-    }
-    assert not torch.equal(others, nearest)
 
 
 def test_the_command_line_knows_the_methods():
