@@ -128,9 +128,10 @@ def tabulate_copies(params: Params, metrics: Metrics) -> ResultTable:
         )
     ]
     note = (
-        f"No training saw a test image. Nearer by pixels, {n} training and {n} test images: a half, whatever "
-        "the samples are, unless they are copies. Near: within the distance of the third neighbour in the "
-        "extractor's features (Kynkäänniemi et al. 2019). The paper has none of these."
+        f"No training saw a test image. Nearer by pixels, {n} training and {n} test images: about a half of "
+        "new images of the same source, all of copies, and any share of poor samples, which have few images "
+        "as neighbours. Near: within the distance of the third neighbour in the extractor's features "
+        "(Kynkäänniemi et al. 2019). The paper has none of these."
     )
     return ResultTable("copies", "Copies and coverage", note, rows)
 
