@@ -81,8 +81,8 @@ def save_nearest(path: str | Path, what: str, shown: Sequence[Tensor]) -> None:
     """
     names = (
         f"{what} those nearest to a training image",
-        "the nearest training images",
-        "the nearest test images",
+        "their nearest training images",
+        "their nearest test images",
     )
     save_grid(path, list(zip(names, shown, strict=True)))
 
