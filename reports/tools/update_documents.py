@@ -26,7 +26,7 @@ from reports.tools.record import PROVENANCE, RECORDED_PROFILE, read_recorded_sec
 
 COMPARISONS = places.OWN_RUN / "comparisons"
 OWN_PART = "the pipeline's own run"
-OWN_RUN = ("reconstruction", "generation", "anomaly_pooled", "anomaly_tenth", "recovery")
+OWN_RUN = ("reconstruction", "generation", "copies", "anomaly_pooled", "anomaly_tenth", "recovery")
 EXHIBITS = {  # part -> the study whose folder has its table
     "anomaly_study": "anomaly_study",
     "leaderboard": "leaderboard",
