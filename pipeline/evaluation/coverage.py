@@ -38,10 +38,13 @@ def find_nearest(samples: Tensor, images: Tensor) -> Nearest:
 def pick_nearest(
     samples: Tensor, training: Tensor, unseen: Tensor, count: int = 16
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pick the ``count`` samples nearest to a training image, those images, and the nearest unseen ones."""
+    """Pick the ``count`` samples nearest to a training image, those images, and the nearest unseen ones.
+
+    All three (count, C, H, W) float in [0, 1], as pictures take them.
+    """
     picked = samples[find_nearest(samples, training).distances.argsort()[:count]]
     near, other = (images[find_nearest(picked, images).indices] for images in (training, unseen))
-    return picked, near, other
+    return to_unit(picked), to_unit(near), to_unit(other)
 
 
 def share_nearer(samples: Tensor, training: Tensor, unseen: Tensor) -> float:

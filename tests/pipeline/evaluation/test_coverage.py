@@ -59,6 +59,14 @@ def test_copies_are_picked_first_with_what_they_are_copies_of(draw):
     }
 
 
+def test_what_is_picked_of_bytes_can_be_drawn_beside_samples(draw):
+    images = (draw(30) * 255).to(torch.uint8)
+    picked, near, other = pick_nearest(images.float() / 255, images, images.flip(0), count=5)
+    for one in (picked, near, other):
+        assert one.dtype == torch.float32 and len(one) == 5 and 0.2 < one.max() <= 1
+    torch.testing.assert_close(picked, near)
+
+
 def test_a_tie_counts_half(draw):
     images = draw(20)
     assert share_nearer(draw(50), images, images.flip(0)) == 0.5
