@@ -125,21 +125,35 @@ def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Measure what the command line names and what is not there yet, one training after the other."""
     given = parse_arguments()
-    known = {(row["method"], row["key"]) for row in read_rows()}
     wanted = [(given.n_train, rounds) for rounds in given.rounds]
+    cells = {
+        (seed, method): find_cells(method, given.profile, seed)
+        for seed in given.seed
+        for method in given.methods
+    }
+    for (seed, _), of_seed in cells.items():  # before hours of training
+        lacking = [place for place in wanted if place not in of_seed]
+        if lacking:
+            raise SystemExit(
+                f"--n-train, --rounds: found {lacking}, expected of the study {STUDY}: {list(of_seed)}"
+            )
+    known = {(row["method"], row["key"]) for row in read_rows()}
+    for (seed, method), of_seed in cells.items():
+        for place in tqdm(wanted, f"{method}, seed {seed}", disable=None):
+            shown = seed == given.seed[0] and place == max(wanted)
+            if (method, of_seed[place].key) not in known:
+                add_row(measure_copying(of_seed[place], FOLDER / f"{method}.png" if shown else None))
     for seed in given.seed:
-        for method in given.methods:
-            cells = find_cells(method, given.profile, seed)
-            lacking = [place for place in wanted if place not in cells]
-            if lacking:
-                raise SystemExit(f"copying: found no cell of {lacking}, expected one of {list(cells)}")
-            for place in tqdm(wanted, f"{method}, seed {seed}", disable=None):
-                shown = seed == given.seed[0] and place == max(wanted)
-                if (method, cells[place].key) not in known:
-                    add_row(measure_copying(cells[place], FOLDER / f"{method}.png" if shown else None))
-            if max(cells)[0] > given.n_train:
-                add_row(measure_unlearned(cells[wanted[0]], cells[max(cells)]))
+        of_seed = cells[seed, given.methods[0]]
+        if max(of_seed)[0] > given.n_train and not has_unlearned(given.n_train, seed):
+            add_row(measure_unlearned(of_seed[wanted[0]], of_seed[max(of_seed)]))
     print(render_copying())
+
+
+def has_unlearned(n_train: int, seed: int) -> bool:
+    """Whether unlearned digits were measured for a seed, whose images are the same for each method."""
+    same = (UNLEARNED, n_train, seed)
+    return any((row["method"], row["n_train"], row["seed"]) == same for row in read_rows())
 
 
 if __name__ == "__main__":
