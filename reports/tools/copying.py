@@ -135,7 +135,8 @@ def main() -> None:
         lacking = [place for place in wanted if place not in of_seed]
         if lacking:
             raise SystemExit(
-                f"--n-train, --rounds: found {lacking}, expected of the study {STUDY}: {list(of_seed)}"
+                f"--n-train, --rounds, --seed: found {lacking} of seed {seed}, "
+                f"expected of the study {STUDY}: {list(of_seed) or 'one of its seeds'}"
             )
     known = {(row["method"], row["key"]) for row in read_rows()}
     for (seed, method), of_seed in cells.items():
