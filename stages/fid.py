@@ -6,17 +6,11 @@ import json
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pipeline.data.image_folder import read_images
 from pipeline.evaluation.coverage import measure_coverage, pick_nearest, share_nearer
-from pipeline.evaluation.features import (
-    INCEPTION_MIN_SAMPLES,
-    FeatureExtractor,
-    open_extractor,
-    refuse_untrained,
-)
-from pipeline.evaluation.frechet import compute_frechet_distance, take_reference
+from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor, refuse_untrained
+from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
 from pipeline.stage import parse_nothing, run_stage
@@ -28,6 +22,7 @@ INPUT = places.DATA / "complete"
 FIGURE = places.FIGURES / "fid_samples.png"
 NEAREST_FIGURE = places.FIGURES / "fid_nearest.png"
 N_SHOWN = 64
+MOST_COMPARED = 1_000  # images of each kind, pair by pair: of all of CelebA's it would take hours
 
 
 def fid(params: Params, tracker: object) -> dict[str, Any]:
@@ -49,18 +44,19 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
         name = f"inception (singular: fewer than {INCEPTION_MIN_SAMPLES} samples)"
     refused = "" if file else refuse_untrained(json.loads(places.find_metrics("extractor").read_text()))
     samples = fitted.sample(n_generated).cpu()
-    few = samples[: len(test_images)]
-    distance = floor = None
+    n = min(len(samples), len(train_images), len(test_images), MOST_COMPARED)
+    distance = floor = distance_test = precision = recall = None
     if not refused:
-        reference = take_reference(extractor.extract, train_images)
-        distance, floor = reference.measure_images(samples), reference.measure_images(test_images)
+        features, of_train, of_test = map(extractor.extract, (samples, train_images, test_images))
+        distance, floor = (compute_frechet_distance(one, of_train) for one in (features, of_test))
+        distance_test = compute_frechet_distance(features, of_test)
+        precision, recall = measure_coverage(features[:n], of_test[:n])
     said = (
         f"no Frechet distance: {refused}" if distance is None else f"Frechet distance {distance:.1f} ({name})"
     )
     title = f"g(z), z from the prior; {said}"
     save_grid(FIGURE, [(title, samples[:N_SHOWN])], columns=16)
-    shown = pick_nearest(few, train_images, test_images)
-    save_nearest(NEAREST_FIGURE, f"of {len(few):,} samples", shown)
+    save_nearest(NEAREST_FIGURE, f"of {n:,} samples", pick_nearest(samples[:n], train_images, test_images))
     return {
         "frechet_distance": distance,
         "floor": floor,
@@ -71,27 +67,8 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
         "n_floor": len(test_images),
         "reference_split": "train",
         "seed": params.seed,
-        **compare_with_test(samples, train_images, test_images, None if refused else extractor),
-    }
-
-
-def compare_with_test(
-    samples: Tensor, train_images: Tensor, test_images: Tensor, extractor: FeatureExtractor | None
-) -> dict[str, Any]:
-    """How samples lie among test images, and whether training images are nearer to them: as many of each.
-
-    All (N, C, H, W). Without ``extractor`` what is taken of its features is None.
-    """
-    n = min(len(samples), len(train_images), len(test_images))
-    few, unseen = samples[:n], test_images[:n]
-    distance = precision = recall = None
-    if extractor is not None:
-        features, of_unseen = extractor.extract(samples), extractor.extract(unseen)
-        distance = compute_frechet_distance(features, of_unseen)
-        precision, recall = measure_coverage(features[:n], of_unseen)
-    return {
-        "frechet_distance_test": distance,
-        "nearer_training": share_nearer(few, train_images[:n], unseen),
+        "frechet_distance_test": distance_test,
+        "nearer_training": share_nearer(samples[:n], train_images[:n], test_images[:n]),
         "precision": precision,
         "recall": recall,
         "n_compared": n,

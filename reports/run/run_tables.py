@@ -118,7 +118,7 @@ def tabulate_copies(params: Params, metrics: Metrics) -> ResultTable:
         for key, quantity, count, extractor in (
             (
                 "frechet_distance_test",
-                f"Frechet distance of prior samples to {n} test images",
+                f"Frechet distance of prior samples to {compared['n_floor']} test images",
                 compared["n"],
                 compared["extractor"],
             ),

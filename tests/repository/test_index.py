@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = ("models", "pipeline", "stages", "reports", "benchmarks")
-INDEXES = {"README.md": 7, "docs/architecture.md": 40}  # and how many rows each has at least
+INDEXES = {"README.md": 10, "docs/architecture.md": 40}  # and how many rows each has at least
 TRACKED = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
 DOCUMENTS = [path for path in TRACKED if re.fullmatch(r"[A-Z]+\.md|docs/.*\.md", path)]
 
