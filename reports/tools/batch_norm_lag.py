@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from models.rivals.bases.autoencoder import Autoencoder
 from pipeline.evaluation.frechet import take_reference
 from pipeline.evaluation.reconstruction import measure_error
 from pipeline.settings.params import load_params
-from pipeline.storage.files import write_json
 from pipeline.studies.grid import read_grid
 from pipeline.studies.making import name_machine
 from pipeline.studies.planning import key_method
@@ -33,6 +31,7 @@ from pipeline.studies.recall import KeyedCell, find_extractor, load_images
 from pipeline.studies.request import build_request
 from pipeline.studies.threads import use_one_thread
 from reports.tools.benchmark_tables import LAG, render_lag
+from reports.tools.measured_rows import put_row
 
 BATCH = 100  # images whose statistics are taken at once
 
@@ -74,17 +73,9 @@ def measure_lag(keyed: KeyedCell) -> dict[str, Any]:
     return row
 
 
-def read_rows(path: Path = LAG) -> list[dict[str, Any]]:
-    """What was measured so far; nothing where there is no file."""
-    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
-
-
 def add_row(row: dict[str, Any], path: Path = LAG) -> None:
     """Add what was measured, in the place of an earlier measurement of the same training."""
-    same = ("method", "rounds", "seed")
-    others = [one for one in read_rows(path) if any(one[key] != row[key] for key in same)]
-    rows = sorted([*others, row], key=lambda one: (one["rounds"], one["method"], one["seed"]))
-    write_json(path, {"rows": rows})
+    put_row(row, path, ("method", "rounds", "seed"), lambda one: (one["rounds"], one["method"], one["seed"]))
 
 
 def parse_arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

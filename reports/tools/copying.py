@@ -24,7 +24,6 @@ from models.catalogue import METHODS
 from pipeline.evaluation.coverage import measure_coverage, pick_nearest, share_nearer
 from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.settings.params import load_params
-from pipeline.storage.files import write_json
 from pipeline.studies.grid import read_grid
 from pipeline.studies.making import find_engine, name_machine, name_precision
 from pipeline.studies.measured import RECORDED
@@ -33,7 +32,8 @@ from pipeline.studies.recall import KeyedCell, find_extractor, load_images
 from pipeline.studies.request import build_request
 from pipeline.studies.threads import use_one_thread
 from reports.drawing import save_nearest
-from reports.tools.copying_table import FILE, FOLDER, UNLEARNED, read_rows, render_copying
+from reports.tools.copying_table import FILE, FOLDER, UNLEARNED, render_copying
+from reports.tools.measured_rows import put_row, read_rows
 
 STUDY = "convergence"
 
@@ -94,14 +94,13 @@ def describe(keyed: KeyedCell, method: str, numbers: dict[str, float]) -> dict[s
 
 def add_row(row: dict[str, Any], path: Path = FILE) -> None:
     """Add what was measured, in the place of an earlier measurement of the same training."""
-    same = ("method", "n_train", "rounds", "seed")
-    others = [one for one in read_rows(path) if any(one[key] != row[key] for key in same)]
     order = [*METHODS, UNLEARNED]
-    rows = sorted(
-        [*others, row],
-        key=lambda one: (one["n_train"], one["rounds"], order.index(one["method"]), one["seed"]),
+    put_row(
+        row,
+        path,
+        ("method", "n_train", "rounds", "seed"),
+        lambda one: (one["n_train"], one["rounds"], order.index(one["method"]), one["seed"]),
     )
-    write_json(path, {"rows": rows})
 
 
 def find_cells(method: str, profile: str, seed: int) -> dict[tuple[int, int], KeyedCell]:
@@ -138,7 +137,7 @@ def main() -> None:
                 f"--n-train, --rounds, --seed: found {lacking} of seed {seed}, "
                 f"expected of the study {STUDY}: {list(of_seed) or 'one of its seeds'}"
             )
-    known = {(row["method"], row["key"]) for row in read_rows()}
+    known = {(row["method"], row["key"]) for row in read_rows(FILE)}
     for (seed, method), of_seed in cells.items():
         for place in tqdm(wanted, f"{method}, seed {seed}", disable=None):
             shown = seed == given.seed[0] and place == max(wanted)
@@ -154,7 +153,7 @@ def main() -> None:
 def has_unlearned(n_train: int, seed: int) -> bool:
     """Whether unlearned digits were measured for a seed, whose images are the same for each method."""
     same = (UNLEARNED, n_train, seed)
-    return any((row["method"], row["n_train"], row["seed"]) == same for row in read_rows())
+    return any((row["method"], row["n_train"], row["seed"]) == same for row in read_rows(FILE))
 
 
 if __name__ == "__main__":

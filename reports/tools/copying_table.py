@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections import defaultdict
@@ -16,6 +15,7 @@ from pipeline.evaluation.effects import estimate_over_seeds
 from pipeline.storage import places
 from reports.paper.gains import write_factor
 from reports.tools.benchmark_tables import NOT_RUN
+from reports.tools.measured_rows import read_rows
 
 FOLDER = places.RESULTS / "copying"
 FILE = FOLDER / "copying.json"
@@ -29,11 +29,6 @@ QUANTITIES = {
     "precision": "precision",
     "recall": "recall",
 }
-
-
-def read_rows(path: Path = FILE) -> list[dict[str, Any]]:
-    """What was measured so far; nothing where there is no file."""
-    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
 
 
 def render_copying(path: Path = FILE) -> str:
