@@ -153,8 +153,8 @@ def tell_machines(cells: Sequence[MeasuredCell], makings: Mapping[str, Mapping[s
         describe_machine(makings[cell.key]) if cell.key in makings else "" for cell in cells if not cell.error
     )
     unknown = found.pop("", 0)
-    told = [f"{machine} ({counted} cells)" for machine, counted in sorted(found.items())]
-    told += [f"{NOT_RECORDED} ({unknown} cells)"] if told and unknown else []
+    counts = sorted(found.items()) + [(NOT_RECORDED, unknown)] * bool(found and unknown)
+    told = [f"{machine} ({counted} cell{'s' * (counted > 1)})" for machine, counted in counts]
     return f"Trained on: {', '.join(told)}." if told else ""
 
 

@@ -201,5 +201,5 @@ def test_a_study_is_told_with_its_machines(make_cell):
     cells.append(replace(cells[0], key="5", error="diverged"))
     old, new = {"machine": "A"}, {"machine": "B", "precision": "bfloat16"}
     told = tell_machines(cells, {"1": old, "2": new, "3": new, "5": old})
-    assert told == "Trained on: A (1 cells), B in bfloat16 (2 cells), not recorded (1 cells)."
+    assert told == "Trained on: A (1 cell), B in bfloat16 (2 cells), not recorded (1 cell)."
     assert tell_machines(cells, {}) == ""
