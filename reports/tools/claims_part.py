@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from reports.tools.record import RECORDED_PROFILE
 GAINS = "ABP's Frechet distance over that of Ours, "
 CHOICE = "Chosen on validation images, "
 FEW_PLACES = 3  # of a claim: each is told by itself
-MOST_ROWS = 15  # of the table: a study that no longer fits is told below
+MOST_ROWS = 15  # of the table: a study that does not fit is told below
 CONTRADICTED = "contradicted"
 COUNTED = {  # verdict -> how the line above the folded list counts it
     "reproduces": "{} more reproduce",
@@ -49,21 +49,19 @@ def render_claims() -> str:
 
 
 def split_studies(rows: Sequence[str], most: int = MOST_ROWS) -> tuple[list[str], list[str]]:
-    """Split a table's rows into those of the first studies that fit into ``most`` rows, and the others.
+    """Split a table's rows into those of the studies that fill ``most`` rows best, and the others.
 
-    What contradicts the paper has its row, whether the rest of its study fits or not.
+    What contradicts the paper has its row, whether the rest of its study fits or not. Of two choices with as
+    many rows, the one that has the earlier studies.
     """
-    kept: list[str] = []
-    others: list[str] = []
-    waiting = sum(read_verdict(row) == CONTRADICTED for row in rows)
-    for _, group in itertools.groupby(rows, key=read_study):
-        study = list(group)
-        against = [row for row in study if read_verdict(row) == CONTRADICTED]
-        waiting -= len(against)
-        fits = len(kept) + len(study) + waiting <= most
-        kept += study if fits else against
-        others += [] if fits else [row for row in study if row not in against]
-    return kept, others
+    sizes = Counter(read_study(row) for row in rows if read_verdict(row) != CONTRADICTED)
+    room = max(most - (len(rows) - sizes.total()), 0)
+    choices = itertools.product((True, False), repeat=len(sizes))
+    sets = ([study for study, chosen in zip(sizes, choice, strict=True) if chosen] for choice in choices)
+    fitting = (studies for studies in sets if sum(sizes[study] for study in studies) <= room)
+    shown = max(fitting, key=lambda studies: sum(sizes[study] for study in studies))
+    kept = [row for row in rows if read_verdict(row) == CONTRADICTED or read_study(row) in shown]
+    return kept, [row for row in rows if row not in kept]
 
 
 def fold(rows: Sequence[str], few: Mapping[str, Sequence[str]]) -> list[str]:

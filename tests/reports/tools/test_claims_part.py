@@ -21,6 +21,7 @@ from reports.tools.record import RECORDED_PROFILE
 ROOT = Path(__file__).parents[3]
 HEAD = "| claim | effect | verdict | seeds |\n|---|---|---|---|"
 OF_PLACES = "| claim | place | effect | verdict | seeds |\n|---|---|---|---|---|"
+SIZES = (("Table 2", 2), ("Table 5", 3), ("Figure 8", 4))  # study, claims
 ONCE = f"{HEAD}\n| It is better | 2 | undecided | 1 |\n| It is cheaper |  | undecided | 0 |"
 
 
@@ -91,7 +92,7 @@ def test_what_has_one_seed_is_told_beside_the_claims_of_several(claims):
     )
 
 
-def test_a_study_that_no_longer_fits_is_folded_but_for_what_contradicts_the_paper():
+def test_a_study_that_does_not_fit_is_folded_but_for_what_contradicts_the_paper():
     rows = [
         "| Table 2: It is better | 2 [1.5, 3] | reproduces | 5 |",
         "| Length: It lasts | 1.2 [1.1, 1.3] | reproduces | 5 |",
@@ -106,3 +107,12 @@ def test_a_study_that_no_longer_fits_is_folded_but_for_what_contradicts_the_pape
         "- reproduces: Length, *It lasts* 1.2 [1.1, 1.3]; Table 7, *It grows* 1.3 [1.2, 1.4]",
     ]
     assert split_studies(rows, most=5) == (rows, []) and fold([], {}) == []
+
+
+def test_the_rows_are_filled_as_far_as_studies_go():
+    rows = [f"| {study}: Claim {n} | 2 | reproduces | 5 |" for study, many in SIZES for n in range(many)]
+    kept, others = split_studies(rows, most=6)
+    assert [row.partition(":")[0] for row in kept] == ["| Table 2"] * 2 + ["| Figure 8"] * 4
+    assert kept + others == [*rows[:2], *rows[5:], *rows[2:5]]
+    kept, _ = split_studies(rows, most=5)  # 2 + 3 or, with fewer rows, 4
+    assert kept == rows[:5]
