@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline.evaluation.effects import estimate_over_seeds
 from pipeline.storage import places
-from reports.paper.gains import write_factor
 from reports.tools.benchmark_tables import NOT_RUN
-from reports.tools.measured_rows import read_rows
+from reports.tools.measured_rows import compare_rows, read_rows, tell_machines, write_mean
 
 FOLDER = places.RESULTS / "copying"
 FILE = FOLDER / "copying.json"
@@ -44,10 +38,9 @@ def render_copying(path: Path = FILE) -> str:
     for row in rows:
         by_place[row["n_train"], row["rounds"], row["method"]].append(row)
     for (n_train, rounds, method), measured in by_place.items():
-        cells = [_write_mean([row[key] for row in measured]) for key in QUANTITIES]
+        cells = [write_mean(measured, key) for key in QUANTITIES]
         lines.append(f"| {n_train:,} | {rounds or ''} | {method} | {' | '.join(cells)} | {len(measured)} |")
-    machines = sorted({f"{row['machine']} in {row['precision_of_inference']}" for row in rows})
-    return "\n".join([*lines, "", *tell_leads(by_place), f"Trained on: {', '.join(machines)}."])
+    return "\n".join([*lines, "", *tell_leads(by_place), tell_machines(rows)])
 
 
 def tell_leads(by_place: Mapping[Place, Sequence[Mapping[str, Any]]]) -> list[str]:
@@ -57,22 +50,10 @@ def tell_leads(by_place: Mapping[Place, Sequence[Mapping[str, Any]]]) -> list[st
         parts = []
         for (n_train, rounds, method), theirs in by_place.items():
             ours = by_place.get((n_train, rounds, "Ours"), ())
-            train, test = (_compare(theirs, ours, key) for key in ("frechet_train", "frechet_test"))
+            train, test = (compare_rows(theirs, ours, key) for key in ("frechet_train", "frechet_test"))
             if method == rival and train and test:
                 where = f"after {rounds} rounds on {n_train:,} images"
                 parts.append(f"{where} {train} to training images, {test} to test images")
         if parts:
             told += [f"{rival}'s distance over that of Ours, with its 95 % interval: {'; '.join(parts)}.", ""]
     return told
-
-
-def _compare(theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], key: str) -> str:
-    """Their number over ours, over the seeds that both have; empty where there is none."""
-    own = {row["seed"]: row[key] for row in ours}
-    ratios = [math.log(row[key] / own[row["seed"]]) for row in theirs if row["seed"] in own]
-    return write_factor(estimate_over_seeds(np.array(ratios))) if ratios else ""
-
-
-def _write_mean(values: Sequence[float]) -> str:
-    mean = f"{statistics.mean(values):.3g}"
-    return f"{mean} ± {statistics.stdev(values):.2g}" if len(values) > 1 else mean

@@ -1,13 +1,19 @@
-"""Rows of a JSON file, one for each training that a tool measured."""
+"""Rows of a JSON file, one for each training that a tool measured, and how several seeds of them are told."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pipeline.evaluation.effects import estimate_over_seeds
 from pipeline.storage.files import write_json
+from reports.paper.gains import write_factor
 
 Row = dict[str, Any]
 
@@ -21,3 +27,23 @@ def put_row(row: Row, path: Path, same: Sequence[str], order: Callable[[Row], An
     """Put a row in the place of the one that agrees in the keys ``same``; rows are kept in ``order``."""
     others = [one for one in read_rows(path) if any(one[key] != row[key] for key in same)]
     write_json(path, {"rows": sorted([*others, row], key=order)})
+
+
+def write_mean(rows: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Write the mean of a number over seeds, ± its standard deviation where there are several."""
+    values = [row[key] for row in rows]
+    mean = f"{statistics.mean(values):.3g}"
+    return f"{mean} ± {statistics.stdev(values):.2g}" if len(values) > 1 else mean
+
+
+def compare_rows(theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Their number over ours with its interval, over the seeds that both have; empty where there is none."""
+    own = {row["seed"]: row[key] for row in ours}
+    ratios = [math.log(row[key] / own[row["seed"]]) for row in theirs if row["seed"] in own]
+    return write_factor(estimate_over_seeds(np.array(ratios))) if ratios else ""
+
+
+def tell_machines(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Tell on which machines rows were trained."""
+    machines = sorted({f"{row['machine']} in {row['precision_of_inference']}" for row in rows})
+    return f"Trained on: {', '.join(machines)}."

@@ -22,6 +22,7 @@ from reports.tools.benchmark_tables import BENCHMARK_PARTS, NOT_RUN, render_lag
 from reports.tools.check_cells import render_checks
 from reports.tools.claims_part import render_claims
 from reports.tools.copying_table import render_copying
+from reports.tools.fitted_prior_table import render_fitted_prior
 from reports.tools.record import PROVENANCE, RECORDED_PROFILE, read_recorded_seconds
 
 COMPARISONS = places.OWN_RUN / "comparisons"
@@ -43,6 +44,7 @@ def update_document(text: str, name: str) -> str:
         "checks": render_checks,
         "claims": render_claims,
         "copying": render_copying,
+        "fitted_prior": render_fitted_prior,
         "dag": render_dag,
         "results": render_own_run,
         "comparison": functools.partial(render_table, COMPARISONS / "comparison.md"),

@@ -6,8 +6,9 @@ import pytest
 
 from pipeline.studies.measured import RECORDED
 from reports.tools.benchmark_tables import NOT_RUN
-from reports.tools.copying import add_row, parse_arguments
+from reports.tools.copying import add_row
 from reports.tools.copying_table import QUANTITIES, UNLEARNED, render_copying
+from reports.tools.trained_again import find_wanted, parse_arguments
 
 
 def make_row(method, seed, rounds=4, **numbers):
@@ -50,8 +51,13 @@ def test_the_lead_is_told_to_training_and_to_test_images_over_the_seeds_of_both(
     assert "VAE's distance" not in text and "Trained on: A in float32." in text
 
 
-def test_the_command_line_knows_the_methods():
-    given = parse_arguments(["Ours", "--rounds", "4", "16", "--seed", "1", "2"])
+def test_the_command_line_names_cells_of_the_study():
+    given = parse_arguments("", ["Ours", "--rounds", "4", "16", "--seed", "1", "2"])
     assert (given.rounds, given.seed, given.n_train, given.profile) == ([4, 16], [1, 2], 1000, RECORDED)
+    wanted = find_wanted(given)
+    axes = [[dict(one.cell.axes)["rounds"] for one in cells] for cells in wanted.values()]
+    assert list(wanted) == [(1, "Ours"), (2, "Ours")] and axes == [[4, 16], [4, 16]]
+    with pytest.raises(SystemExit, match="found 1000, .5., 1, expected of the study convergence"):
+        find_wanted(parse_arguments("", ["Ours", "--rounds", "5"]))
     with pytest.raises(SystemExit):
-        parse_arguments(["Theirs", "--rounds", "4"])
+        parse_arguments("", ["Theirs", "--rounds", "4"])
