@@ -10,6 +10,7 @@ import torch
 from pipeline.data.image_folder import read_images
 from pipeline.evaluation.coverage import measure_coverage, pick_nearest, share_nearer
 from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor, refuse_untrained
+from pipeline.evaluation.fitted_densities import FITTED, draw_from_each
 from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
@@ -29,7 +30,8 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     """Generate from the prior, picture some, return the distance to training images and to test images.
 
     The floor is the distance of the test images to the training images: what a perfect generator would get
-    with as many samples as there are test images.
+    with as many samples as there are test images. Distances of densities that are fitted to the training
+    images' z stand beside that of the prior.
     """
     stored = read_images(INPUT)
     file = params.fid.inception_file
@@ -46,11 +48,16 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     samples = fitted.sample(n_generated).cpu()
     n = min(len(samples), len(train_images), len(test_images), MOST_COMPARED)
     distance = floor = distance_test = precision = recall = None
+    of_fitted: dict[str, float | None] = dict.fromkeys(FITTED)
     if not refused:
         features, of_train, of_test = map(extractor.extract, (samples, train_images, test_images))
         distance, floor = (compute_frechet_distance(one, of_train) for one in (features, of_test))
         distance_test = compute_frechet_distance(features, of_test)
         precision, recall = measure_coverage(features[:n], of_test[:n])
+        for name_of_density, z in draw_from_each(fitted, fitted.latents, n_generated, params.seed):
+            if name_of_density in FITTED:
+                of_z = extractor.extract(fitted.generate(z).cpu())
+                of_fitted[name_of_density] = compute_frechet_distance(of_z, of_train)
     said = (
         f"no Frechet distance: {refused}" if distance is None else f"Frechet distance {distance:.1f} ({name})"
     )
@@ -72,6 +79,7 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
         "precision": precision,
         "recall": recall,
         "n_compared": n,
+        **{f"frechet_distance_{one.replace(' ', '_').lower()}": of_fitted[one] for one in FITTED},
     }
 
 

@@ -39,7 +39,7 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
         grid[0, column].set_title(f"{size:,} images")
         axis = grid[2, column]
         axis.axhline(1, color="0.7", linewidth=1)
-        _draw_seeds(axis, {rounds: one for (n, rounds), one in gains.items() if n == size}, METHODS["Ours"])
+        draw_seeds(axis, {rounds: one for (n, rounds), one in gains.items() if n == size}, METHODS["Ours"])
         axis.set(xscale="log")
         axis.minorticks_off()
         grid[2, column].set(xlabel="rounds of training")
@@ -63,10 +63,10 @@ def _draw_means(axis: Axes, cells: Sequence[MeasuredCell], key: str) -> None:
             if cell.method == method and key in cell.numbers:
                 logarithms.setdefault(cell.axes["rounds"], []).append(math.log(cell.numbers[key]))
         by_length = {rounds: np.array(values) for rounds, values in logarithms.items()}
-        _draw_seeds(axis, by_length, look, method)
+        draw_seeds(axis, by_length, look, method)
 
 
-def _draw_seeds(axis: Axes, logarithms: Mapping[int, np.ndarray], look: Look, label: str = "") -> None:
+def draw_seeds(axis: Axes, logarithms: Mapping[int, np.ndarray], look: Look, label: str = "") -> None:
     """Means over seeds by length, joined; every seed as a pale point; intervals where seeds are enough."""
     lengths = sorted(logarithms)
     estimates = [estimate_over_seeds(logarithms[one]) for one in lengths]

@@ -46,6 +46,8 @@ QUANTITIES = {  # title -> (stage, key)
     "MSE of test images, [0, 1]": ("reconstruct", "mse_test"),
     "Frechet distance to the training images": ("fid", "frechet_distance"),
     "Frechet distance to test images": ("fid", "frechet_distance_test"),
+    "Frechet distance, one Gaussian fitted to z": ("fid", "frechet_distance_one_gaussian"),
+    "Frechet distance, ten Gaussians fitted to z": ("fid", "frechet_distance_ten_gaussians"),
     "share nearer to a training image": ("fid", "nearer_training"),
     "precision": ("fid", "precision"),
     "recall": ("fid", "recall"),

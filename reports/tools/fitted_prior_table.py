@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.latent_density import N_COMPONENTS
+from pipeline.evaluation.fitted_densities import DENSITIES, PRIOR
 from pipeline.storage import places
 from reports.tools.benchmark_tables import NOT_RUN
 from reports.tools.measured_rows import compare_rows, read_rows, tell_machines, write_mean
 
 FILE = places.RESULTS / "fitted_prior" / "fitted_prior.json"
-PRIOR = "N(0, I)"
-FITTED = {"one Gaussian": 1, "ten Gaussians": N_COMPONENTS}  # name -> components
-THEMSELVES = "z of the training images"
-DENSITIES = (PRIOR, *FITTED, THEMSELVES)
 QUANTITIES = {
     "frechet_train": "Frechet distance to training images",
     "frechet_test": "Frechet distance to as many test images",

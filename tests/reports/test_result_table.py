@@ -6,7 +6,7 @@ from pipeline.settings.params import load_params
 from reports.paper.published import read_published
 from reports.result_table import COLUMNS, ResultRow, ResultTable, render_markdown, write_table
 from reports.run.run_page import PICTURES, render_page
-from reports.run.run_tables import collect_tables, summarise
+from reports.run.run_tables import FITTED_DISTANCES, collect_tables, summarise
 
 PARAMS = load_params()
 TRAIN = {
@@ -49,6 +49,8 @@ METRICS = {
         "precision": 0.8,
         "recall": 0.3,
         "n_compared": 100,
+        "frechet_distance_one_gaussian": 35.0,
+        "frechet_distance_ten_gaussians": 20.0,
     },
     "anomaly": {"held_out": 4, "chains": 10, "steps": 20, "pooled": PROTOCOL, "tenth": PROTOCOL},
     "recover": {
@@ -115,15 +117,15 @@ REFUSED = "the extractor labels 11% of the test images right, 24% are needed"
 
 
 def test_a_refused_distance_is_an_empty_cell_with_its_reason(tmp_path):
-    fid = METRICS["fid"] | {"frechet_distance": None, "floor": None, "refused": REFUSED}
+    none = dict.fromkeys(("frechet_distance", "floor", *FITTED_DISTANCES.values()))
+    fid = METRICS["fid"] | none | {"refused": REFUSED}
     tables = collect_tables(PARAMS, METRICS | {"fid": fid}, read_published())
     table = {table.name: table for table in tables}["generation"]
-    distance, floor, _ = table.rows
-    assert distance.value is None and floor.value is None
-    assert distance.quantity.endswith(f": refused, {REFUSED}") and floor.quantity.endswith(REFUSED)
+    *refused, _ = table.rows
+    assert all(row.value is None and row.quantity.endswith(f": refused, {REFUSED}") for row in refused)
     write_table(table, tmp_path)
     frame = pd.read_csv(tmp_path / "generation.csv")
-    assert frame["value"].isna().all() and frame["n"].tolist()[:2] == [400, 100]
+    assert frame["value"].isna().all() and frame["n"].tolist()[:4] == [400, 400, 400, 100]
     assert f"refused, {REFUSED} |  |" in render_markdown(table)
     assert not any("refused" in row.quantity for row in collect()["generation"].rows)
 

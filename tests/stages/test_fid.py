@@ -29,7 +29,8 @@ def trained(tmp_path, monkeypatch):
     arrays = {name: rng.integers(0, 256, (80, 1, 28, 28)).astype(np.uint8) for name in ("train_images",)}
     write_images(INPUT, arrays | {"test_images": arrays["train_images"][::-1].copy()}, {"dataset": "mnist5k"})
     generator = build_generator("mnist", None, torch.Generator().manual_seed(0)).eval()
-    save_model(places.MODELS / "complete", "mnist", generator, torch.zeros(80, generator.latent_dim))
+    latents = torch.randn(80, generator.latent_dim, generator=torch.Generator().manual_seed(1))
+    save_model(places.MODELS / "complete", "mnist", generator, latents)
     save_classifier(places.EXTRACTOR, build_classifier(1, 10, torch.Generator().manual_seed(0)), 1)
 
 
@@ -46,6 +47,7 @@ def test_a_distance_is_refused_where_the_extractor_is_near_chance(trained, accur
     assert (metrics["n"], metrics["n_reference"], metrics["n_floor"]) == (n_generated, 80, 80)
     assert 0 <= metrics["nearer_training"] <= 1 and metrics["n_compared"] == 80
     of_features = [metrics[key] for key in ("frechet_distance_test", "precision", "recall")]
+    of_features += [metrics[f"frechet_distance_{one}"] for one in ("one_gaussian", "ten_gaussians")]
     assert all((number is None) == is_refused for number in of_features)
     assert Path(NEAREST_FIGURE).read_bytes().startswith(b"\x89PNG")
     assert Path(FIGURE).read_bytes().startswith(b"\x89PNG")

@@ -1,26 +1,15 @@
-"""Where z are drawn from, which z a density is fitted to, and how what was measured is told."""
+"""What the tool keeps of each training, by density of z, and how it is told."""
 
 import json
 
 import pytest
 import torch
 
-from models.interface import FittedMethod
+from pipeline.evaluation.fitted_densities import PRIOR, THEMSELVES
 from reports.tools import trained_again
 from reports.tools.benchmark_tables import NOT_RUN
-from reports.tools.fitted_prior import add_row, draw_from_each, find_latents
-from reports.tools.fitted_prior_table import DENSITIES, PRIOR, QUANTITIES, THEMSELVES, render_fitted_prior
-
-
-class Encoded(FittedMethod):
-    """A method of two latent numbers, whose q is at (5, -3) with covariance diag(4, .25)."""
-
-    def draw_prior(self, n, draw):
-        return torch.randn(n, 2, generator=torch.Generator().manual_seed(draw))
-
-    def draw_posterior(self, images, steps):
-        noise = torch.randn(len(images), 2, generator=torch.Generator().manual_seed(9))
-        return torch.tensor([5.0, -3.0]) + torch.tensor([2.0, 0.5]) * noise
+from reports.tools.fitted_prior import add_row
+from reports.tools.fitted_prior_table import QUANTITIES, render_fitted_prior
 
 
 def make_row(method, density, seed, distance):
@@ -29,19 +18,6 @@ def make_row(method, density, seed, distance):
     machine = {"machine": "A", "precision_of_inference": "float32"}
     numbers = dict.fromkeys(QUANTITIES, 0.5) | {"frechet_train": distance}
     return {"method": method, "density": density} | axes | numbers | machine
-
-
-def test_fitted_densities_lie_where_z_do_and_the_prior_does_not():
-    method = Encoded()
-    latents = find_latents(method, torch.zeros(1000, 1), steps=1)
-    drawn = dict(draw_from_each(method, latents, n=4000, seed=1))
-    assert list(drawn) == list(DENSITIES) and drawn[THEMSELVES] is latents
-    for name in DENSITIES[1:-1]:
-        torch.testing.assert_close(drawn[name].mean(0), torch.tensor([5.0, -3.0]), atol=0.2, rtol=0)
-        torch.testing.assert_close(drawn[name].std(0), torch.tensor([2.0, 0.5]), atol=0.1, rtol=0)
-    torch.testing.assert_close(drawn[PRIOR].std(0), torch.ones(2), atol=0.1, rtol=0)
-    again = dict(draw_from_each(method, latents, n=4000, seed=1))
-    assert all(torch.equal(drawn[name], again[name]) for name in drawn)
 
 
 def test_a_training_has_a_row_for_each_density_and_the_lead_is_told_by_it(tmp_path):
