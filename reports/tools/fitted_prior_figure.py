@@ -34,6 +34,7 @@ def draw_fitted_prior(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             draw_seeds(axis, {at: found for at, found in logarithms.items() if len(found)}, look, method)
         axis.set(title=f"{n_train:,} images, {rounds} round{'s' * (rounds > 1)}", yscale="log")
         axis.set_xticks(range(len(SHOWN)), SHOWN)
+        axis.set_xlim(-0.4, len(SHOWN) - 0.6)
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axis.yaxis.set_major_formatter("{x:g}")  # not powers of ten
         axis.yaxis.set_minor_formatter(NullFormatter())

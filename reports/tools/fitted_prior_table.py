@@ -41,14 +41,13 @@ def render_quantity(by_place: Rows, key: str) -> list[str]:
     lines = [
         f"**{QUANTITIES[key]}**",
         "",
-        f"| images | rounds | method | root mean square of z | {' | '.join(DENSITIES)} | seeds |",
+        f"| images | rounds | method | {' | '.join(DENSITIES)} | root mean square of z | seeds |",
         "|" + "---|" * (5 + len(DENSITIES)),
     ]
     for (n_train, rounds, method), by_density in by_place.items():
-        told = [write_mean(by_density[PRIOR], "latent_rms")]
-        told += [write_mean(by_density[one], key) if by_density[one] else "" for one in DENSITIES]
-        n_seeds = len(by_density[PRIOR])
-        lines.append(f"| {n_train:,} | {rounds} | {method} | {' | '.join(told)} | {n_seeds} |")
+        told = [write_mean(by_density[one], key) if by_density[one] else "" for one in DENSITIES]
+        told += [write_mean(by_density[PRIOR], "latent_rms"), str(len(by_density[PRIOR]))]
+        lines.append(f"| {n_train:,} | {rounds} | {method} | {' | '.join(told)} |")
     return lines
 
 
