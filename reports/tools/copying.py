@@ -28,7 +28,7 @@ from reports.tools.trained_again import (
     describe,
     find_cells,
     find_wanted,
-    parse_arguments,
+    make_parser,
     read_splits,
     train_again,
 )
@@ -69,7 +69,7 @@ def add_row(row: dict[str, Any], path: Path = FILE) -> None:
 
 def main() -> None:
     """Measure what the command line names and what is not there yet, one training after the other."""
-    given = parse_arguments(__doc__.splitlines()[0])
+    given = make_parser(__doc__.splitlines()[0]).parse_args()
     wanted = find_wanted(given)
     known = {(row["method"], row["key"]) for row in read_rows(FILE)}
     for (seed, method), cells in wanted.items():

@@ -4,8 +4,8 @@ The correction moves z to where samples are drawn, N(0, I); one may as well draw
 ``python -m reports.tools.fitted_prior VAE ABP Ours --rounds 4 --seed 1 2 3`` trains those cells of the study
 ``convergence`` again, and measures images of z from N(0, I), from one Gaussian and from ten that are fitted
 to the z of the training images, and of those z themselves. What comes out is added to
-reports/results/fitted_prior, with a picture of each method; docs/results/fitted_prior.md shows it. What is
-there already is not measured again, and nothing that is kept is changed.
+reports/results/fitted_prior, with ``--picture`` samples as well; docs/results/fitted_prior.md shows it. What
+is there already is not measured again, and nothing that is kept is changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reports.tools.trained_again import (
     compare_samples,
     describe,
     find_wanted,
-    parse_arguments,
+    make_parser,
     train_again,
 )
 
@@ -74,14 +74,15 @@ def add_row(row: dict[str, Any], path: Path = FILE) -> None:
 
 def main() -> None:
     """Measure what the command line names and what is not there yet, one training after the other."""
-    given = parse_arguments(__doc__.splitlines()[0])
+    parser = make_parser(__doc__.splitlines()[0])
+    parser.add_argument("--picture", action="store_true", help="draw samples of what the first seed trains")
+    given = parser.parse_args()
     known = {(row["method"], row["key"], row["density"]) for row in read_rows(FILE)}
     for (seed, method), cells in find_wanted(given).items():
         for keyed in tqdm(cells, f"{method}, seed {seed}", disable=None):
             if (method, keyed.key, THEMSELVES) in known:  # the last of a training's rows
                 continue
-            rounds = dict(keyed.cell.axes)["rounds"]
-            is_shown = seed == given.seed[0] and rounds == max(given.rounds)
+            is_shown = given.picture and seed == given.seed[0]
             for row in measure_fitted_prior(keyed, FILE.with_name(f"{method}.png") if is_shown else None):
                 add_row(row)
     draw_fitted_prior(FIGURE, read_rows(FILE))

@@ -63,8 +63,8 @@ def tell_leads(by_place: Rows) -> list[str]:
         ]
         if method in RIVALS and parts:
             told += [
-                f"{method}'s distance over that of Ours, after {rounds} rounds on {n_train:,} images, with "
-                f"its 95 % interval: {', '.join(parts)}.",
+                f"{method}'s distance over that of Ours, after {rounds} {'rounds' if rounds > 1 else 'round'} on {n_train:,} "
+                f"images, with its 95 % interval: {', '.join(parts)}.",
                 "",
             ]
     return told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -71,15 +70,15 @@ def describe(keyed: KeyedCell, method: str, numbers: dict[str, float]) -> dict[s
     }  # fmt: skip
 
 
-def parse_arguments(description: str, given: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read which trainings the command line names; ends the process where it makes no sense."""
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """Make the parser of a command line that names trainings."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("methods", nargs="+", choices=list(METHODS), metavar="method")
     parser.add_argument("--rounds", type=int, nargs="+", required=True, help="of the study's lengths")
     parser.add_argument("--seed", type=int, nargs="+", default=[1])
     parser.add_argument("--n-train", type=int, default=1000, help="of the study's numbers of images")
     parser.add_argument("--profile", default=RECORDED)
-    return parser.parse_args(given)
+    return parser
 
 
 def find_wanted(given: argparse.Namespace) -> dict[tuple[int, str], list[KeyedCell]]:

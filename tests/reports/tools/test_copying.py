@@ -8,7 +8,7 @@ from pipeline.studies.measured import RECORDED
 from reports.tools.benchmark_tables import NOT_RUN
 from reports.tools.copying import add_row
 from reports.tools.copying_table import QUANTITIES, UNLEARNED, render_copying
-from reports.tools.trained_again import find_wanted, parse_arguments
+from reports.tools.trained_again import find_wanted, make_parser
 
 
 def make_row(method, seed, rounds=4, **numbers):
@@ -52,12 +52,13 @@ def test_the_lead_is_told_to_training_and_to_test_images_over_the_seeds_of_both(
 
 
 def test_the_command_line_names_cells_of_the_study():
-    given = parse_arguments("", ["Ours", "--rounds", "4", "16", "--seed", "1", "2"])
+    parser = make_parser("")
+    given = parser.parse_args(["Ours", "--rounds", "4", "16", "--seed", "1", "2"])
     assert (given.rounds, given.seed, given.n_train, given.profile) == ([4, 16], [1, 2], 1000, RECORDED)
     wanted = find_wanted(given)
     axes = [[dict(one.cell.axes)["rounds"] for one in cells] for cells in wanted.values()]
     assert list(wanted) == [(1, "Ours"), (2, "Ours")] and axes == [[4, 16], [4, 16]]
     with pytest.raises(SystemExit, match="found 1000, .5., 1, expected of the study convergence"):
-        find_wanted(parse_arguments("", ["Ours", "--rounds", "5"]))
+        find_wanted(parser.parse_args(["Ours", "--rounds", "5"]))
     with pytest.raises(SystemExit):
-        parse_arguments("", ["Theirs", "--rounds", "4"])
+        parser.parse_args(["Theirs", "--rounds", "4"])
