@@ -121,8 +121,9 @@ def tabulate_generation(params: Params, metrics: Metrics, published: dict[str, A
     ]
     note = (
         "Distances are comparable only within one extractor, n and reference split: the embedded extractor "
-        "is a small classifier trained on this data set's labels, its scale is not Inception's. Fitted after "
-        "training, a density of z goes to where the correction would bring them, and costs no error."
+        "is a small classifier trained on this data set's labels, its scale is not Inception's. The "
+        "correction moves z to the prior; a density that is fitted after training follows z, and costs no "
+        "error."
     )
     return ResultTable("generation", "Generation (Table 2)", note, rows)
 
