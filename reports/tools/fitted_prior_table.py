@@ -62,9 +62,7 @@ def tell_leads(by_place: Rows) -> list[str]:
             if (factor := compare_rows(theirs[density], ours.get(density, ()), "frechet_train"))
         ]
         if method in RIVALS and parts:
-            told += [
-                f"{method}'s distance over that of Ours, after {rounds} {'rounds' if rounds > 1 else 'round'} on {n_train:,} "
-                f"images, with its 95 % interval: {', '.join(parts)}.",
-                "",
-            ]
+            length = f"{rounds} round{'s' * (rounds > 1)} on {n_train:,} images"
+            said = f"{method}'s distance over that of Ours, after {length}, with its 95 % interval"
+            told += [f"{said}: {', '.join(parts)}.", ""]
     return told
