@@ -10,7 +10,7 @@ import torch
 from pipeline.data.image_folder import read_images
 from pipeline.evaluation.coverage import measure_coverage, pick_nearest, share_nearer
 from pipeline.evaluation.features import INCEPTION_MIN_SAMPLES, open_extractor, refuse_untrained
-from pipeline.evaluation.fitted_densities import FITTED, draw_from_each
+from pipeline.evaluation.fitted_densities import FITTED_DISTANCES, draw_from_fitted
 from pipeline.evaluation.frechet import compute_frechet_distance
 from pipeline.evaluation.trained import load_trained
 from pipeline.settings.params import Params
@@ -48,16 +48,15 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     samples = fitted.sample(n_generated).cpu()
     n = min(len(samples), len(train_images), len(test_images), MOST_COMPARED)
     distance = floor = distance_test = precision = recall = None
-    of_fitted: dict[str, float | None] = dict.fromkeys(FITTED)
+    of_fitted: dict[str, float | None] = dict.fromkeys(FITTED_DISTANCES.values())
     if not refused:
         features, of_train, of_test = map(extractor.extract, (samples, train_images, test_images))
         distance, floor = (compute_frechet_distance(one, of_train) for one in (features, of_test))
         distance_test = compute_frechet_distance(features, of_test)
         precision, recall = measure_coverage(features[:n], of_test[:n])
-        for name_of_density, z in draw_from_each(fitted, fitted.latents, n_generated, params.seed):
-            if name_of_density in FITTED:
-                of_z = extractor.extract(fitted.generate(z).cpu())
-                of_fitted[name_of_density] = compute_frechet_distance(of_z, of_train)
+        for density, z in draw_from_fitted(fitted.latents, n_generated, params.seed):
+            of_z = extractor.extract(fitted.generate(z).cpu())
+            of_fitted[FITTED_DISTANCES[density]] = compute_frechet_distance(of_z, of_train)
     said = (
         f"no Frechet distance: {refused}" if distance is None else f"Frechet distance {distance:.1f} ({name})"
     )
@@ -79,7 +78,7 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
         "precision": precision,
         "recall": recall,
         "n_compared": n,
-        **{f"frechet_distance_{one.replace(' ', '_').lower()}": of_fitted[one] for one in FITTED},
+        **of_fitted,
     }
 
 

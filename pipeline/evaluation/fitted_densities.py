@@ -17,6 +17,9 @@ from models.short_run.method import ShortRun
 
 PRIOR = "N(0, I)"
 FITTED = {"one Gaussian": 1, "ten Gaussians": N_COMPONENTS}  # name -> components
+FITTED_DISTANCES = {  # density -> the stage fid's number
+    name: f"frechet_distance_{name.replace(' ', '_').lower()}" for name in FITTED
+}
 THEMSELVES = "z of the training images"
 DENSITIES = (PRIOR, *FITTED, THEMSELVES)
 
@@ -29,14 +32,21 @@ def find_latents(fitted: FittedMethod, images: Tensor, steps: int) -> Tensor:
     return fitted.latents if isinstance(fitted, ShortRun) else fitted.draw_posterior(images, steps)
 
 
-def draw_from_each(fitted: FittedMethod, latents: Tensor, n: int, seed: int) -> Iterator[tuple[str, Tensor]]:
-    """Draw ``n`` z from the method's prior, then from each density fitted to ``latents`` (N, d); last, these.
+def draw_from_fitted(latents: Tensor, n: int, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Draw ``n`` z from each density fitted to ``latents`` (N, d).
 
-    Yields the density's name, one of DENSITIES, and its z (n, d), of the last (N, d). ``seed``: of the fit
-    and of what is drawn from it.
+    Yields the density's name, of FITTED, and its z (n, d). ``seed``: of the fit and of what is drawn from it.
     """
-    yield PRIOR, fitted.draw_prior(n, 0)
     for name, n_components in FITTED.items():
         z = LatentMixture(latents, n_components, seed).draw(n, make_rng(seed, n_components))
         yield name, z.to(latents.device)
+
+
+def draw_from_each(fitted: FittedMethod, latents: Tensor, n: int, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Draw ``n`` z from the method's prior, then from each density fitted to ``latents`` (N, d); last, these.
+
+    Yields the density's name, one of DENSITIES, and its z (n, d), of the last (N, d).
+    """
+    yield PRIOR, fitted.draw_prior(n, 0)
+    yield from draw_from_fitted(latents, n, seed)
     yield THEMSELVES, latents

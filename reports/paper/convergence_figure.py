@@ -32,10 +32,8 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
         of_size = [cell for cell in cells if cell.axes["n_train"] == size]
         for axis, (key, title) in zip(grid[:, column], SHOWN, strict=False):
             _draw_means(axis, of_size, key)
-            axis.set(yscale="log", ylabel=title if column == 0 else "")
-            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-            axis.yaxis.set_major_formatter("{x:g}")  # not powers of ten
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            axis.set(ylabel=title if column == 0 else "")
+            scale_by_factors(axis)
         grid[0, column].set_title(f"{size:,} images")
         axis = grid[2, column]
         axis.axhline(1, color="0.7", linewidth=1)
@@ -56,6 +54,14 @@ def draw_convergence(path: Path, cells: Sequence[MeasuredCell]) -> None:
     save_figure(figure, path)
 
 
+def scale_by_factors(axis: Axes) -> None:
+    """Give an axis a logarithmic scale of values, labelled by numbers and not by powers of ten."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _draw_means(axis: Axes, cells: Sequence[MeasuredCell], key: str) -> None:
     for method, look in choose_looks(cell.method for cell in cells).items():
         logarithms: dict[int, list[float]] = {}
@@ -67,7 +73,7 @@ def _draw_means(axis: Axes, cells: Sequence[MeasuredCell], key: str) -> None:
 
 
 def draw_seeds(axis: Axes, logarithms: Mapping[int, np.ndarray], look: Look, label: str = "") -> None:
-    """Means over seeds by length, joined; every seed as a pale point; intervals where seeds are enough."""
+    """Means over seeds by place on the axis, joined; every seed a pale point; intervals of enough seeds."""
     lengths = sorted(logarithms)
     estimates = [estimate_over_seeds(logarithms[one]) for one in lengths]
     means = np.exp([float(one.effect) for one in estimates])

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.evaluation.fitted_densities import FITTED_DISTANCES
 from pipeline.settings.params import Params
 from reports.paper.names import name_column, name_method
 from reports.paper.published import find_table2, find_table3, find_table8
 from reports.result_table import ResultRow, ResultTable
 
 Metrics = dict[str, dict[str, Any]]  # stage -> its metrics
-FITTED_DISTANCES = {  # density -> the stage's key
-    "one Gaussian": "frechet_distance_one_gaussian",
-    "ten Gaussians": "frechet_distance_ten_gaussians",
-}
 
 
 def collect_tables(params: Params, metrics: Metrics, published: dict[str, Any]) -> list[ResultTable]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,11 @@ from pipeline.settings.params import load_params
 from pipeline.studies.grid import read_grid
 from pipeline.studies.making import name_machine
 from pipeline.studies.planning import key_method
-from pipeline.studies.recall import KeyedCell, find_extractor, load_images
-from pipeline.studies.request import build_request
+from pipeline.studies.recall import KeyedCell, find_extractor
 from pipeline.studies.threads import use_one_thread
 from reports.tools.benchmark_tables import LAG, render_lag
 from reports.tools.measured_rows import put_row
+from reports.tools.trained_again import train_again
 
 BATCH = 100  # images whose statistics are taken at once
 
@@ -57,14 +56,12 @@ def measure_statistics_anew(fitted: Autoencoder, images: Tensor) -> Autoencoder:
 
 def measure_lag(keyed: KeyedCell) -> dict[str, Any]:
     """Train a cell's method on its complete images, and measure it as it is and with statistics anew."""
-    cell = replace(keyed.cell, task="complete")
-    images, extract = load_images(cell, keyed.seen), find_extractor(keyed.cell).extract
-    learned, test = torch.from_numpy(images.train_images), torch.from_numpy(images.test_images)
+    cell = keyed.cell
     with use_one_thread():
-        fitted = METHODS[cell.method].load()(build_request(cell, learned, None))
+        fitted, learned, test = train_again(keyed)
         if not isinstance(fitted, Autoencoder):
             raise ValueError(f"{cell.method}: expected a method with an encoder")
-        reference = take_reference(extract, learned)
+        reference = take_reference(find_extractor(cell).extract, learned)
         n_generated = cell.params.profile_settings.evaluate.n_generated
         row: dict[str, Any] = {"method": cell.method, **dict(cell.axes), "machine": name_machine(False)}
         for name, one in (("as_is", fitted), ("anew", measure_statistics_anew(fitted, learned))):

@@ -20,6 +20,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from pipeline.evaluation.fitted_densities import FITTED_DISTANCES
 from pipeline.settings.params import OWN_IMAGES, Params, parse_params
 from pipeline.settings.yaml_files import ParamError
 from pipeline.storage import places
@@ -46,8 +47,7 @@ QUANTITIES = {  # title -> (stage, key)
     "MSE of test images, [0, 1]": ("reconstruct", "mse_test"),
     "Frechet distance to the training images": ("fid", "frechet_distance"),
     "Frechet distance to test images": ("fid", "frechet_distance_test"),
-    "Frechet distance, one Gaussian fitted to z": ("fid", "frechet_distance_one_gaussian"),
-    "Frechet distance, ten Gaussians fitted to z": ("fid", "frechet_distance_ten_gaussians"),
+    **{f"Frechet distance, {one} fitted to z": ("fid", key) for one, key in FITTED_DISTANCES.items()},
     "share nearer to a training image": ("fid", "nearer_training"),
     "precision": ("fid", "precision"),
     "recall": ("fid", "recall"),

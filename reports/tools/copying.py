@@ -24,11 +24,11 @@ from reports.drawing import save_nearest
 from reports.tools.copying_table import FILE, FOLDER, UNLEARNED, render_copying
 from reports.tools.measured_rows import put_row, read_rows
 from reports.tools.trained_again import (
-    compare_samples,
     describe,
     find_cells,
     find_wanted,
     make_parser,
+    prepare_comparison,
     read_splits,
     train_again,
 )
@@ -43,7 +43,7 @@ def measure_copying(keyed: KeyedCell, picture: Path | None = None) -> dict[str, 
         if picture is not None:
             shown = pick_nearest(samples, learned, test)
             save_nearest(picture, f"{method}: of {len(samples):,} samples", shown)
-        return describe(keyed, method, compare_samples(keyed, samples, learned, test))
+        return describe(keyed, method, prepare_comparison(keyed, learned, test)(samples))
 
 
 def measure_unlearned(keyed: KeyedCell, longest: KeyedCell) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def measure_unlearned(keyed: KeyedCell, longest: KeyedCell) -> dict[str, Any]:
     known = {image.numpy().tobytes() for image in learned}
     others = [image for image in read_splits(longest)[0] if image.numpy().tobytes() not in known]
     with use_one_thread():
-        row = describe(keyed, UNLEARNED, compare_samples(keyed, torch.stack(others), learned, test))
+        row = describe(keyed, UNLEARNED, prepare_comparison(keyed, learned, test)(torch.stack(others)))
     return row | {"rounds": 0}  # no training
 
 
@@ -73,10 +73,11 @@ def main() -> None:
     wanted = find_wanted(given)
     known = {(row["method"], row["key"]) for row in read_rows(FILE)}
     for (seed, method), cells in wanted.items():
-        longest = given.rounds.index(max(given.rounds)) if seed == given.seed[0] else None
-        for number, keyed in enumerate(tqdm(cells, f"{method}, seed {seed}", disable=None)):
+        for keyed in tqdm(cells, f"{method}, seed {seed}", disable=None):
+            is_longest = dict(keyed.cell.axes)["rounds"] == max(given.rounds)
+            shown = FOLDER / f"{method}.png" if seed == given.seed[0] and is_longest else None
             if (method, keyed.key) not in known:
-                add_row(measure_copying(keyed, FOLDER / f"{method}.png" if number == longest else None))
+                add_row(measure_copying(keyed, shown))
     for (seed, method), cells in wanted.items():
         of_seed = find_cells(method, given.profile, seed)
         if max(of_seed)[0] > given.n_train and not has_unlearned(given.n_train, seed):

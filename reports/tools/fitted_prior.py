@@ -25,10 +25,10 @@ from reports.tools.fitted_prior_figure import draw_fitted_prior
 from reports.tools.fitted_prior_table import FILE, render_fitted_prior
 from reports.tools.measured_rows import put_row, read_rows
 from reports.tools.trained_again import (
-    compare_samples,
     describe,
     find_wanted,
     make_parser,
+    prepare_comparison,
     train_again,
 )
 
@@ -44,10 +44,11 @@ def measure_fitted_prior(keyed: KeyedCell, picture: Path | None = None) -> Itera
         fitted, learned, test = train_again(keyed)
         latents = find_latents(fitted, learned, settings.train.K)
         size = float(latents.square().mean().sqrt())
+        compare = prepare_comparison(keyed, learned, test)
         shown = []
         for density, z in draw_from_each(fitted, latents, settings.evaluate.n_generated, params.seed):
             samples = fitted.generate(z).cpu()
-            numbers = compare_samples(keyed, samples, learned, test)
+            numbers = compare(samples)
             distance = numbers["frechet_train"]
             shown.append((f"{density}: Frechet distance {distance:.1f}", samples[:N_SHOWN]))
             yield describe(keyed, keyed.cell.method, numbers | {"latent_rms": size}) | {"density": density}

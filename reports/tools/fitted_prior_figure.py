@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from pipeline.evaluation.fitted_densities import FITTED, PRIOR
 from reports.drawing import save_figure
-from reports.paper.convergence_figure import draw_seeds
+from reports.paper.convergence_figure import draw_seeds, scale_by_factors
 from reports.paper.looks import choose_looks
 
 SHOWN = (PRIOR, *FITTED)
@@ -32,12 +31,10 @@ def draw_fitted_prior(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
                 for number, density in enumerate(SHOWN)
             }
             draw_seeds(axis, {at: found for at, found in logarithms.items() if len(found)}, look, method)
-        axis.set(title=f"{n_train:,} images, {rounds} round{'s' * (rounds > 1)}", yscale="log")
+        axis.set(title=f"{n_train:,} images, {rounds} round{'s' * (rounds > 1)}")
+        scale_by_factors(axis)
         axis.set_xticks(range(len(SHOWN)), SHOWN)
         axis.set_xlim(-0.4, len(SHOWN) - 0.6)
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-        axis.yaxis.set_major_formatter("{x:g}")  # not powers of ten
-        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("Frechet distance to training images")
     panels[0].legend(frameon=False)

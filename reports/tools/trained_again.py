@@ -1,8 +1,9 @@
-"""Cells of the study ``convergence`` trained again, to measure of their samples what a cell does not keep."""
+"""Cells trained again, mostly of the study ``convergence``, to measure what a cell does not keep."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from pipeline.studies.recall import KeyedCell, find_extractor, load_images
 from pipeline.studies.request import build_request
 
 STUDY = "convergence"
+Compare = Callable[[Tensor], dict[str, float]]  # samples (N, C, H, W) -> what is measured of them
 
 
 class Training(NamedTuple):
@@ -45,19 +47,24 @@ def read_splits(keyed: KeyedCell) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images.train_images), torch.from_numpy(images.test_images)
 
 
-def compare_samples(keyed: KeyedCell, samples: Tensor, learned: Tensor, test: Tensor) -> dict[str, float]:
-    """Compare samples with the training images and with as many test images."""
+def prepare_comparison(keyed: KeyedCell, learned: Tensor, test: Tensor) -> Compare:
+    """Take the features of the training images and of as many test images, once for all samples compared."""
     unseen = test[: len(learned)]
     extract = find_extractor(keyed.cell).extract
-    features = extract(samples)
-    precision, recall = measure_coverage(features[: len(unseen)], extract(unseen))
-    return {
-        "frechet_train": compute_frechet_distance(features, extract(learned)),
-        "frechet_test": compute_frechet_distance(features, extract(unseen)),
-        "nearer_training": share_nearer(samples, learned[: len(unseen)], unseen),
-        "precision": precision,
-        "recall": recall,
-    }
+    of_learned, of_unseen = extract(learned), extract(unseen)
+
+    def compare(samples: Tensor) -> dict[str, float]:
+        features = extract(samples)
+        precision, recall = measure_coverage(features[: len(unseen)], of_unseen)
+        return {
+            "frechet_train": compute_frechet_distance(features, of_learned),
+            "frechet_test": compute_frechet_distance(features, of_unseen),
+            "nearer_training": share_nearer(samples, learned[: len(unseen)], unseen),
+            "precision": precision,
+            "recall": recall,
+        }
+
+    return compare
 
 
 def describe(keyed: KeyedCell, method: str, numbers: dict[str, float]) -> dict[str, Any]:

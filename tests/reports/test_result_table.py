@@ -2,11 +2,12 @@ import copy
 
 import pandas as pd
 
+from pipeline.evaluation.fitted_densities import FITTED_DISTANCES
 from pipeline.settings.params import load_params
 from reports.paper.published import read_published
 from reports.result_table import COLUMNS, ResultRow, ResultTable, render_markdown, write_table
 from reports.run.run_page import PICTURES, render_page
-from reports.run.run_tables import FITTED_DISTANCES, collect_tables, summarise
+from reports.run.run_tables import collect_tables, summarise
 
 PARAMS = load_params()
 TRAIN = {

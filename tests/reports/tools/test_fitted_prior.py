@@ -43,7 +43,7 @@ def test_copies_are_nearer_to_training_images_in_all_that_is_measured(monkeypatc
     monkeypatch.setattr(trained_again, "find_extractor", lambda cell: Extractor)
     images = torch.randint(0, 256, (40, 1, 8, 8), generator=torch.Generator().manual_seed(1)).byte()
     cell = type("Keyed", (), {"cell": None})
-    numbers = trained_again.compare_samples(cell, images[:20], images[:20], images[20:])
+    numbers = trained_again.prepare_comparison(cell, images[:20], images[20:])(images[:20])
     assert numbers.keys() >= QUANTITIES.keys() and numbers["nearer_training"] == 1
     assert numbers["frechet_train"] == pytest.approx(0, abs=1e-6) and numbers["frechet_test"] > 1
 
