@@ -16,7 +16,8 @@ from pipeline.studies.pace import name_studies
 from pipeline.studies.planning import list_study
 from reports.paper.claims import read_claims
 from reports.paper.claims_table import write_claims
-from reports.paper.equal_work import AXES, describe_equal_work
+from reports.paper.equal_work import describe_equal_work
+from reports.paper.evaluations import describe_evaluations
 from reports.paper.html_report import write_report
 from reports.paper.page import render_architectures, render_paper, tabulate_architectures
 from reports.paper.planned import add_missing
@@ -72,13 +73,16 @@ def paper_page(params: Params, tracker: object) -> None:
 
 
 def write_notes(cells: Cells, params: Params, grid: Grid) -> dict[str, str]:
-    """What is told of each study beside its cells' numbers: equal arithmetic, and the machines."""
+    """What is told of each study beside its cells' numbers: evaluations, equal arithmetic, the machines."""
     makings = read_makings(places.RESULTS / params.profile)
     notes = {}
     for study, measured in cells.items():
-        told = [tell_machines(measured, makings)]
-        if study in AXES:
-            told.insert(0, describe_equal_work(study, measured, list_study(study, params, grid)))
+        planned = list_study(study, params, grid)
+        told = (
+            describe_evaluations(study, planned),
+            describe_equal_work(study, measured, planned),
+            tell_machines(measured, makings),
+        )
         notes[study] = " ".join(filter(None, told))
     return notes
 

@@ -82,6 +82,12 @@ def count_round(cell: Cell) -> float:
     return _count_round(build_plan(cell.params, TRAINING_OF.get(cell.task, "complete")))
 
 
+def count_learning(cell: Cell) -> int:
+    """Count a round's learning steps on one image: L2 in each pass, and one in each regression pass."""
+    plan = build_plan(cell.params, TRAINING_OF.get(cell.task, "complete"))
+    return plan.passes * plan.adam_steps + plan.regression_passes
+
+
 def _count_round(plan: TrainingPlan) -> float:
     inferred = plan.passes * plan.chain.steps
     return inferred + LEARNING * (count_sample_gradients(replace(plan, rounds=1), 1) - inferred)

@@ -14,6 +14,7 @@ from pipeline.evaluation.effects import UNDECIDED, VERDICTS
 from pipeline.storage.files import write_json, write_text
 from reports.paper.claim_values import Verdict
 from reports.paper.forest import draw_forest
+from reports.paper.layouts import OF_PRIOR
 
 if TYPE_CHECKING:  # which takes torch
     from pipeline.studies.measured import MeasuredCell
@@ -79,7 +80,7 @@ def render_claims(verdicts: Sequence[Verdict], find_scale: FindScale) -> str:
     lines = [
         "## What reproduces and what does not",
         "",
-        READING.format(smallest=" and ".join(smallest)),
+        " ".join((READING.format(smallest=" and ".join(smallest)), OF_PRIOR)),
         "",
         "![every effect with its interval](claims.png)",
         "",

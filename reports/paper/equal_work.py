@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.evaluation.effects import Estimate, estimate_over_seeds
 from pipeline.studies.grid import Cell
 from pipeline.studies.measured import MeasuredCell
-from pipeline.studies.workload import count_round
+from pipeline.studies.workload import count_learning, count_round
 from reports.paper.gains import write_factor
 
 AXES = {"table6": "K", "table7": "L2"}
@@ -48,14 +48,15 @@ def describe_equal_work(study: str, cells: Sequence[MeasuredCell], planned: Sequ
     if study not in AXES:
         return ""
     axis = AXES[study]
-    arithmetic = {
-        int(dict(cell.axes)[axis]): count_round(cell) for cell in planned if axis in dict(cell.axes)
-    }
+    at = {int(dict(cell.axes)[axis]): cell for cell in planned if axis in dict(cell.axes)}
+    arithmetic = {value: count_round(cell) for value, cell in at.items()}
     seconds = "a training's arithmetic, which most of its seconds are"
     told = [_tell(f"After about equal shares of {seconds}", axis, compare_at(axis, cells, arithmetic))]
     if study == "table7":
-        learning = {value: float(value) for value in arithmetic}
-        told.append(_tell("After equally many learning steps", axis, compare_at(axis, cells, learning, 1)))
+        learning = {value: float(count_learning(cell)) for value, cell in at.items()}
+        told.append(
+            _tell("After about equally many learning steps", axis, compare_at(axis, cells, learning), "fewer")
+        )
     return " ".join(filter(None, told))
 
 
@@ -64,8 +65,8 @@ def compare_at(
 ) -> list[EqualWork]:
     """Compare neighbours on ``axis`` after the rounds that cost the most alike, of those the most rounds.
 
-    ``costs``: a round's, by the axis's value; ``leeway``: the largest factor between two costs. A pair
-    without such rounds, or without a seed that both have, is left out.
+    ``costs``: a round's, by the axis's value, whatever they are counted in; ``leeway``: the largest factor
+    between two costs. A pair without such rounds, or without a seed that both have, is left out.
     """
     curves: dict[int, Curves] = {}
     for cell in cells:
@@ -102,12 +103,13 @@ def _match_rounds(n_less: int, n_more: int, factor: float) -> tuple[int, int]:
     return min(of_both, key=lambda pair: (round(abs(math.log(factor * pair[1] / pair[0])), 9), -pair[1]))
 
 
-def _tell(opening: str, axis: str, pairs: Sequence[EqualWork]) -> str:
+def _tell(opening: str, axis: str, pairs: Sequence[EqualWork], smaller: str = "less of it") -> str:
     told = []
     for pair in pairs:
         n = pair.rounds_of_more
         share = abs(pair.excess - 1)
-        off = f", with {share:.0%} {'more' if pair.excess > 1 else 'less'} of it," if share > 0.005 else ""
+        larger = smaller.replace("less", "more").replace("fewer", "more")
+        off = f", with {share:.0%} {larger if pair.excess > 1 else smaller}," if share > 0.005 else ""
         ratios = " and ".join(
             f"{write_factor(pair.ratios[name])} times {words}" for name, words in QUANTITIES.items()
         )

@@ -24,7 +24,7 @@ from reports.paper.html_parts import (
     write_number,
 )
 from reports.paper.html_tables import Details
-from reports.paper.layouts import name_study
+from reports.paper.layouts import OF_PRIOR, name_study
 from reports.paper.provenance import Origin
 from reports.paper.shown_tables import list_records
 
@@ -74,7 +74,7 @@ def render_belief(claims: pd.DataFrame, shown: tuple[int, int]) -> str:
         if of_it:
             items = "".join(f"<li>{escape(claim)}</li>" for claim in of_it)
             parts.append(f"<p>{opening}</p><ul>{items}</ul>")
-    sentences = []
+    sentences = [OF_PRIOR] if whole["claim"].str.contains("Frechet").any() else []
     undecided = whole[whole["verdict"] == UNDECIDED]
     without = int(undecided["effect"].isna().sum())
     several = int(undecided["low"].notna().sum())

@@ -15,17 +15,13 @@ from models.networks.lowering import count_flops
 from pipeline.settings.params import Params
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.figures import FIGURES
-from reports.paper.layouts import LAYOUTS
+from reports.paper.layouts import LAYOUTS, OF_PRIOR
 from reports.paper.pivot import render_tables
 from reports.paper.verdicts import Cells
 from reports.paper.yardstick import describe_cells
 from reports.result_table import ResultRow, ResultTable
 
 UNSTATED = "The paper does not state its protocol; its numbers for VAE and ABP fit `tenth` alone."
-OF_PRIOR = (
-    "Frechet distances are of samples whose z are of N(0, I), as in the paper; what becomes of the order of "
-    "methods with a density fitted to z after training is in `docs/results/fitted_prior.md`."
-)
 DEVIATIONS = {
     "table2": "Data sets, images and passes are the profile's, far fewer than the paper's 60,000 and 500. "
     f"{OF_PRIOR} Emoji graphics: Twemoji, CC-BY 4.0.",
@@ -52,7 +48,7 @@ CAPTIONS = {
     "figure6": "Figure 6: inpainting at test time",
     "figure7": "Figure 7: several chains for one occluded image",
     "figure8": "Figure 8: alpha by round",
-    "figure9": "Figure 9: recovery of occluded training images",
+    "figure9": "Figure 9: recovery of occluded training images, by ours and ABP a draw, by the VAE its mean",
     "figure10": "Figure 10: recovery by round",
     "convergence": "Distance and error by length of training, and what ABP's distance is of that of Ours",
     "fashion": "All of Fashion-MNIST: the longest training's reconstructions and samples",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from pipeline.studies.grid import read_grid
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.alpha_choice import describe_alpha
 from reports.paper.gains import describe_gains
 from reports.paper.learned import YARDSTICK, describe_convergence
-from reports.paper.names import describe_place, name_row
+from reports.paper.names import describe_place, name_dataset, name_row
 
 
 def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
@@ -20,7 +21,8 @@ def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
     last = describe_last_round(cells) if study == "figure3" else ""
     sentences = (
         describe_spreads(cells),
-        describe_rates(cells),
+        describe_rates(cells, list_tried(study)),
+        describe_floors(cells),
         describe_convergence(study, cells),
         *(gains, choice, last),
     )
@@ -64,10 +66,33 @@ def describe_last_round(cells: Sequence[MeasuredCell]) -> str:
     )
 
 
-def describe_rates(cells: Sequence[MeasuredCell]) -> str:
+def describe_floors(cells: Sequence[MeasuredCell]) -> str:
+    """Say how far test images themselves are from the training images, by data set; "" without distances."""
+    floors: dict[str, list[float]] = {}
+    for cell in cells:
+        if "frechet_distance" in cell.numbers and "floor" in cell.numbers:
+            floors.setdefault(name_dataset(cell.dataset), []).append(cell.numbers["floor"])
+    if not floors:
+        return ""
+    words = ", ".join(
+        " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(found), max(found)))) + f" ({name})"
+        for name, found in floors.items()
+    )
+    return f"The floor of a Frechet distance, that of test images to the training images: {words}."
+
+
+def list_tried(study: str) -> tuple[float, ...]:
+    """The factors of the learning rate among which the study's were chosen; none where they were not."""
+    studies = read_grid()["studies"]
+    tuning = studies.get(study, {}).get("tuned_by")
+    return tuple(map(float, studies[tuning]["axes"]["rate_factor"])) if tuning else ()
+
+
+def describe_rates(cells: Sequence[MeasuredCell], tried: Sequence[float] = ()) -> str:
     """A sentence with what each method's learning rate was multiplied by; none where all are at 1.
 
-    The data sets of a factor are named where a method has several factors.
+    The data sets of a factor are named where a method has several factors. ``tried``: the factors that
+    there were to choose from; one at their edge has an asterisk.
     """
     factors: dict[str, dict[float, list[str]]] = {}  # by method: the data sets of each factor
     for cell in cells:
@@ -77,11 +102,17 @@ def describe_rates(cells: Sequence[MeasuredCell]) -> str:
     if all(set(of_method) == {1.0} for of_method in factors.values()):
         return ""
     separator = ", " if all(len(of_method) == 1 for of_method in factors.values()) else "; "
-    words = separator.join(f"{method} {_list_factors(of_method)}" for method, of_method in factors.items())
-    return f"Learning rates, tuned on validation images, in units of the profile's: {words}."
+    edges = {min(tried), max(tried)} if tried else set()
+    words = separator.join(
+        f"{method} {_list_factors(of_method, edges)}" for method, of_method in factors.items()
+    )
+    starred = any(factor in edges for of_method in factors.values() for factor in of_method)
+    mark = "; * the last that was tried, so a better one may lie beyond it" if starred else ""
+    return f"Learning rates, tuned on validation images, in units of the profile's: {words}{mark}."
 
 
-def _list_factors(factors: dict[float, list[str]]) -> str:
-    if len(factors) == 1:
-        return f"{next(iter(factors)):g}"
-    return ", ".join(f"{factor:g} ({', '.join(names)})" for factor, names in factors.items())
+def _list_factors(factors: dict[float, list[str]], edges: Collection[float]) -> str:
+    told = {f"{factor:g}{'*' * (factor in edges)}": names for factor, names in factors.items()}
+    if len(told) == 1:
+        return next(iter(told))
+    return ", ".join(f"{factor} ({', '.join(names)})" for factor, names in told.items())

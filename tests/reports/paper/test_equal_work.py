@@ -8,7 +8,7 @@ import pytest
 from pipeline.settings.params import load_params
 from pipeline.studies.grid import read_grid
 from pipeline.studies.planning import list_study
-from pipeline.studies.workload import count_cell, count_round
+from pipeline.studies.workload import count_cell, count_learning, count_round
 from reports.paper.equal_work import compare_at, describe_equal_work
 
 STEPS = {30: 30.0, 50: 50.0, 100: 100.0}
@@ -69,10 +69,21 @@ def test_what_is_said_names_rounds_shares_and_both_quantities(make_sweep, plan_s
         f"K = 100 after 1 round, with {share:.0%} less of it, has 1.60 times the Frechet distance and 1.60 "
         "times the error of training images of K = 50 after 2."
     )
-    said = describe_equal_work(
-        "table7", make_sweep("table7", "L2", {1: (9, 8), 2: (6, 4)}), plan_study("table7")
-    )
-    assert "After equally many learning steps, L2 = 2 after 1 round has 0.75 times" in said
+
+
+def test_learning_steps_are_those_of_all_passes_of_a_round(make_sweep, plan_study):
+    planned = plan_study("table7")
+    counts = {dict(cell.axes).get("L2"): count_learning(cell) for cell in planned}
+    train = planned[0].params.profile_settings.train
+    regression = train.regression_passes.complete
+    assert regression > 0  # which a larger L2 does not take more of: twice L2 is not twice the steps
+    assert counts[2] == 2 * train.L + regression
+    cells = make_sweep("table7", "L2", {1: (9, 8, 6), 2: (6, 4, 3)})
+    share = 2 * counts[2] / (3 * counts[1]) - 1
+    assert 0.005 < share < 0.25
+    said = describe_equal_work("table7", cells, planned)
+    assert "After about equally many learning steps, " in said
+    assert f"L2 = 2 after 2 rounds, with {share:.0%} more, has 0.67 times" in said
 
 
 def test_a_round_is_counted_as_the_cells_training_is(plan_study):

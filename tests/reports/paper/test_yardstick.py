@@ -1,7 +1,9 @@
 from reports.paper.yardstick import (
+    describe_floors,
     describe_last_round,
     describe_rates,
     describe_spreads,
+    list_tried,
 )
 
 
@@ -24,6 +26,28 @@ def test_the_data_sets_of_a_rate_are_named_where_a_method_has_several_rates(make
         for name, factor in zip(("mnist5k", "colour_digits", "emoji"), factors, strict=True)
     ]
     assert describe_rates(cells).endswith("VAE 3; Ours 10 (mnist5k), 1 (colour_digits, emoji).")
+
+
+def test_a_rate_at_the_edge_of_those_tried_has_a_mark(make_cell):
+    tried = list_tried("table2")
+    assert tried == tuple(sorted(tried)) and len(tried) > 3
+    cells = [
+        make_cell("table2", "VAE", rate_factor=tried[-1]),
+        make_cell("table2", "Ours", rate_factor=tried[1]),
+    ]
+    assert f"VAE {tried[-1]:g}*, Ours {tried[1]:g}; * the last" in describe_rates(cells, tried)
+    assert "*" not in describe_rates(cells[1:], tried) and "*" not in describe_rates(cells)
+    assert list_tried("rates") == ()
+
+
+def test_the_distance_of_test_images_themselves_is_said_by_data_set(make_cell):
+    cells = [
+        make_cell("table2", "Ours", dataset=dataset, seed=seed, frechet_distance=40.0, floor=floor)
+        for dataset, seed, floor in (("mnist5k", 1, 0.5), ("mnist5k", 2, 0.61), ("emoji", 1, 1.1))
+    ]
+    said = describe_floors(cells)
+    assert said.endswith("training images: 0.5 to 0.61 (mnist5k), 1.1 (emoji (stand-in for CelebA)).")
+    assert describe_floors([make_cell("figure3", "VAE", floor=0.1)]) == ""
 
 
 def test_what_stands_after_a_plus_minus_is_said(make_cell):
