@@ -14,6 +14,7 @@ from pipeline.studies.measured import MeasuredCell
 from reports.drawing import OURS as OUR_COLOUR
 from reports.drawing import REFERENCE, save_figure
 from reports.paper.all_methods import DISTANCE, LENGTH, OURS
+from reports.paper.names import show_method
 
 ACROSS = 6  # panels
 SECONDS = "training_seconds"
@@ -90,7 +91,8 @@ def draw_length_curves(path: Path, cells: Sequence[MeasuredCell], marks: Mapping
         axis.set_axis_off()
     lengths = sorted({cell.axes[LENGTH] for cell in cells if LENGTH in cell.axes})
     what = f"trainings of {_join(lengths)} rounds, {tell_seeds(cells)}"
-    figure.suptitle(f"A method (circles) beside {_name(OURS, marks)} (squares): {what}")
+    of_ours = ", ".join(filter(None, ("squares", marks.get(OURS))))
+    figure.suptitle(f"A method (circles) beside {OURS} ({of_ours}): {what}")
     figure.supxlabel("training, seconds of one thread")
     figure.supylabel("Frechet distance")
     save_figure(figure, path)
@@ -104,7 +106,8 @@ def _join(numbers: Sequence[int]) -> str:
 
 
 def _name(method: str, marks: Mapping[str, str]) -> str:
-    return f"{method}, {marks[method]}" if method in marks else method
+    name = show_method(method)
+    return f"{name} ({marks[method]})" if method in marks else name
 
 
 def _draw_curve(axis: Axes, curve: Curve, colour: str, style: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.studies.measured import MeasuredCell
+from reports.beyond.leaderboard_notes import tell_lacks
 from reports.paper.all_methods import CITED_TWICE, QUANTITIES, describe_spread
 from reports.paper.pivot import write_tables
 from reports.paper.rows import build_rows
@@ -30,7 +31,7 @@ def place_cells(study: str, cells: Sequence[MeasuredCell], places: dict[str, Any
             cell,
             axes={key: places[key] for key in AXES[study]} | {"seed": cell.seed},
             numbers={key: cell.numbers[key] for key in (*keys, "n") if key in cell.numbers},
-            lacks={key: reason for key, reason in cell.lacks.items() if key in keys},
+            lacks={key: reason for key, reason in tell_lacks(cell.method, cell.lacks).items() if key in keys},
         )
         cells_of_table.append(placed)
         if study == "table3" and cell.method in CITED_TWICE:

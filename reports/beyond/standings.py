@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,14 @@ from scipy.stats import rankdata
 from pipeline.evaluation.effects import Estimate, estimate_over_seeds, judge
 from pipeline.studies.measured import MeasuredCell
 from reports.paper.all_methods import DISTANCE, LENGTH, MIXTURE, OURS
+from reports.paper.learned import find_behind
 
 MARGINS = {
     "ratio": math.log(1.05),
     "difference": 0.02,
 }  # those of the claims: the smallest effect that matters
 CHANGING = 0.05  # of a distance over a factor of four in length: more, and the length is part of the result
-FALLS, RISES = "not converged", "worse when longer"
+FALLS, RISES, BEHIND = "not converged", "worse when longer", "behind PPCA"
 WORDS = {"reproduces": "better", "contradicted": "worse"}  # a claim's verdicts, said of a method beside Ours
 
 
@@ -52,6 +54,27 @@ def mark_lengths(cells: Sequence[MeasuredCell], key: str = DISTANCE) -> dict[str
         elif now > (1 + CHANGING) * then:
             marks[method] = RISES
     return marks
+
+
+def mark_behind(cells: Sequence[MeasuredCell]) -> dict[str, str]:
+    """Mark the methods that PPCA beats in some seed in both qualities that Table 2's note judges by.
+
+    Of one that infers nothing, in the distance alone.
+    """
+    judged, behind = (
+        Counter(cell.method for cell in found)
+        for found in find_behind("table2", [cell for cell in cells if not cell.error])
+    )
+    return {method: f"{BEHIND} ({count} of {judged[method]} seeds)" for method, count in behind.items()}
+
+
+def mark_all(cells: Sequence[MeasuredCell], longest: Sequence[MeasuredCell]) -> dict[str, str]:
+    """All marks of each method: of ``cells`` of all lengths, and of the ``longest`` beside PPCA."""
+    by_length, behind = mark_lengths(cells), mark_behind(longest)
+    return {
+        method: "; ".join(filter(None, (by_length.get(method), behind.get(method))))
+        for method in by_length | behind
+    }
 
 
 def find_edges(cells: Sequence[MeasuredCell], factors: Collection[float]) -> set[str]:

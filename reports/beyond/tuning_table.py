@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.studies.measured import MeasuredCell
 from pipeline.studies.tuning import QUALITIES, choose_rate_factor, rate_candidates
+from reports.paper.names import show_method
 
 
 def tabulate_tuning(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
@@ -22,7 +23,7 @@ def tabulate_tuning(cells: Sequence[MeasuredCell]) -> pd.DataFrame:
             factor = cell.axes["rate_factor"]
             rows.append(
                 {
-                    "method": method,
+                    "method": show_method(method),
                     "rate_factor": factor,
                     **{key: cell.numbers.get(key) for key in QUALITIES},
                     "rating": rating,

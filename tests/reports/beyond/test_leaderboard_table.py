@@ -4,18 +4,19 @@ import pytest
 from scipy import stats
 
 from models.catalogue import METHODS
+from reports.beyond.leaderboard_columns import COLUMNS
 from reports.beyond.leaderboard_table import (
-    COLUMNS,
     draw_leaderboard,
     pick_ticks,
     render,
     render_methods,
-    render_ranks,
     tabulate,
 )
+from reports.beyond.rank_table import render_ranks
 from reports.paper.all_methods import list_unmeasured
+from reports.paper.names import show_method
 
-KEYS = [key for key in COLUMNS if key != "mse_test_point"]
+KEYS = [key for key in COLUMNS if key not in ("mse_test_point", "updates")]
 
 
 @pytest.fixture
@@ -151,7 +152,9 @@ def test_a_chains_draw_is_never_ranked_beside_an_encoders_mean(make_row):
 def test_every_method_says_where_its_settings_are_from():
     text = render_methods(METHODS)
     for name, method in METHODS.items():
-        assert method.settings and f"| {name} | {method.source} | {method.settings} |" in text
+        shown = f"| {show_method(name)} | {method.source} | {method.settings} |"
+        assert method.settings and shown in text
+    assert "only RealNVP, GLOW, PPCA and FA have their own" in text
 
 
 def test_it_is_drawn_and_is_made_even_of_nothing(tmp_path, cells, make_row):
@@ -169,3 +172,33 @@ def test_the_ticks_of_an_axis_are_few_and_inside(ends):
     ticks = pick_ticks(*ends)
     assert 2 <= len(ticks) <= 6 and ticks == sorted(set(ticks))
     assert all(ends[0] <= tick <= ends[1] for tick in ticks)
+
+
+def test_a_row_that_is_not_what_its_key_says_has_another_name_and_a_note(make_row):
+    cells = [make_row(name, 1, mse_test_point=0.1) for name in ("Ours", "SRI", "EBM-VAE")]
+    text = render(cells, "embedded")
+    assert list(tabulate(cells)["method"]) == ["Ours", "SRI, s fixed", "VAE + .1 triangle"]
+    assert "| SRI, s fixed | 1 | x 3 |" in text and "| VAE + .1 triangle | 1 | x 3 |" in text
+    assert "| SRI |" not in text and "| EBM-VAE |" not in text
+    assert "- SRI, s fixed: the step size of its authors' script; the paper learns s" in text
+    assert "- VAE + .1 triangle: stands in the place of EBM-VAE" in text
+    assert "stands in the place of" not in render(cells[:2], "embedded")
+
+
+def test_the_last_column_says_who_is_behind_principal_components_and_in_how_many_seeds(make_row):
+    distances = {"PPCA": (50, 50, 50), "FA": (60, 60, 60), "PGD": (60, 40, 60), "VAE": (60, 60, 60)}
+    errors = {"PPCA": 0.02, "FA": 0.03, "PGD": 0.03, "VAE": 0.01}
+    cells = [
+        make_row(method, seed, frechet_distance=row[seed - 1], mse_test_point=errors[method])
+        for method, row in distances.items()
+        for seed in (1, 2, 3)
+    ]
+    rows = [line for line in render(cells, "embedded").splitlines() if " | 3 | " in line]
+    lines = {line.split(" | ")[0].strip("| "): line for line in rows}
+    assert lines["FA"].endswith("| behind PPCA (3 of 3 seeds) |")
+    assert lines["PGD"].endswith("| behind PPCA (2 of 3 seeds) |") and lines["VAE"].endswith("|  |")
+
+
+def test_a_small_spread_is_written_without_a_power_of_ten(make_row):
+    cells = [make_row("VAE", seed, mse_test_point=0.02 + seed * 7e-5) for seed in (1, 2, 3)]
+    assert "| 0.0201 ± 0.00007 |" in render(cells, "embedded")

@@ -62,3 +62,21 @@ def test_a_stand_in_has_no_published_number_and_a_lacking_method_says_why(tmp_pa
     eight = pd.read_csv(tmp_path / "rivals_table8.csv")
     assert eight["published"].isna().all()
     assert "- DCGAN learns from complete images only" in (tmp_path / "rivals_table8.md").read_text()
+
+
+def test_what_stands_for_a_method_has_its_own_name_and_no_number_of_the_papers(tmp_path, measured):
+    write_rival_tables(
+        [measured("EBM-VAE", 1), measured("LEBM", 1)], PLACES, read_published(), "smoke", tmp_path
+    )
+    three = pd.read_csv(tmp_path / "rivals_table3.csv").set_index("method")["published"]
+    assert "EBM-VAE" not in three and three["VAE + .1 triangle"].isna().all()
+    assert three["LEBM"].notna().any()
+
+
+def test_a_ladder_that_could_draw_is_not_said_to_draw_nothing(tmp_path, make_cell):
+    lacks = {"mse_test_draw": "draws no posterior"}
+    cells = [make_cell("leaderboard", name, mse_train=0.1, lacks=lacks) for name in ("Ladder-VAE", "RAE")]
+    write_rival_tables(cells, PLACES, read_published(), "smoke", tmp_path)
+    text = (tmp_path / "rivals_table2.md").read_text()
+    assert "- Ladder-VAE draws a posterior, by which its errors are not measured" in text
+    assert "- RAE draws no posterior" in text and "Ladder-VAE draws no" not in text

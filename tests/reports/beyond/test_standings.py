@@ -10,6 +10,8 @@ from reports.beyond.standings import (
     MARGINS,
     compare_with_ours,
     find_edges,
+    mark_all,
+    mark_behind,
     mark_lengths,
     rank_by_seed,
 )
@@ -74,6 +76,20 @@ def test_who_still_falls_over_a_factor_of_four_has_not_converged_and_who_rises_i
     assert mark_lengths(cells) == marks
     other_seed = [make("GLO", 2, 90.0, rounds=4), make("Ours", 2, 90.0, rounds=4), make("DCGAN", 1, 9.0)]
     assert mark_lengths([*cells, *other_seed]) == marks  # of shared seeds alone
+
+
+def test_who_infers_nothing_is_behind_by_the_distance_alone(make):
+    cells = [
+        make("PPCA", 1, 50.0, mse_test_point=0.02),
+        make("GLOW", 1, 60.0),
+        make("WGAN-GP", 1, 40.0),
+        make("VAE", 1, 60.0, mse_test_point=0.01),
+        make("iWGAN", 1, 60.0, mse_test_point=0.03, error="diverged"),
+        make("iWGAN", 2, 60.0, mse_test_point=0.03),  # a seed without PPCA
+    ]
+    assert mark_behind(cells) == {"GLOW": "behind PPCA (1 of 1 seeds)"}
+    shorter = make("GLOW", 1, 90.0, rounds=4)
+    assert mark_all([*cells, shorter], cells) == {"GLOW": "not converged; behind PPCA (1 of 1 seeds)"}
 
 
 def test_a_rate_at_the_edge_of_the_grid_is_found(make):

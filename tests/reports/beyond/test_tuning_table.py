@@ -32,3 +32,8 @@ def test_the_chosen_candidate_is_bold_and_a_failed_one_says_so(cells):
     assert "| DCGAN | **50** | diverged |" in lines
     assert "| method | x 0.3 | x 1 |" in lines
     assert render_tuning(tabulate_tuning([]), "smoke")
+
+
+def test_a_method_has_the_name_that_it_has_in_the_other_tables(make_cell):
+    cells = [make_cell("tuning", "SRI", axes={"rate_factor": 1}, frechet_distance=8.0, mse=0.02)]
+    assert "| SRI, s fixed | **8; 0.02** |" in render_tuning(tabulate_tuning(cells), "smoke")
