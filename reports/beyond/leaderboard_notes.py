@@ -86,7 +86,8 @@ def _describe_areas(cells: Sequence[MeasuredCell]) -> list[str]:
         return []
     ((tenth, pooled),) = counts
     return [
-        f"- AUPRC rests on {tenth} images of the held-out class (tenth) and {pooled} (pooled), and all "
-        "methods of a seed are tested on the same ones. Better and worse are judged over seeds alone: what "
-        "other test images would change is in no interval here"
+        f"- AUPRC rests on {tenth} images of the held-out class (tenth) and {pooled} (pooled), the same for "
+        "all methods of a seed, and in part for all seeds. Better and worse are judged over seeds alone, "
+        "without the bootstrap over images that Table 3's claims have: what the images share is in no "
+        "interval here"
     ]
