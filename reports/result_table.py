@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.storage.files import write_text
@@ -41,6 +42,11 @@ class ResultTable:
 def drop_rounding(spread: float, mean: float) -> float:
     """A standard deviation, or 0 where it is of rounding alone."""
     return 0.0 if spread < ROUNDING * abs(mean) else spread
+
+
+def write_digits(value: float, digits: int = 2) -> str:
+    """Write a number by its first digits, and never by a power of ten: ``210``, ``2.1``, ``0.00021``."""
+    return np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")
 
 
 def write_table(table: ResultTable, folder: Path, markdown: str | None = None) -> None:

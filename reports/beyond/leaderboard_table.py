@@ -30,6 +30,7 @@ from reports.paper.all_methods import (
     list_unmeasured,
 )
 from reports.paper.names import name_dataset, show_method
+from reports.result_table import write_digits
 
 EVALUATIONS = "evaluations for an image's z"
 COMMAND = "dvc --cd beyond repro leaderboard"
@@ -137,9 +138,9 @@ def _format(mean: float, std: float) -> str:
     if math.isnan(mean):
         return ""
     text = f"{mean:,.0f}" if mean >= 1000 else f"{mean:.3g}"
-    # .1g alone writes 50 as 5e+01 and .00007 as 7e-05
-    spread = f"{std:.0f}" if std >= 1 else f"{float(f'{std:.1g}'):.12f}".rstrip("0")
-    return text if math.isnan(std) or std == 0 else f"{text} ± {spread}"
+    if math.isnan(std) or std == 0:
+        return text
+    return f"{text} ± {f'{std:.0f}' if std >= 1 else write_digits(std, 1)}"
 
 
 def draw_leaderboard(path: Path, frame: pd.DataFrame) -> None:

@@ -13,7 +13,7 @@ from reports.paper.layouts import LAYOUTS, Quantity
 from reports.paper.learned import YARDSTICK, repeat_yardstick
 from reports.paper.names import describe_place, name_dataset, name_row
 from reports.paper.published import find_published
-from reports.result_table import ResultTable, drop_rounding, write_table
+from reports.result_table import ResultTable, drop_rounding, write_digits, write_table
 
 
 def render_tables(
@@ -87,9 +87,9 @@ def _render_cell(
     text = f"{statistics.fmean(values):.4g}"
     spread = cell.numbers.get(quantity.key.replace("_mean", "_std"))
     if len(values) > 1:
-        text += f" ± {drop_rounding(statistics.stdev(values), statistics.fmean(values)):.2g}"
+        text += f" ± {write_digits(drop_rounding(statistics.stdev(values), statistics.fmean(values)))}"
     elif quantity.key.endswith("_mean") and spread is not None:
-        text += f" ± {drop_rounding(spread, values[0]):.2g}"
+        text += f" ± {write_digits(drop_rounding(spread, values[0]))}"
     printed = find_published(study, cell, quantity, published)
     return text if printed is None else f"{text} ({printed:g})"
 

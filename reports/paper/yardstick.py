@@ -11,7 +11,7 @@ from pipeline.studies.measured import MeasuredCell
 from reports.paper.alpha_choice import describe_alpha
 from reports.paper.gains import describe_gains
 from reports.paper.learned import YARDSTICK, describe_convergence
-from reports.paper.names import describe_place, name_dataset, name_row
+from reports.paper.names import describe_place, name_dataset, name_row, show_method
 
 
 def describe_cells(study: str, cells: Sequence[MeasuredCell]) -> str:
@@ -104,7 +104,7 @@ def describe_rates(cells: Sequence[MeasuredCell], tried: Sequence[float] = ()) -
     separator = ", " if all(len(of_method) == 1 for of_method in factors.values()) else "; "
     edges = {min(tried), max(tried)} if tried else set()
     words = separator.join(
-        f"{method} {_list_factors(of_method, edges)}" for method, of_method in factors.items()
+        f"{show_method(method)} {_list_factors(of_method, edges)}" for method, of_method in factors.items()
     )
     starred = any(factor in edges for of_method in factors.values() for factor in of_method)
     mark = "; * the last that was tried, so a better one may lie beyond it" if starred else ""

@@ -30,7 +30,7 @@ from pipeline.tracking.run_identity import RESOLVED_ELSEWHERE
 from reports.drawing import OURS, save_figure
 from reports.paper.names import name_method
 from reports.paper.published import find_table2, find_table3, read_published
-from reports.result_table import ResultRow, ResultTable, write_table
+from reports.result_table import ResultRow, ResultTable, write_digits, write_table
 
 FOLDER = places.ARTIFACTS / "comparison"
 SETTINGS = (  # which come first in a row's name and in the order of rows, as they stand here
@@ -218,7 +218,7 @@ def render_pivot(experiments: Sequence[Experiment], published: dict[str, Any], t
         for key in titles:
             values = _list_values(group, QUANTITIES[key])
             text = f"{statistics.fmean(values):.4g}" if values else ""
-            text += f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+            text += f" ± {write_digits(statistics.stdev(values))}" if len(values) > 1 else ""
             printed = find_printed(key, group[0].params, published)
             cells.append(text if printed is None else f"{text} ({printed:g})")
         lines.append(f"| {name_group(group[0], varying)} | {len(group)} | " + " | ".join(cells) + " |")

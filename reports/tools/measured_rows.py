@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.evaluation.effects import estimate_over_seeds
 from pipeline.storage.files import write_json
 from reports.paper.gains import write_factor
+from reports.result_table import write_digits
 
 Row = dict[str, Any]
 
@@ -33,7 +34,7 @@ def write_mean(rows: Sequence[Mapping[str, Any]], key: str) -> str:
     """Write the mean of a number over seeds, ± its standard deviation where there are several."""
     values = [row[key] for row in rows]
     mean = f"{statistics.mean(values):.3g}"
-    return f"{mean} ± {statistics.stdev(values):.2g}" if len(values) > 1 else mean
+    return f"{mean} ± {write_digits(statistics.stdev(values))}" if len(values) > 1 else mean
 
 
 def compare_rows(theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], key: str) -> str:

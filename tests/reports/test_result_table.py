@@ -5,7 +5,14 @@ import pandas as pd
 from pipeline.evaluation.fitted_densities import FITTED_DISTANCES
 from pipeline.settings.params import load_params
 from reports.paper.published import read_published
-from reports.result_table import COLUMNS, ResultRow, ResultTable, render_markdown, write_table
+from reports.result_table import (
+    COLUMNS,
+    ResultRow,
+    ResultTable,
+    render_markdown,
+    write_digits,
+    write_table,
+)
 from reports.run.run_page import PICTURES, render_page
 from reports.run.run_tables import collect_tables, summarise
 
@@ -141,6 +148,12 @@ def test_the_summary_has_a_number_of_each_stage_that_measures():
         "recovery": 0.1,
     }
     assert summarise(METRICS | {"fid": METRICS["fid"] | {"frechet_distance": None}})["fid"] is None
+
+
+def test_a_spread_is_written_without_a_power_of_ten():
+    written = {206.4: "210", 2.06: "2.1", 0.0912: "0.091", 0.000091: "0.000091", 0.0: "0", 30.0: "30"}
+    assert {value: write_digits(value) for value in written} == written
+    assert write_digits(0.0071, 1) == "0.007"
 
 
 def test_the_page_of_the_run_has_every_table_and_picture():
