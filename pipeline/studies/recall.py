@@ -117,6 +117,9 @@ def measure_and_keep(keyed: KeyedCell) -> CellResult:
 
 def measure_anew(keyed: KeyedCell) -> CellResult:
     """Measure a cell by one thread, whether or not it is kept, and keep nothing."""
+    # torch counts the shapes that it compiled over a whole process, and past eight runs others uncompiled: a
+    # cell would round otherwise after other cells than in a process of its own.
+    torch.compiler.reset()
     cell = keyed.cell
     images, extractor = load_images(cell, keyed.seen), find_extractor(cell)
     watch = Stopwatch()
