@@ -59,5 +59,5 @@ def measure_cell(cell: Cell, images: ImageSet, extract: Extract, fit: Fit) -> Ce
         return describe_lack(NUMBERS_OF_TASK[cell.task], cause)
     except DivergenceError as error:
         return CellResult(error=f"diverged: {error}")
-    except (ValueError, ArithmeticError, RuntimeError) as error:  # one cell never breaks a table
+    except (ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # one never breaks a table
         return CellResult(error=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")

@@ -14,6 +14,7 @@ from pipeline.evaluation.prior_distance import measure_distance_to_normal, measu
 from pipeline.settings.plan import build_plan
 from pipeline.studies.measure import CHAINS_KEPT, list_ways
 from pipeline.studies.memo import compute_key, load_result, save_result
+from pipeline.studies.recall import is_final
 from pipeline.studies.request import build_request
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import IGNORED_BY_TASK, TASKS
@@ -164,6 +165,15 @@ def test_a_cell_that_fails_says_why_and_breaks_nothing(images, extract):
     found = measure_cell(wild, images, extract)
     assert found.numbers == {} and "\n" not in found.error
     assert found.error.startswith("diverged: chains diverged in round 1")
+
+
+def test_a_cell_that_memory_does_not_hold_breaks_nothing_and_is_tried_again(images, extract, monkeypatch):
+    def take_too_much(*given):
+        np.empty(2**59)  # bytes by the exabyte
+
+    monkeypatch.setitem(TASKS, "complete", take_too_much)
+    found = measure_with(cell("table2"), images, extract, None)
+    assert found.error.startswith("MemoryError: Unable to allocate") and not is_final(found)
 
 
 def test_the_budget_counts_gradients_in_z_and_in_the_weights():
