@@ -39,6 +39,9 @@ OVERHEAD = 0.5  # seconds of a cell without a training
 PROCESS_BYTES = 1_000_000_000  # of one with all libraries and a small cell
 BYTES_A_PIXEL = 12  # an image as read, in floats, and a result of it in floats
 TRANSPORT_BYTES = 30_000  # a sample, by the sparse solver
+# Measured in float64: x, centred, the factors and the workspace of a decomposition; of EM what is seen, what
+# is filled in, and second moments of each image's z.
+DECOMPOSED, FILLED, MOMENTS = 4.5, 3, 4
 PARTS_OF_ALL = ("complete", "anomaly", "occluded")  # the trainings of the task ``all``
 
 
@@ -126,4 +129,15 @@ def estimate_memory(cell: Cell) -> int:
     """Estimate the bytes that a process takes for a cell, rather too high: images, what becomes of them."""
     pixels = math.prod(find_architecture(cell.params.architecture).image_shape)
     n_train, n_test = count_images(cell.params)
-    return PROCESS_BYTES + (n_train + n_test) * (pixels * BYTES_A_PIXEL + TRANSPORT_BYTES)
+    images = (n_train + n_test) * (pixels * BYTES_A_PIXEL + TRANSPORT_BYTES)
+    return PROCESS_BYTES + images + n_train * _count_linear_bytes(cell, pixels)
+
+
+def _count_linear_bytes(cell: Cell, pixels: int) -> int:
+    """Bytes for each training image of what a linear model decomposes, all images at once."""
+    if cell.method not in CLOSED_FORM:
+        return 0
+    values = DECOMPOSED * pixels
+    if cell.method == "FA" or cell.task in ("occluded", "all"):  # by EM
+        values += FILLED * pixels + MOMENTS * (cell.params.resolved_latent_dim + 1) ** 2
+    return int(values * torch.float64.itemsize)
