@@ -13,6 +13,7 @@ import io
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,11 @@ from pipeline.settings.plan import build_plan
 from pipeline.stage import Interrupted, ignore_termination, run_stage
 from pipeline.storage import places
 from pipeline.storage.checkpoints import (
+    TrainedModel,
     compute_training_key,
     count_kept_rounds,
-    forget_training,
+    hold_training,
+    load_model,
     resume_training,
     save_model,
     save_training,
@@ -51,12 +54,14 @@ log = logging.getLogger(__name__)
 def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any] | None:
     """Train the generator of ``task``, logging each round; return the last round's numbers.
 
-    Where nothing that decides them has changed since the outputs were written, they are left as they are.
-    Of several ranks rank 0 alone writes and logs; the others end with the training, and return nothing.
+    Where nothing that decides them has changed since the outputs were written, they are left as they are;
+    where that is said of the training alone, they are written anew from the model that it left. Of several
+    ranks rank 0 alone writes and logs; the others end with the training, and return nothing.
     """
     stored = read_images(places.DATA / task)
     settings = choose_engine(**dataclasses.asdict(params.engine))
     plan = build_plan(params, task)
+    root = Path(__file__).parents[1]
     key = compute_training_key(
         plan,
         data=stored.meta["digest"],
@@ -64,44 +69,72 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any] | None
         latent_dim=params.resolved_latent_dim,
         engine=dataclasses.asdict(settings),
         torch=torch.__version__,
-        code=digest_code([Path(algorithm.__file__)], Path(__file__).parents[1]),
+        code=digest_code([Path(algorithm.__file__)], root),
     )
+    outputs_key = f"{key} {digest_code([Path(__file__), Path(algorithm.__file__)], root)}"
     checkpoint = project_root() / ".dvc" / "tmp" / "checkpoints" / f"{task}-{key}.pt"
-    with connect_ranks(settings.device) as ranks:
-        check_alike(ranks, key)
-        kept = ranks.broadcast(lambda: read_kept(f"train-{task}", key))
-        if kept is None:
+    with ExitStack() as held:
+        with connect_ranks(settings.device) as ranks:
+            check_alike(ranks, key)
+            if ranks.leads:
+                end_training = held.enter_context(hold_training(checkpoint))
+            kept = ranks.broadcast(lambda: read_kept(f"train-{task}", outputs_key))
+            trained = ranks.broadcast(lambda: read_kept(f"training-{task}", key))
             arrays = {
                 name: torch.from_numpy(stored[name].copy()).to(settings.device) for name in stored.arrays
             }
             images, visible = arrays["train_images"], arrays.get("train_visible")
-            corrections = places.find_corrections(task)
-            state = run_training(
-                params, tracker, images, visible, plan, settings, checkpoint, key, corrections, ranks
-            )
-    if not ranks.leads:
-        return None
-    if kept is not None:
-        log.warning("nothing that decides this training has changed: its results are kept")
-        for row in read_curves(places.find_curves(task)):
-            log_numbers(tracker, row)  # its run in MLflow is a new one
-        return kept
-    rounds = [dataclasses.asdict(record) for record in state.records]
+            if kept is None and trained is None:
+                corrections = places.find_corrections(task)
+                state = run_training(
+                    params, tracker, images, visible, plan, settings, checkpoint, key, corrections, ranks
+                )
+        if not ranks.leads:
+            return None
+        if kept is not None:
+            log.warning("nothing that decides this training has changed: its results are kept")
+            for row in read_curves(places.find_curves(task)):
+                log_numbers(tracker, row)  # its run in MLflow is a new one
+            return kept
+        if trained is not None:
+            log.warning("nothing that decides this training has changed: its results are written anew")
+            rounds = trained["rounds"]
+            for row in rounds:
+                log_numbers(tracker, row)
+            model = load_model(places.MODELS / task, settings.device)
+        else:
+            rounds = [dataclasses.asdict(record) for record in state.records]
+            model = TrainedModel(state.generator, state.latents)
+        about = f"{stored.meta['dataset']}, {task}, alpha = {plan.alpha:g}, s = {plan.chain.step_size:g}"
+        metrics = {
+            "dataset": stored.meta["dataset"],
+            "n_train": len(images),
+            **{name: value for name, value in rounds[-1].items() if value is not None},
+        }
+        outputs = write_training(params.architecture, task, rounds, model, images, plan, settings, about)
+        write_json(places.find_metrics(f"train-{task}"), metrics)
+        keep_outputs(f"training-{task}", key, {"rounds": rounds}, outputs[:1])
+        keep_outputs(f"train-{task}", outputs_key, metrics, outputs)
+        end_training()
+        return metrics
+
+
+def write_training(
+    architecture: str,
+    task: str,
+    rounds: Sequence[Mapping[str, Any]],
+    model: TrainedModel,
+    images: Tensor,
+    plan: TrainingPlan,
+    settings: EngineSettings,
+    about: str,
+) -> list[Path]:
+    """Write a training's model, its curves and its pictures; returns their paths, the model's first."""
     curves = {name: [row[name] for row in rounds] for name in rounds[0]}
     write_text(places.find_curves(task), write_curves(rounds))
-    save_model(places.MODELS / task, params.architecture, state.generator, state.latents)
-    about = f"{stored.meta['dataset']}, {task}, alpha = {plan.alpha:g}, s = {plan.chain.step_size:g}"
-    pictures = draw_training(task, curves, state, images, plan, settings, about)
-    metrics = {
-        "dataset": stored.meta["dataset"],
-        "n_train": len(images),
-        **{name: value for name, value in dataclasses.asdict(state.records[-1]).items() if value is not None},
-    }
-    write_json(places.find_metrics(f"train-{task}"), metrics)
-    outputs = [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
-    keep_outputs(f"train-{task}", key, metrics, outputs)
-    forget_training(checkpoint)
-    return metrics
+    save_model(places.MODELS / task, architecture, model.generator, model.latents)
+    pictures = draw_training(task, curves, model, images, plan, settings, about)
+    return [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
 
 
 def read_curves(path: Path) -> list[dict[str, str]]:
@@ -170,7 +203,9 @@ def run_training(
     rng = torch.Generator().manual_seed(params.seed)
     generator = build_generator(params.architecture, params.resolved_latent_dim, rng).to(settings.device)
     state = resume_training(checkpoint, generator, plan, key, ranks)
-    if state is not None:
+    if state is not None and len(state.records) == plan.rounds:
+        log.warning("takes all %d rounds as they were trained before", plan.rounds)
+    elif state is not None:
         log.warning("goes on with round %d of %d", len(state.records) + 1, plan.rounds)
     else:
         state = start_training(generator, len(images), plan)
@@ -202,7 +237,7 @@ def run_training(
 def draw_training(
     task: str,
     curves: Mapping[str, Sequence[float]],
-    state: TrainingState,
+    model: TrainedModel,
     images: Tensor,
     plan: TrainingPlan,
     settings: EngineSettings,
@@ -211,12 +246,12 @@ def draw_training(
     """Draw a training's curves, its latents against the prior, and some images beside g of their latents."""
     paths = [places.FIGURES / f"train-{task}_{name}.png" for name in ("curves", "latents", "pairs")]
     save_training_curves(paths[0], curves, about)
-    save_latent_marginal(paths[1], state.latents, about)
-    engine = InferenceEngine(state.generator, plan.sigma, settings)
+    save_latent_marginal(paths[1], model.latents, about)
+    engine = InferenceEngine(model.generator, plan.sigma, settings)
     shown = slice(0, len(images), max(1, len(images) // N_SHOWN))
     rows = [
         ("training images", to_unit(images[shown])),
-        ("g(z) of their latents", engine.generate(state.latents[shown])),
+        ("g(z) of their latents", engine.generate(model.latents[shown])),
     ]
     save_grid(paths[2], [(title, row[:N_SHOWN]) for title, row in rows])
     return paths

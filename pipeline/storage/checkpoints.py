@@ -10,12 +10,15 @@ import logging
 import os
 import pickle
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from models.langevin.ranks import ALONE, Ranks
@@ -27,6 +30,7 @@ from pipeline.storage.files import write_bytes
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN = 1.0  # seconds between two looks whether a training that is waited for has ended
 DAMAGE = (
     RuntimeError,
     pickle.UnpicklingError,
@@ -119,6 +123,36 @@ def save_training(path: Path, state: TrainingState, key: str) -> None:
     if path.exists():
         write_bytes(name_previous(path), path.read_bytes())
     save_tensors(path, saved)
+
+
+@contextmanager
+def hold_training(path: Path) -> Iterator[Callable[[], None]]:
+    """Keep other processes from the training whose checkpoint is ``path`` while a block trains it.
+
+    A process that finds it held waits: two experiments that differ in what follows share a training. The
+    block gets a function to call at its end, which forgets the checkpoints, or leaves the last one to a
+    process that waits. The system releases what a killed process held.
+    """
+    folder = path.parent.with_name("trainings")
+    folder.mkdir(parents=True, exist_ok=True)
+    held, next_one = (
+        FileLock(folder / f"{path.stem}.{name}.lock", poll_interval=LOOK_AGAIN) for name in ("held", "next")
+    )
+
+    def end_training() -> None:
+        with suppress(Timeout), next_one.acquire(timeout=0):  # held by a process that waits
+            forget_training(path)
+
+    with next_one:  # while it waits: one that ends sees by it that another one follows
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            log.warning("another process trains the same: waiting for what it leaves")
+            held.acquire()
+    try:
+        yield end_training
+    finally:
+        held.release()
 
 
 def forget_training(path: Path) -> None:

@@ -45,7 +45,7 @@ runpy.run_module("stages.train", run_name="__main__", alter_sys=True)
 print("rounds:", rounds)
 """
 N_KILLS, N_ROUNDS = 20, 4
-N_WRITES = 16  # renames in a training, of checkpoints and then of its results
+N_WRITES = 17  # renames in a training, of checkpoints and then of its results
 
 
 @pytest.mark.injects("kills at any moment", N_KILLS)
