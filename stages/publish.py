@@ -14,6 +14,7 @@ from pipeline.settings.yaml_files import read_yaml
 from pipeline.stage import describe_error, parse_nothing, set_up_logging
 from pipeline.storage import places
 from pipeline.studies.grid import list_methods, read_grid
+from pipeline.studies.trained_here import has_trained_here
 from pipeline.tracking.current_stages import find_current_stages
 from pipeline.tracking.run_record import StageRecord, read_cells_record
 from pipeline.tracking.stage_tracker import publish_run
@@ -43,14 +44,13 @@ def is_own_run_current() -> bool:
 
 
 def list_trained_cells(params: Params) -> list[StageRecord]:
-    """The cells that were trained here, by study and method."""
+    """The studies' cells by method, of each method of which this machine trained one at least."""
     grid = read_grid()
     return [
         read_cells_record(params.profile, study, method)
         for study in grid["studies"]
         for method in list_methods(study, grid)
-        if (places.SECONDS / f"cells-{study}.json").exists()
-        and places.find_cells(params.profile, study, method).exists()
+        if has_trained_here(params.profile, study, method)
     ]
 
 

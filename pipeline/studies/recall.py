@@ -23,9 +23,9 @@ from pipeline.studies.memo import compute_key, fingerprint, load_result, save_re
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS, measure_cell
 from pipeline.studies.threads import THREADS, use_one_thread
+from pipeline.studies.trained_here import MEMO
 from pipeline.studies.tuning import choose_rate_factor
 
-MEMO = Path(".dvc/tmp/cells")
 WITH_FEATURES = ("complete", "all", "validation")  # tasks that measure a Frechet distance
 NO_EXTRACTOR = FeatureExtractor(lambda images: images, False, "")  # for tasks without a Frechet distance
 

@@ -30,9 +30,10 @@ from pipeline.studies.grid import DEFAULT_TASK, Grid, list_methods, read_grid
 from pipeline.studies.making import read_making
 from pipeline.studies.memo import save_result
 from pipeline.studies.planning import find_result, key_method
-from pipeline.studies.recall import MEMO, KeyedCell, key_cell, recall_method
+from pipeline.studies.recall import KeyedCell, key_cell, recall_method
 from pipeline.studies.result import CellResult
 from pipeline.studies.tasks import TASKS
+from pipeline.studies.trained_here import MEMO
 from pipeline.studies.workload import estimate_seconds
 
 

@@ -17,7 +17,11 @@ from pipeline.settings.params import load_params
 from pipeline.stage import run_stage
 from pipeline.storage import places
 from pipeline.storage.files import write_text
+from pipeline.storage.processor import name_processor
 from pipeline.studies.measured import write_cells
+from pipeline.studies.memo import save_result
+from pipeline.studies.result import CellResult
+from pipeline.studies.trained_here import MEMO
 from pipeline.tracking import store
 from pipeline.tracking.run_record import RUN_STAGES, read_record
 from pipeline.tracking.store import EXPERIMENT, Store
@@ -25,6 +29,11 @@ from stages import publish as stages_publish
 from stages.publish import publish
 
 ROOT = Path(__file__).parents[3]
+
+
+def keep_as_trained_here(key, machine=None):
+    """Keep a cell as the crew does when it has trained one."""
+    save_result(MEMO, key, CellResult({"n": 1.0}, made={"machine": machine or name_processor()}))
 
 
 def test_publishing_makes_a_parent_with_a_child_for_each_stage(project):
@@ -110,11 +119,12 @@ def test_the_description_shows_pictures_that_the_run_has(project):
 
 def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
     cells = [
-        make_cell("leaderboard", "SRI", seed=seed, place=f"seed {seed}", mse_test=0.1) for seed in (1, 2)
+        make_cell("leaderboard", "SRI", key=f"{seed}a", seed=seed, place=f"seed {seed}", mse_test=0.1)
+        for seed in (1, 2)
     ]
     write_cells(places.find_cells("embedded", "leaderboard", "SRI"), cells)
-    write_cells(places.find_cells("embedded", "tuning", "ABP"), cells)  # came with Git
-    write_text(places.SECONDS / "cells-leaderboard.json", '{"seconds": 4.5}')
+    write_cells(places.find_cells("embedded", "tuning", "ABP"), [make_cell("tuning", "ABP", key="3a")])  # Git
+    keep_as_trained_here("1a")
     assert publish() == 1  # the own run has not run
     project.leave_stage("recover", 0.25)
     project.publish("recover")
@@ -131,11 +141,13 @@ def test_a_tables_run_is_tagged_with_its_study_and_method(project, make_cell):
     )
 
 
-def test_what_another_profile_trained_is_no_run_of_this_ones_cells(project, make_cell):
-    write_cells(places.find_cells("embedded", "table2", "VAE"), [make_cell("table2", "VAE")])  # from Git
-    run_stage("cells-table2", lambda params, tracker: None, profile="smoke")
+def test_cells_that_this_machine_only_recalled_are_no_run_and_those_it_trained_are(project, make_cell):
+    write_cells(places.find_cells("embedded", "table2", "VAE"), [make_cell("table2", "VAE", key="1a")])
+    run_stage("cells-table2", lambda params, tracker: None)  # found all of them in Git
+    keep_as_trained_here("2b")  # at another profile
+    keep_as_trained_here("1a", "the machine whose memo was copied")
     assert publish() == 0
-    run_stage("cells-table2", lambda params, tracker: None)
+    keep_as_trained_here("1a")
     assert publish() == 1
 
 
