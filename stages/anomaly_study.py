@@ -35,6 +35,7 @@ from pipeline.studies.making import write_making
 from pipeline.studies.pace import RATES
 from pipeline.studies.planning import list_here
 from pipeline.studies.recall import choose_tuning, read_rate_factor
+from pipeline.studies.study_folders import hold_study, recover_folder
 from reports.beyond.auprc_effects import list_effects
 from reports.beyond.factors_table import describe_way, draw_effects, render_study
 
@@ -65,13 +66,16 @@ def keep_trainings(trainings: Sequence[StudyTraining], profile: str) -> int:
     recalled = {key: recall_training(key, profile) for key in keys}
     kept = {key: rows for key, rows in recalled.items() if rows is not None}
     if kept:
-        write_trainings(places.find_cells(profile, STUDY, ""), kept)
+        with hold_study(profile, STUDY):
+            write_trainings(places.find_cells(profile, STUDY, ""), kept)
         write_making(profile, STUDY, {key: recall_making(key) for key in kept}, kept)
     return len(kept)
 
 
 def anomaly_study(params: Params, tracker: object, gather: bool = False) -> None:
     """Train in all ways over several seeds, score in all ways, write the tables and the figure."""
+    with hold_study(params.profile, STUDY):
+        recover_folder(places.find_cells(params.profile, STUDY, ""))
     trainings = plan_trainings(params, read_grid())
     if gather:
         print(f"{keep_trainings(trainings, params.profile)} of {len(trainings)} trainings are kept")

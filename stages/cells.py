@@ -13,7 +13,7 @@ import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
@@ -22,15 +22,16 @@ from pipeline.settings.params import Params, load_params
 from pipeline.settings.yaml_files import ParamError, read_yaml
 from pipeline.stage import INTERRUPTED, add_profile, describe_error, run_stage, set_up_logging
 from pipeline.storage import places
-from pipeline.studies.ahead import train_missing
+from pipeline.studies.ahead import check_mixture, train_missing
 from pipeline.studies.crew import train_cells
 from pipeline.studies.grid import Grid, check_grid, check_study, list_methods, read_grid
-from pipeline.studies.making import describe_mixture, find_engine, name_machine, write_making
+from pipeline.studies.making import name_machine, write_making
 from pipeline.studies.measured import place_result, read_cells, write_cells
 from pipeline.studies.pace import Pace, learn_pace, list_timed
 from pipeline.studies.planning import PlannedCell, find_result, key_method, plan_studies
-from pipeline.studies.recall import is_final, recall_method
+from pipeline.studies.recall import KeyedCell, is_final, recall_method
 from pipeline.studies.result import CellResult
+from pipeline.studies.study_folders import hold_study, recover_cells
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,9 @@ def run_study(
     A cell that is there already with the same key is not measured again. A method that left the line-up
     loses its folder. ``workers`` as in ``train_cells``. Without ``train``, nothing is measured: a method's
     folder gets those of its cells that are kept, and stays as it is where none is. Raises ParamError for a
-    study or method that is unknown.
+    study or method that is unknown, ValueError as ``check_mixture`` does.
     """
+    recover_cells(params.profile)
     grid = read_checked_grid([study], params.profile)
     line_up = list_methods(study, grid)
     keyed = {method: key_method(study, method, params, grid) for method in only or line_up}
@@ -60,9 +62,20 @@ def run_study(
         results |= {key: result for key, result in found.items() if result is not None}
     missing = [cell for cells in keyed.values() for cell in cells if cell.key not in results]
     if train and missing:
-        if mixture := describe_mixture(params.profile, study, results, find_engine(params.engine)):
-            log.warning("%s", mixture)
+        check_mixture(study, plan_studies([study], params, grid), params)
         results |= {cell.key: result for cell, result in train_cells(missing, workers)}
+    with hold_study(params.profile, study):
+        write_study(params.profile, study, line_up, keyed, results)
+
+
+def write_study(
+    profile: str,
+    study: str,
+    line_up: Sequence[str],
+    keyed: Mapping[str, Sequence[KeyedCell]],
+    results: Mapping[str, CellResult],
+) -> None:
+    """Write those of the ``keyed`` cells of some methods that have results, and how all were made."""
     for method, cells in keyed.items():
         named_by_alpha = METHODS[method].named_by_alpha
         measured = [
@@ -71,14 +84,14 @@ def run_study(
             if one.key in results
         ]
         if measured:
-            write_cells(places.find_cells(params.profile, study, method), measured)
-    for folder in places.find_cells(params.profile, study, "").glob("*"):
-        if folder.name not in line_up:
+            write_cells(places.find_cells(profile, study, method), measured)
+    for folder in places.find_cells(profile, study, "").glob("*"):
+        if folder.name not in line_up and not folder.name.startswith("."):  # one that is just being filled
             shutil.rmtree(folder)
     made = {key: result.made for key, result in results.items()}
     # Of every method: a folder that stays as it was keeps what is known of its cells.
-    present = [cell.key for cell in read_cells(params.profile, study, line_up)]
-    write_making(params.profile, study, made, present)
+    present = [cell.key for cell in read_cells(profile, study, line_up)]
+    write_making(profile, study, made, present)
 
 
 def read_checked_grid(studies: Iterable[str], profile: str) -> Grid:
@@ -104,6 +117,8 @@ def train_one(key: str, studies: Sequence[str], params: Params, workers: int | N
     grid = read_checked_grid(studies, params.profile)
     for one in plan_studies(studies, params, grid, download=True):
         if one.keyed and one.keyed.key == key:
+            study = one.cell.study
+            check_mixture(study, plan_studies([study], params, grid), params)
             for keyed, result in train_cells([one.keyed], workers):
                 if not is_final(result):
                     raise ValueError(f"{keyed}: {result.error}")

@@ -22,9 +22,13 @@ from pipeline.settings.params import EngineParams
 from pipeline.storage import places
 from pipeline.storage.files import project_root, write_json
 from pipeline.storage.processor import name_processor
+from pipeline.studies.study_folders import hold_study
 
 Making = dict[str, Any]
 AGAIN = Path(".dvc/tmp/made_again.json")
+# How the names of GPUs begin: older cells say the machine alone.
+GPUS = ("NVIDIA", "Tesla", "GeForce", "Quadro", "TITAN", "AMD Instinct", "AMD Radeon", "Radeon")
+DEVICES = {"cpu": "a CPU", "cuda": "a GPU"}
 
 
 class Stopwatch:
@@ -39,6 +43,7 @@ class Stopwatch:
             "seconds": round(time.perf_counter() - self._clock, 1),
             "cpu_seconds": round(time.process_time() - self._processors, 1),
             "machine": name_machine(engine.device != "cpu"),
+            "device": engine.device,
             "precision": name_precision(engine),
             "torch": torch.__version__,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -85,12 +90,40 @@ def describe_mixture(profile: str, study: str, kept: Iterable[str], engine: Engi
     )
 
 
+def find_device(making: Mapping[str, Any]) -> str:
+    """Whether a cell was made on the ``cpu`` or by ``cuda``; empty where nobody knows."""
+    machine = str(making.get("machine", ""))
+    return str(making.get("device") or (machine and ("cuda" if machine.startswith(GPUS) else "cpu")))
+
+
+def check_devices(profile: str, study: str, kept: Mapping[str, Making], engine: EngineSettings) -> None:
+    """Raise ValueError where cells were made on a CPU and ``engine`` would add some of a GPU, or the reverse.
+
+    ``kept``: how they were made, by key, empty where the study's own note is to be looked at.
+    """
+    known = read_making(profile, study)
+    makings = [made or known.get(key, {}) for key, made in kept.items()]
+    others = [made for made in makings if find_device(made) not in ("", engine.device)]
+    if not others:
+        return
+    machines = " and ".join(sorted({str(made.get("machine", "")) for made in others}))
+    there, here = DEVICES[find_device(others[0])], DEVICES[engine.device]
+    go_on = "set CUDA_VISIBLE_DEVICES to nothing" if engine.device == "cuda" else "take a machine with a GPU"
+    raise ValueError(
+        f"{study}: {len(others)} kept cells were made on {there} ({machines}), what is missing would be made "
+        f"on {here} ({name_machine(engine.device != 'cpu')}), expected all cells of a comparison on one: "
+        f"{go_on} to go on as they were made, or give engine.device as {engine.device} in params.yaml to "
+        "train all of them anew here, under keys of their own"
+    )
+
+
 def write_making(profile: str, study: str, made: Mapping[str, Making], keys: Iterable[str]) -> None:
     """Write how a study's cells were made, by key: ``made`` now; of the others in ``keys`` what was known."""
-    known = read_making(profile, study) | {key: how for key, how in made.items() if how}
-    kept = {key: known[key] for key in sorted(set(keys)) if key in known}
-    if kept:
-        write_json(places.find_provenance(profile, study), kept)
+    with hold_study(profile, study):  # another process may be adding another method's
+        known = read_making(profile, study) | {key: how for key, how in made.items() if how}
+        kept = {key: known[key] for key in sorted(set(keys)) if key in known}
+        if kept:
+            write_json(places.find_provenance(profile, study), kept)
 
 
 def read_making(profile: str, study: str) -> dict[str, Making]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from models.catalogue import METHODS
 from pipeline.data.published_files import is_there
@@ -11,6 +11,7 @@ from pipeline.settings.params import Params
 from pipeline.settings.yaml_files import read_yaml
 from pipeline.storage.files import project_root
 from pipeline.studies.grid import Cell, Grid, list_cells, list_methods
+from pipeline.studies.making import Making
 from pipeline.studies.measured import MeasuredCell, place_result
 from pipeline.studies.recall import (
     KeyedCell,
@@ -22,17 +23,22 @@ from pipeline.studies.recall import (
     recall_method,
 )
 from pipeline.studies.result import CellResult
+from pipeline.studies.study_folders import recover_cells
 from pipeline.studies.tuning import choose_rate_factor
 
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and whether its result is kept; where it has no key yet, ``reason`` says why."""
+    """A cell and whether its result is kept; where it has no key yet, ``reason`` says why.
+
+    ``made``: how a kept one was made, where that is kept with it and not with its study.
+    """
 
     cell: Cell
     keyed: KeyedCell | None = None
     is_kept: bool = False
     reason: str = ""
+    made: Making = field(default_factory=dict)
 
 
 def list_here(study: str, method: str, params: Params, grid: Grid) -> list[Cell]:
@@ -76,6 +82,7 @@ def plan_studies(
     A tuned study's cells have keys once its tuning's cells are kept, be they in their folder yet or not.
     ``download``: whether data sets may be, where the settings say so, too.
     """
+    recover_cells(params.profile)
     data = replace(params.data, download=download and params.data.download)
     for study in studies:
         for method in list_methods(study, grid):
@@ -103,7 +110,8 @@ def _plan_method(study: str, method: str, params: Params, grid: Grid) -> Iterato
         except (ValueError, OSError) as error:
             yield PlannedCell(cell, reason=" ".join(str(error).split()))
             continue
-        yield PlannedCell(cell, keyed, find_result(keyed, kept) is not None)
+        result = find_result(keyed, kept)
+        yield PlannedCell(cell, keyed, result is not None, made=result.made if result else {})
 
 
 def _find_factor(dataset: str, tuning: Sequence[PlannedCell], params: Params) -> float | None:

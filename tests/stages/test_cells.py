@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.langevin.engine import EngineSettings
 from pipeline.settings.params import parse_params
 from pipeline.storage import places
-from pipeline.studies import recall
+from pipeline.studies import making, recall
 from pipeline.studies.making import read_making
 from pipeline.studies.result import CellResult
 from stages import cells
@@ -142,3 +143,51 @@ def test_a_further_method_trains_itself_alone(project, monkeypatch):
     cells.run_study(params, None, "table6", workers=0)
     assert len(measured) == 4
     assert (len(read("table6", "ABP")), len(read("table6", "Ours"))) == (1, 3)  # K is an axis of Ours
+
+
+def test_what_another_process_is_filling_stays_and_a_method_that_left_goes(project, monkeypatch):
+    count_measured(monkeypatch, lambda cell: CellResult({"mse_train": 1.0, "n": 1}))
+    study = places.find_cells("smoke", "table6", "")
+    for name in (".VAE.partial", "GAN"):
+        (study / name).mkdir(parents=True)
+    run()
+    assert sorted(path.name for path in study.iterdir()) == [".VAE.partial", "Ours"]
+
+
+def test_cells_that_a_killed_process_was_replacing_are_not_measured_again(project, monkeypatch):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
+    run()
+    before, folder = read(), places.find_cells("smoke", "table6", "Ours")
+    shutil.rmtree(recall.MEMO)
+    folder.rename(folder.with_name(".Ours.replaced"))
+    folder.with_name(".Ours.partial").mkdir()
+    run()
+    assert len(measured) == 3 and read() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["Ours"]
+
+
+@pytest.mark.parametrize("asked", ["study", "ahead", "one cell"])
+@pytest.mark.parametrize("is_assembled", [True, False])
+def test_a_study_that_was_begun_on_a_gpu_is_not_continued_on_a_cpu(project, monkeypatch, asked, is_assembled):
+    measured = count_measured(monkeypatch, lambda cell: CellResult({"mse_train": cell.params.s, "n": 1}))
+    params = parse_params(yaml.safe_load(Path("params.yaml").read_text()))
+    grid = cells.read_checked_grid(["table6"], "smoke")
+    keyed = cells.key_method("table6", "Ours", params, grid)
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "name_machine", lambda on_gpu: "NVIDIA H200")
+        patch.setattr(recall, "find_engine", lambda given: EngineSettings("cuda"))
+        list(cells.train_cells(keyed[:1], workers=0))
+    if is_assembled:
+        cells.run_study(params, None, "table6", train=False)
+        shutil.rmtree(recall.MEMO)
+    assert len(measured) == 1
+    do = {
+        "study": run,
+        "ahead": lambda: cells.train_missing(
+            ["table6"], params, grid, lambda todo: cells.train_cells(todo, 0)
+        ),
+        "one cell": lambda: cells.train_one(keyed[1].key, ["table6"], params, 0),
+    }[asked]
+    with pytest.raises(ValueError, match=r"table6: 1 kept cells were made on a GPU \(NVIDIA H200\)"):
+        do()
+    assert len(measured) == 1

@@ -7,7 +7,16 @@ import torch
 
 from models.langevin.engine import EngineSettings
 from pipeline.storage import places
-from pipeline.studies.making import Stopwatch, describe_mixture, name_machine, read_making, write_making
+from pipeline.studies import making
+from pipeline.studies.making import (
+    Stopwatch,
+    check_devices,
+    describe_mixture,
+    find_device,
+    name_machine,
+    read_making,
+    write_making,
+)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
@@ -45,3 +54,43 @@ def test_nothing_is_written_where_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_making("smoke", "table2", {"a": {}}, ["a"])
     assert not places.find_provenance("smoke", "table2").exists()
+
+
+@pytest.mark.parametrize(
+    ("machine", "device", "expected"),
+    [
+        ("AMD EPYC (family 25, model 17)", None, "cpu"),
+        ("Intel(R) Xeon(R) Platinum 8480+", None, "cpu"),
+        ("NVIDIA H200", None, "cuda"),
+        ("Tesla V100-SXM2-16GB", None, "cuda"),
+        ("AMD Instinct MI250X", None, "cuda"),
+        ("a GPU of no known name", "cuda", "cuda"),
+        ("", None, ""),
+    ],
+)
+def test_what_made_a_cell_is_noted_or_told_by_its_machines_name(machine, device, expected):
+    assert find_device({"machine": machine} | ({"device": device} if device else {})) == expected
+    assert Stopwatch().describe(EngineSettings("cpu"))["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("machine", "device", "said"),
+    [
+        (
+            "AMD EPYC",
+            "cuda",
+            r"on a CPU \(AMD EPYC\).*on a GPU \(this one\).*CUDA_VISIBLE_DEVICES to nothing",
+        ),
+        ("NVIDIA H200", "cpu", r"on a GPU \(NVIDIA H200\).*on a CPU \(this one\).*take a machine with a GPU"),
+    ],
+)
+def test_cells_of_a_cpu_and_of_a_gpu_do_not_join(tmp_path, monkeypatch, machine, device, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(making, "name_machine", lambda on_gpu: "this one")
+    noted, own = {"machine": machine}, {"machine": machine, "device": {"cuda": "cpu", "cpu": "cuda"}[device]}
+    write_making("recorded", "table3", {"a": noted}, ["a"])
+    for kept in ({"a": {}}, {"b": own}):  # noted with the study, or with the cell
+        with pytest.raises(ValueError, match=f"table3: 1 kept cells were made {said}"):
+            check_devices("recorded", "table3", kept, EngineSettings(device))
+        check_devices("recorded", "table3", kept, EngineSettings(own["device"]))
+    check_devices("recorded", "table3", {"c": {}}, EngineSettings(device))  # nobody knows how it was made
