@@ -17,7 +17,7 @@ from pipeline.storage.files import project_root, write_text
 from pipeline.studies.grid import AXES, Grid, check_grid, list_methods, read_grid
 from pipeline.warm_stages import start
 
-UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout params.yaml`"
+UNDO = "params.yaml holds it now: give the right value by -S, or `git checkout HEAD -- params.yaml`"
 
 
 def validate() -> None:
@@ -79,7 +79,7 @@ def main() -> None:
         validate()
     except ParamError as error:
         # `-S alpha=-1` keeps the file's size, and DVC has just noted its time in Git's index: without a later
-        # time Git takes the file for unchanged, and `git checkout params.yaml` would leave the wrong value.
+        # time Git takes the file for unchanged, and a checkout of it would leave the wrong value.
         with contextlib.suppress(OSError):
             os.utime("params.yaml")
         sys.exit(f"{error}\n({UNDO})" if "tables.yaml" not in str(error) else str(error))

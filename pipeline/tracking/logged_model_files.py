@@ -147,7 +147,8 @@ def fetch_folder(address: str) -> Path:
             f"{address}: no {database.name} in {database.parent}; run this in the project's folder, or set "
             "MLFLOW_TRACKING_URI"
         )
-    find_or_create_experiment(open_client())  # of a project that was moved, its files are here
+    client = open_client()
+    find_or_create_experiment(client)  # of a project that was moved, its files are here
     from mlflow.artifacts import download_artifacts
 
     try:
@@ -155,7 +156,25 @@ def fetch_folder(address: str) -> Path:
             return Path(download_artifacts(artifact_uri=address))
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"{address}: not found in {hide_password(uri)} ({hide_password(reason)})") from error
+        where = f"{hide_password(uri)} ({hide_password(reason)})"
+        raise ValueError(f"{address}: not found in {where}; {_advise(client, address)}") from error
+
+
+def _advise(client: Any, address: str) -> str:
+    """What to do about an address that leads nowhere: a model may be there without what it is asked by.
+
+    A run whose distance was refused has a model and no champion.
+    """
+    name = re.match(r"models:/([^/@]+)[/@]", address)
+    try:
+        found = client.search_model_versions(f"name = '{name[1]}'") if name else []
+    except Exception:  # the store fails: what was said before tells it
+        found = []
+    if not found or name is None:
+        return "`make publish` logs the models of a run whose stage `report` has ended"
+    numbers = sorted(int(one.version) for one in found)
+    versions = ", ".join(f"models:/{name[1]}/{number}" for number in numbers[-3:])
+    return f"{name[1]} is there, and has no such version or alias; use {versions}"
 
 
 @contextmanager

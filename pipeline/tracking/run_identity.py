@@ -71,7 +71,11 @@ def describe_run(params: Params) -> str:
         f"dimensions, sigma {flat['sigma']:g}, s {flat['s']:g}.",
     ]
     if experiment := os.environ.get("DVC_EXP_NAME"):
-        lines += ["", f"`dvc exp apply {experiment}` brings its files into the working folder."]
+        lines += [
+            "",
+            f"`dvc exp apply {experiment}` brings its files into the working folder, "
+            "once the experiment has ended. One that broke off is not there to bring.",
+        ]
     return "\n".join(lines)
 
 

@@ -109,7 +109,7 @@ def main() -> None:
         source = given.model or f"models:/{name_registered(load_params(), given.task)}@{CHAMPION}"
         application = build_application(source)
     except (ValueError, OSError) as error:
-        sys.exit(f"serve: {_join(error)}; `make publish` logs models")
+        sys.exit(f"serve: {_join(error)}")
     import uvicorn
 
     print(f"{source} on http://{given.host}:{given.port}/invocations  (Ctrl-C ends it)", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,8 @@ def serve(port: int) -> int:
         return 0
     is_new = not (project_root() / "mlflow.db").exists()
     client = open_client() if is_new else None  # two that migrate one database at once break it
+    # Before there is a server: SIGTERM would else end this process alone, and leave the server at its port.
+    before = signal.signal(signal.SIGTERM, _end)
     server = start_server(uri, port)
     try:
         client = client or open_client()  # while the server starts
@@ -91,6 +94,12 @@ def serve(port: int) -> int:
         return 0
     finally:
         server.terminate()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: object) -> None:
+    """Leave as at an exception, so that what is ``finally`` to be done is done."""
+    sys.exit(128 + number)
 
 
 def main() -> None:

@@ -139,8 +139,18 @@ def test_the_champion_is_the_model_with_the_lowest_distance(project, leave_model
     assert client.get_run(champion.run_id).data.params["alpha"] == "0.3"
     opened = open_model(f"models:/{NAME}@champion")
     assert opened.settings.dataset == "mnist5k"
-    with pytest.raises(ValueError, match="models:/none@champion: not found in sqlite"):
+    with pytest.raises(ValueError, match="models:/none@champion: not found in sqlite.*; `make publish` logs"):
         fetch_folder("models:/none@champion")
+
+
+def test_a_model_without_a_champion_is_named_by_its_version(project, leave_model):
+    project.leave_run()
+    leave_distance(None)  # as of a run whose extractor is near chance
+    leave_model(project.folder)
+    assert publish_training() == 1
+    with pytest.raises(ValueError, match=f"@champion: not found.*; {NAME} is there.*; use models:/{NAME}/1$"):
+        open_model(f"models:/{NAME}@champion")
+    assert open_model(f"models:/{NAME}/1").settings.dataset == "mnist5k"
 
 
 def test_new_numbers_of_the_same_model_make_no_second_copy(project, leave_model):

@@ -1,12 +1,27 @@
 """`make ui` serves MLflow's page of the runs."""
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.tracking import ui
 from pipeline.tracking.store import EXPERIMENT
+
+ROOT = Path(__file__).parents[3]
+# The program with a server that only sleeps, and without MLflow, which takes seconds to import.
+SLEEPING = """
+import subprocess, sys
+from pipeline.tracking import ui
+ui.start_server = lambda *_: subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+ui.open_client, ui.find_or_create_experiment = (lambda: None), (lambda client: "1")
+ui.bury_dead_stages, ui.wait_for = (lambda *_: []), (lambda *_: True)
+sys.argv = ["ui"]
+ui.main()
+"""
 
 
 def test_the_ui_listens_on_the_loopback_interface_alone(project, monkeypatch, capsys):
@@ -40,3 +55,18 @@ def test_the_ui_listens_on_the_loopback_interface_alone(project, monkeypatch, ca
     options = "workflowType=machine_learning&viewStateShareKey=numbers"
     assert f": {page}?{options} " in capsys.readouterr().out
     assert "mlflow.sharedViewState.numbers" in experiment.tags
+
+
+def test_a_ui_that_is_told_to_end_ends_its_server(project):
+    command = [sys.executable, "-c", SLEEPING]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": str(ROOT)})
+    assert b"Ctrl-C" in started.stdout.readline()
+    (server,) = psutil.Process(started.pid).children()
+    try:
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(60) == 128 + signal.SIGTERM
+        gone, _ = psutil.wait_procs([server], timeout=60)
+        assert gone
+    finally:
+        if server.is_running():
+            server.kill()
