@@ -1,6 +1,8 @@
 import copy
 import functools
 import operator
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,15 +11,9 @@ from PIL import Image
 from pipeline.settings.params import parse_params
 from pipeline.settings.yaml_files import read_yaml
 from reports.paper.published import read_published
-from reports.tools.compare import (
-    Experiment,
-    draw_experiments,
-    find_reason,
-    name_group,
-    read_finished,
-    render_pivot,
-    tabulate,
-)
+from reports.tools import compare
+from reports.tools.compare import draw_experiments, render_pivot, tabulate
+from reports.tools.experiments import Experiment, find_reason, name_group, read_finished
 
 CONTENT = read_yaml(Path(__file__).parents[3] / "params.yaml")
 PAPER = read_published()
@@ -179,6 +175,47 @@ def test_experiments_are_drawn_over_what_varies_among_them(tmp_path):
     assert both == 2 * one  # a panel for each varying setting
 
 
+def test_what_no_experiment_measured_has_no_panel_and_the_others_have_the_tables_titles(
+    tmp_path, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(compare, "save_figure", lambda figure, path: drawn.append(figure))
+    both = [experiment(0, 1), experiment(0.5, 1)]  # no Frechet distance
+    both[1].numbers["reconstruct", "mse_test"] = 0.02
+    draw_experiments(tmp_path / "two.png", both)
+    (figure,) = drawn
+    labels = [axis.get_ylabel().replace("\n", " ") for axis in figure.axes]
+    assert labels == ["MSE of training images, [0, 1]", "MSE of test images, [0, 1]"]
+    assert [len(axis.lines[0].get_xdata()) for axis in figure.axes] == [2, 1]
+    (tmp_path / "none.png").write_bytes(b"of earlier experiments")
+    draw_experiments(tmp_path / "none.png", [experiment(0, 1, reason="diverged")])
+    assert len(drawn) == 1 and not (tmp_path / "none.png").exists()
+
+
+def test_experiments_of_an_earlier_commit_are_named_with_the_option_that_reads_them(tmp_path, monkeypatch):
+    def git(*words):
+        name = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
+        return subprocess.run(
+            ["git", *name, *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "before")
+    base = git("rev-parse", "HEAD")
+    git("update-ref", f"refs/exps/{base[:2]}/{base[2:]}/grid-1", base)
+    git("commit", "-q", "--allow-empty", "-m", "results")
+    monkeypatch.setattr(compare, "read_experiments", lambda count, pattern: [])
+    for pattern, commits, said in (
+        ("grid-*", 1, "of this commit is named 'grid-*'; on an earlier one there is: --commits 2"),
+        ("other", 1, "queue some"),
+        ("grid-*", 2, "queue some"),  # which that had looked at already
+    ):
+        monkeypatch.setattr("sys.argv", ["compare", "--experiments", pattern, "--commits", str(commits)])
+        with pytest.raises(SystemExit, match=re.escape(said)):
+            compare.main()
+
+
 def test_stale_metrics_are_left_out(monkeypatch):
     def lock(alpha):
         stages = {
@@ -199,7 +236,7 @@ def test_stale_metrics_are_left_out(monkeypatch):
         "metrics/train/complete.json": {"ot_cost": 35.0},
     }
     monkeypatch.setattr(
-        "reports.tools.compare.read_revision",
+        "reports.tools.experiments.read_revision",
         lambda revision, path: {"dvc.lock": locks[revision], "params.yaml": CONTENT, **measured}[path],
     )
     assert read_finished("x", "stale").numbers == {}
