@@ -1,4 +1,4 @@
-"""Pictures that a user puts into own_images/ are kept out of commits, and DVC still finds what is added there."""
+"""A user's pictures in own_images/ are kept out of commits, and DVC still finds what is added there."""
 
 from pathlib import Path
 
