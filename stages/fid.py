@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ FIGURE = places.FIGURES / "fid_samples.png"
 NEAREST_FIGURE = places.FIGURES / "fid_nearest.png"
 N_SHOWN = 64
 MOST_COMPARED = 1_000  # images of each kind, pair by pair: of all of CelebA's it would take hours
+log = logging.getLogger(__name__)
 
 
 def fid(params: Params, tracker: object) -> dict[str, Any]:
@@ -45,6 +47,8 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
     if file and min(n_generated, len(train_images), len(test_images)) < INCEPTION_MIN_SAMPLES:
         name = f"inception (singular: fewer than {INCEPTION_MIN_SAMPLES} samples)"
     refused = "" if file else refuse_untrained(json.loads(places.find_metrics("extractor").read_text()))
+    if refused:
+        log.warning("no Frechet distance, for %s", refused)
     samples = fitted.sample(n_generated).cpu()
     n = min(len(samples), len(train_images), len(test_images), MOST_COMPARED)
     distance = floor = distance_test = precision = recall = None

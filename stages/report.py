@@ -25,6 +25,8 @@ def report(params: Params, tracker: object) -> None:
     metrics: dict[str, dict[str, Any]] = {
         stage: json.loads(places.find_metrics(stage).read_text()) for stage in STAGES
     }
+    if refused := metrics["fid"]["refused"]:
+        log.warning("no Frechet distance, for %s", refused)
     tables = collect_tables(params, metrics, read_published())
     with write_folder(places.TABLES) as folder:
         for table in tables:

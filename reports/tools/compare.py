@@ -76,7 +76,7 @@ def find_printed(title: str, params: Params, published: dict[str, Any]) -> float
     """Find the paper's number of a quantity, where it prints one for as many Langevin steps as it used."""
     if params.profile != "paper":
         return None  # other data, a fraction of the steps: no number to stand beside
-    if title.startswith("MSE of training"):
+    if QUANTITIES[title] == ("reconstruct", "mse_train"):
         return find_table2(published, params.dataset, "mse", params.alpha)
     if title == "AUPRC, tenth":
         return find_table3(published, params.dataset, params.anomaly.held_out, params.alpha, "mean")
@@ -155,7 +155,8 @@ def main() -> None:
         note = (
             f"{len(alike)} DVC experiments, profile {profile}, {dataset}, seeds "
             f"{', '.join(map(str, sorted({one.params.seed for one in alike})))}: mean ± standard deviation "
-            "over seeds. ABP is alpha = 0."
+            "over seeds. ABP is alpha = 0. A draw is a noisy chain's z, a point that of the chain without "
+            "noise (langevin.noise_scale 0: both are the point); errors compare within one kind alone."
         )
         write_table(ResultTable(name, arguments.title, note, tabulate(alike, published)), arguments.folder)
         texts.append(render_pivot(alike, published, arguments.title, note))

@@ -33,8 +33,10 @@ CHANNELS = "profile_settings.train.channels_divided_by"
 # Whose ``auto`` follows from what has a name of its own: from the preset, L, the data set or its images.
 FOLLOWING = ("langevin.", "latent_dim", "data.generator")
 QUANTITIES = {  # title -> (stage, key)
-    "MSE of training images, [0, 1]": ("reconstruct", "mse_train"),
-    "MSE of test images, [0, 1]": ("reconstruct", "mse_test"),
+    "MSE of training images, a draw, [0, 1]": ("reconstruct", "mse_train"),
+    "MSE of test images, a draw, [0, 1]": ("reconstruct", "mse_test"),
+    "MSE of training images, a point, [0, 1]": ("reconstruct", "mse_train_point"),
+    "MSE of test images, a point, [0, 1]": ("reconstruct", "mse_test_point"),
     "Frechet distance to the training images": ("fid", "frechet_distance"),
     "Frechet distance to test images": ("fid", "frechet_distance_test"),
     **{f"Frechet distance, {one} fitted to z": ("fid", key) for one, key in FITTED_DISTANCES.items()},
@@ -47,7 +49,8 @@ QUANTITIES = {  # title -> (stage, key)
     "latent std at the end of the round": ("train-complete", "latent_std_after"),
     "AUPRC, pooled": ("anomaly", "pooled.auprc_mean"),
     "AUPRC, tenth": ("anomaly", "tenth.auprc_mean"),
-    "mean absolute recovery error": ("recover", "absolute_error"),
+    "mean absolute recovery error, a draw": ("recover", "absolute_error"),
+    "mean absolute recovery error, a point": ("recover", "absolute_error_point"),
 }
 
 

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import pandas as pd
 
@@ -38,6 +39,9 @@ METRICS = {
         "mse_test": 0.012,
         "mse_train_pm1": 0.04,
         "mse_test_pm1": 0.048,
+        "mse_train_point": 0.007,
+        "mse_test_point": 0.008,
+        "way": "draw",
         "steps_train": 10,
         "steps_test": 100,
         "n_train": 400,
@@ -64,6 +68,9 @@ METRICS = {
     "recover": {
         "absolute_error": 0.1,
         "squared_error": 0.05,
+        "absolute_error_point": 0.08,
+        "squared_error_point": 0.04,
+        "way": "draw",
         "mask": {"kind": "region", "side": 13},
         "n": 400,
     },
@@ -121,6 +128,31 @@ def test_suspect_cells_are_printed_as_they_are_and_named():
     assert "0.0008" in render_markdown(table)
 
 
+def test_errors_say_whether_they_are_of_a_draw_or_a_point():
+    for name in ("reconstruction", "recovery"):
+        rows = [row for row in collect()[name].rows if row.value is not None]
+        assert {("of a draw" in row.quantity, "of a point" in row.quantity) for row in rows} == {
+            (True, False),
+            (False, True),
+        }
+        assert all(row.published is None for row in rows if "of a point" in row.quantity)
+    stages = {name: METRICS[name] | {"way": "point"} for name in ("reconstruct", "recover")}
+    tables = {table.name: table for table in collect_tables(PARAMS, METRICS | stages, read_published())}
+    for name, values in (("reconstruction", [0.01, 0.04, 0.012, 0.048]), ("recovery", [0.1, 0.05])):
+        rows = [
+            row for row in tables[name].rows if row.value is not None
+        ]  # a chain without noise is the point
+        assert [row.value for row in rows] == values and all("of a point" in row.quantity for row in rows)
+
+
+def test_a_data_set_that_the_paper_does_not_have_is_shown_without_its_numbers():
+    params = dataclasses.replace(PARAMS, dataset="folder")
+    for table in collect_tables(params, METRICS, read_published()):
+        if table.name in ("reconstruction", "generation"):
+            assert all(row.value is not None and row.published is None for row in table.rows)
+            assert "Suspect" not in table.note and "Published" not in table.note
+
+
 REFUSED = "the extractor labels 11% of the test images right, 24% are needed"
 
 
@@ -130,11 +162,14 @@ def test_a_refused_distance_is_an_empty_cell_with_its_reason(tmp_path):
     tables = collect_tables(PARAMS, METRICS | {"fid": fid}, read_published())
     table = {table.name: table for table in tables}["generation"]
     *refused, _ = table.rows
-    assert all(row.value is None and row.quantity.endswith(f": refused, {REFUSED}") for row in refused)
+    assert all(row.value is None and row.quantity.endswith(": refused") for row in refused)
+    copies = {table.name: table for table in tables}["copies"]
+    assert [row.quantity.endswith(": refused") for row in copies.rows] == [True, False, True, True]
     write_table(table, tmp_path)
     frame = pd.read_csv(tmp_path / "generation.csv")
     assert frame["value"].isna().all() and frame["n"].tolist()[:4] == [400, 400, 400, 100]
-    assert f"refused, {REFUSED} |  |" in render_markdown(table)
+    page = render_page(PARAMS, tables)
+    assert page.count(REFUSED) == 1 and f"No distance is measured, for {REFUSED}" in table.note
     assert not any("refused" in row.quantity for row in collect()["generation"].rows)
 
 

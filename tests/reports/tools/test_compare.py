@@ -143,7 +143,7 @@ def test_a_pivot_has_a_line_for_each_method_with_spread_and_published_number():
     rows = [experiment(0, 1, 60.0), experiment(0.5, 1, 40.0), experiment(0.5, 2, 42.0)]
     lines = render_pivot(rows, PAPER, "Title", "Note.").splitlines()
     assert lines[:3] == ["### Title", "", "Note."]
-    assert lines[4].startswith("| method | seeds | MSE of training images, [0, 1] | Frechet distance")
+    assert lines[4].startswith("| method | seeds | MSE of training images, a draw, [0, 1] | Frechet distance")
     assert lines[6] == "| ABP | 1 | 0.01 | 60 |"
     assert lines[7] == "| Ours (alpha=0.5) | 2 | 0.01 ± 0 | 41 ± 1.4 |"
     full = [experiment(0.5, seed, 40.0, profile="paper", dataset="mnist") for seed in (1, 2)]
