@@ -23,7 +23,7 @@ from pipeline.data.own_images import read_image, read_mask, read_size
 from pipeline.inference.checks import MAX_SEED, MAX_STEPS, TASKS, check_number
 from pipeline.inference.image_tasks import ModelInUse
 from pipeline.inference.portable import PortableModel, read_model, write_model
-from pipeline.inference.written import write_grid, write_numbers, write_picture
+from pipeline.inference.written import MOST_SHOWN, write_grid, write_numbers, write_picture
 from pipeline.stage import INTERRUPTED, describe_error, set_up_logging
 from pipeline.tracking.logged_model_files import fetch_folder, is_address, read_logged_model
 
@@ -31,8 +31,9 @@ AT_ONCE = 100  # images between two steps of the progress bar
 MAX_SAMPLES = 100_000
 GREY = 0.5  # of pixels that a mask hides
 EPILOG = """
-What is written to --output: numbers.csv, a row an image; grid.png, what went in above what came out;
-images/, what came out of sample, reconstruct and inpaint, an image a file.
+What is written to --output: numbers.csv, a row an image; grid.png, the first 256 images, what went in above
+what came out, or an image's score above it; images/, what came out of sample, reconstruct and inpaint, an
+image a file.
 
 Images may be of any size. They are converted exactly as training images were: turned upright, laid over
 white where transparent, made grey or RGB, cropped to the middle square, resized (bilinear; for emoji bicubic;
@@ -81,7 +82,8 @@ def load_portable(source: str | Path, params_file: str | Path | None = None) -> 
 
 def run_work(model: ModelInUse, work: Work, output: Path) -> Path:
     """Do the work and write its files below ``output``; returns the grid's path."""
-    rows, shown, left = [], [], 256
+    rows: list[dict[str, object]] = []
+    shown: dict[str, list[Tensor]] = {}  # by the name of a row of the grid
     total = work.n if work.task == "sample" else len(work.images)
     with tqdm(total=total, unit="image", disable=None) as progress:
         for first in range(0, total, AT_ONCE):
@@ -93,16 +95,18 @@ def run_work(model: ModelInUse, work: Work, output: Path) -> Path:
                     name += f"_{work.images[first + offset].stem}"
                 write_picture(output / "images" / f"{name}.png", one)
             rows += numbers
-            if left > 0:
-                shown.append([picture[:left] for picture in pictures])
-                left -= count
+            if first < MOST_SHOWN:
+                for name, picture in pictures.items():
+                    shown.setdefault(name, []).append(picture)
             progress.update(count)
     write_numbers(output / "numbers.csv", rows)
-    write_grid(output / "grid.png", [torch.cat(parts) for parts in zip(*shown, strict=True)])
+    captions = [f"{row['score']:.5g}" for row in rows] if work.task == "score" else None
+    write_grid(output / "grid.png", {name: torch.cat(parts) for name, parts in shown.items()}, captions)
     return output / "grid.png"
 
 
-Part = tuple[list[dict[str, object]], list[Tensor], Iterable[Tensor]]  # numbers, rows shown, images made
+# Numbers, the grid's rows by name, images made.
+Part = tuple[list[dict[str, object]], dict[str, Tensor], Iterable[Tensor]]
 
 
 def _do_part(model: ModelInUse, work: Work, first: int, count: int) -> Part:
@@ -110,32 +114,36 @@ def _do_part(model: ModelInUse, work: Work, first: int, count: int) -> Part:
     if work.task == "sample":
         z = model.draw_latents(count, work.seed, first)
         made = model.generate(z)
-        return [{"image": first + i, **_name_latent(one)} for i, one in enumerate(z)], [made], made
+        return [{"image": first + i, **_name_latent(one)} for i, one in enumerate(z)], {"": made}, made
     shape, dataset = model.image_shape, model.settings.dataset
     files = work.images[first : first + count]
     given = torch.from_numpy(np.stack([read_image(path, shape, dataset) for path in files]))
     images, names = to_unit(given), [str(path) for path in files]
     if work.task == "score":
         scores = model.score(given, work.seed, work.steps, first).tolist()
-        return [{"image": n, "score": s} for n, s in zip(names, scores, strict=True)], [images], ()
+        return [{"image": n, "score": s} for n, s in zip(names, scores, strict=True)], {"": images}, ()
     if work.task == "inpaint":
         assert work.mask is not None
         masks = np.stack([read_mask(work.mask, read_size(path), shape, dataset) for path in files])
         seen = torch.from_numpy(masks)
         made = model.inpaint(given, seen, work.seed, work.steps, first)
         hidden = 1 - seen.float().mean((1, 2, 3))
-        shares = [{"image": n, "hidden": h} for n, h in zip(names, hidden.tolist(), strict=True)]
-        return shares, [torch.where(seen.bool(), images, GREY), made], made
+        shares = [{"image": n, "hidden_share": h} for n, h in zip(names, hidden.tolist(), strict=True)]
+        return shares, {"in": torch.where(seen.bool(), images, GREY), "out": made}, made
     z = model.encode(given, work.seed, work.steps, first)
     made = model.generate(z)
     if work.task == "encode":
         return (
             [{"image": n, **_name_latent(one)} for n, one in zip(names, z, strict=True)],
-            [images, made],
+            {"in": images, "out": made},
             (),
         )
     errors = (made - images).square().mean((1, 2, 3)).tolist()
-    return [{"image": n, "mse": e} for n, e in zip(names, errors, strict=True)], [images, made], made
+    return (
+        [{"image": n, "mse": e} for n, e in zip(names, errors, strict=True)],
+        {"in": images, "out": made},
+        made,
+    )
 
 
 def _name_latent(z: Tensor) -> dict[str, float]:

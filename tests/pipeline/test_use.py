@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline import use
 from pipeline.data.own_images import read_image
+from pipeline.inference.written import COLUMNS, write_grid
 
 ROOT = Path(__file__).parents[2]
 MODEL = "artifacts/models/complete"
@@ -63,7 +64,7 @@ def test_each_task_leaves_its_numbers_a_grid_and_what_it_made(files, monkeypatch
     restored = np.asarray(Image.open("inpaint/images/00000_digit0.png"))
     seen = np.asarray(Image.open("mask.png")) == 255
     assert np.array_equal(restored[seen], images[0, 0][seen])
-    assert float(read_rows("inpaint/numbers.csv")[0]["hidden"]) == pytest.approx(100 / 784)
+    assert float(read_rows("inpaint/numbers.csv")[0]["hidden_share"]) == pytest.approx(100 / 784)
 
     call(monkeypatch, "sample", "--model", MODEL, "--n", 130, "--output", "sample", "--seed", 5)
     assert len(read_rows("sample/numbers.csv")) == 130 and len(list(Path("sample/images").iterdir())) == 130
@@ -79,6 +80,22 @@ def test_the_packed_file_gives_the_same_bytes_elsewhere(files, monkeypatch, tmp_
     names = sorted(path.relative_to("here") for path in Path("here").rglob("*") if path.is_file())
     assert len(names) == 2 + len(files)
     assert all(Path("here", name).read_bytes() == Path("packed", name).read_bytes() for name in names)
+
+
+def test_a_grid_names_its_rows_writes_above_images_and_has_no_empty_cell(tmp_path):
+    black = torch.zeros(COLUMNS + 1, 1, 64, 64)
+    write_grid(tmp_path / "pairs.png", {"in": black, "out": black})
+    write_grid(tmp_path / "scores.png", {"": black}, ["1.5"] * len(black))
+    write_grid(tmp_path / "plain.png", {"": black})
+    pairs, scores, plain = (
+        np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("pairs", "scores", "plain")
+    )
+    left, above = pairs.shape[1] - plain.shape[1], (scores.shape[0] - plain.shape[0]) // 2
+    for picture in (pairs, scores, plain):
+        assert (picture[-20:, left + 100 :] == 255).all()  # right of the one image of the last line
+        assert (picture == 0).sum() >= 17 * 64 * 64
+    assert (pairs[2:66, : left - 4] < 128).any() and (pairs[68:132, : left - 4] < 128).any()
+    assert above > 8 and (scores[: above - 3, :64] < 128).any()
 
 
 @pytest.mark.parametrize(
