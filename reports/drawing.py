@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pipeline.storage.files import write_bytes
 
@@ -33,6 +34,8 @@ PALETTE: tuple[Look, ...] = tuple(
     )
 )
 REFERENCE_LOOK = PALETTE[1] | {"linestyle": "--"}
+CAPTION_SIZE = 8  # points
+MOST_BINS = 50
 _METADATA = {"Software": None}  # no version or date in the file: same numbers, same bytes
 _METADATA_SVG = {"Creator": None, "Date": None, "Format": None, "Type": None}
 Strips = list[tuple[str, "Tensor | np.ndarray"]]  # titled rows of images, each (B, C, H, W) float in [0, 1]
@@ -46,12 +49,16 @@ def list_looks(count: int) -> list[Look]:
 
 
 def save_grid(
-    path: str | Path, rows: Sequence[tuple[str, Tensor | np.ndarray]], columns: int | None = None
+    path: str | Path,
+    rows: Sequence[tuple[str, Tensor | np.ndarray]],
+    columns: int | None = None,
+    captions: Sequence[Sequence[str]] = (),
 ) -> None:
     """Draw titled rows of images, each (B, C, H, W) float in [0, 1]; more than ``columns`` images wrap.
 
     Each row's title stands above it. ``columns`` None puts all images of a row on one line. All images are
-    drawn equally wide, whatever their pixels.
+    drawn equally wide, whatever their pixels. ``captions``: for each row what stands above each of its
+    images, in one line or more, or nothing; rows with captions do not wrap.
     """
     most = max(columns or len(images) for _, images in rows)
     strips = []  # title, picture, and its share of the width
@@ -59,19 +66,46 @@ def save_grid(
         across = columns or len(images)
         strips.append((title, tile_images(images, across), across / most))
     inches, title_space = 12.0, 0.26
+    said = captions or [()] * len(rows)
+    caption_spaces = [0.15 * max((text.count("\n") + 1 for text in row), default=0) for row in said]
     heights = [inches * share * strip.shape[0] / strip.shape[1] for _, strip, share in strips]
-    total = sum(heights) + title_space * len(strips)
+    total = sum(heights) + title_space * len(strips) + sum(caption_spaces)
     figure = Figure(figsize=(inches, total))
     top = 1.0
-    for (title, strip, share), strip_inches in zip(strips, heights, strict=True):
+    for (title, strip, share), strip_inches, texts, space in zip(
+        strips, heights, said, caption_spaces, strict=True
+    ):
         top -= title_space / total
         figure.text(0.002, top + 0.06 / total, title, fontsize=10, va="bottom", ha="left")
+        top -= space / total
+        for number, text in enumerate(texts):
+            shown = shorten_lines(text, inches / most)
+            figure.text(
+                (number + 0.5) / most,
+                top + 0.03 / total,
+                shown,
+                fontsize=CAPTION_SIZE,
+                va="bottom",
+                ha="center",
+            )
         height = strip_inches / total
         axes = figure.add_axes((0, top - height, share, height))
         axes.imshow(strip, vmin=0, vmax=1, cmap="gray", interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         top -= height
     save_figure(figure, path, dpi=110)
+
+
+def shorten_lines(text: str, inches: float) -> str:
+    """Cut each line of a caption to what stands in the width of its image."""
+    most = max(2, int(inches * 72 / (0.62 * CAPTION_SIZE)))
+    lines = (line if len(line) <= most else f"{line[: most - 1]}…" for line in text.split("\n"))
+    return "\n".join(lines)
+
+
+def name_class(label: int, names: Sequence[str]) -> str:
+    """Name a class as its folder is named, where ``names`` has the folders', else by its number."""
+    return names[label] if names else str(label)
 
 
 def save_nearest(path: str | Path, what: str, shown: Sequence[Tensor]) -> None:
@@ -102,27 +136,36 @@ def tile_images(images: Tensor | np.ndarray, columns: int) -> np.ndarray:
 
 def save_training_curves(path: str | Path, curves: Mapping[str, Sequence[float]], title: str) -> None:
     """Draw a training's curves over rounds: MSE, transport cost and matched share, latent mean and std."""
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    # The space is between the right axis' label and the next panel.
+    figure = Figure(figsize=(12, 3.4), layout=ConstrainedLayoutEngine(wspace=0.05))
     axes = figure.subplots(1, 3)
-    axes[0].plot(curves["round"], curves["mse_before"], "o-", color=REFERENCE, label="before correction")
-    axes[0].plot(curves["round"], curves["mse_after"], "o-", color=OURS, label="end of round")
-    axes[0].set(title="MSE per pixel, [0, 1]", ylim=(0, None))
-    axes[1].plot(curves["round"], curves["ot_cost"], "o-", color=OURS, label="mean |z - T(z)|²")
-    axes[1].set(title="transport cost", ylim=(0, None))
+    rounds = curves["round"]
+    after: Look = {"color": OURS, "marker": "o", "linestyle": "-"}
+    # On top and open, so that what it is equal to is seen through it.
+    before = REFERENCE_LOOK | {"markersize": 9, "fillstyle": "none", "zorder": 3}
+    axes[0].plot(rounds, curves["mse_before"], **before, label="before correction")
+    axes[0].plot(rounds, curves["mse_after"], **after, label="end of round")
+    axes[0].set(title="MSE per pixel, [0, 1]")
+    axes[1].plot(rounds, curves["ot_cost"], **after, label="transport cost (left)")
+    axes[1].set(title="correction", ylabel="mean |z - T(z)|²")
     matched = axes[1].twinx()
-    matched.plot(curves["round"], curves["matched_share"], "--", color=THIRD, label="matched share")
-    matched.set(ylim=(0, 1.05))
+    matched.plot(rounds, curves["matched_share"], "^--", color=THIRD, label="matched share (right)")
+    matched.set(ylabel="matched share")
+    matched.spines["top"].set_visible(False)
     axes[2].axhline(1, color="0.7", linewidth=1)
-    axes[2].plot(curves["round"], curves["latent_std_before"], "o-", color=REFERENCE, label="std before")
-    axes[2].plot(curves["round"], curves["latent_std_after"], "o-", color=OURS, label="std after")
-    axes[2].plot(curves["round"], curves["latent_mean_after"], "s--", color=THIRD, label="|mean| after")
-    axes[2].set(title="latents (prior: std 1, mean 0)", ylim=(0, None))
+    axes[2].plot(rounds, curves["latent_std_before"], **before, label="std before")
+    axes[2].plot(rounds, curves["latent_std_after"], **after, label="std after")
+    axes[2].plot(rounds, curves["latent_mean_after"], "^--", color=THIRD, label="|mean| after")
+    axes[2].set(title="latents (prior: std 1, mean 0)")
+    for one in (*axes, matched):
+        one.set_ylim(0, 1.1 * max(np.nanmax(line.get_ydata()) for line in one.lines) or 1)  # room for markers
     for one in axes:
         one.set_xlabel("round")
         one.xaxis.get_major_locator().set_params(integer=True)
         one.spines[["top", "right"]].set_visible(False)
         one.legend(fontsize=8, frameon=False)
     axes[1].legend(fontsize=8, frameon=False, loc="lower left")
+    axes[2].legend(fontsize=8, frameon=False, loc="center")  # between the std and the mean
     matched.legend(fontsize=8, frameon=False, loc="lower right")
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)
@@ -171,10 +214,12 @@ def save_anomaly_scores(
     grid = figure.subplots(len(is_anomaly), 2, squeeze=False)
     for (histogram, curve), (protocol, labels) in zip(grid, is_anomaly.items(), strict=True):
         part = scores[protocol]
-        bins = np.histogram_bin_edges(part, 60)
+        bins = np.histogram_bin_edges(part, min(MOST_BINS, int(2 * len(part) ** (1 / 3)) + 1))  # Rice's rule
         histogram.hist(part[~labels], bins=bins, color=OURS, alpha=0.6, density=True, label="normal")
         histogram.hist(part[labels], bins=bins, color=REFERENCE, alpha=0.6, density=True, label="held out")
-        histogram.set(title=f"{protocol}: score U(z), one chain", xlabel="- log p(I, z) + const")
+        histogram.set(
+            title=f"{protocol}: score U(z), one chain", xlabel="- log p(I, z) + const", ylabel="density"
+        )
         recall, precision = curves[protocol]
         # Average precision is the area below these steps: each precision holds since the recall before it.
         curve.step(np.append(0, recall), np.append(precision[:1], precision), where="pre", color=OURS)

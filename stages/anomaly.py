@@ -38,7 +38,8 @@ def anomaly(params: Params, tracker: object) -> dict[str, Any]:
             "minimum": judged.minimum,
             "n": judged.n,
         }
-    title = f"{stored.meta['dataset']}, held-out class {params.anomaly.held_out}, alpha = {params.alpha:g}"
+    held_out = stored.meta.get("held_out_name", params.anomaly.held_out)
+    title = f"{stored.meta['dataset']}, held-out class {held_out}, alpha = {params.alpha:g}"
     shown = {protocol: scores[0][chosen] for protocol, chosen in protocols.items()}
     labels = {protocol: is_anomaly[chosen] for protocol, chosen in protocols.items()}
     curves = {protocol: trace_curve(shown[protocol], labels[protocol]) for protocol in protocols}

@@ -48,7 +48,7 @@ def fid(params: Params, tracker: object) -> dict[str, Any]:
         name = f"inception (singular: fewer than {INCEPTION_MIN_SAMPLES} samples)"
     refused = "" if file else refuse_untrained(json.loads(places.find_metrics("extractor").read_text()))
     if refused:
-        log.warning("no Frechet distance, for %s", refused)
+        log.warning("Frechet distance refused: %s", refused)
     samples = fitted.sample(n_generated).cpu()
     n = min(len(samples), len(train_images), len(test_images), MOST_COMPARED)
     distance = floor = distance_test = precision = recall = None

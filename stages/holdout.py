@@ -12,7 +12,7 @@ from pipeline.data.image_folder import read_images, write_images
 from pipeline.settings.params import Params
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
-from reports.drawing import save_grid
+from reports.drawing import name_class, save_grid
 
 INPUT = places.DATA / "complete"
 OUTPUT = places.DATA / "normal"
@@ -33,16 +33,19 @@ def holdout(params: Params, tracker: object) -> dict[str, Any]:
         "test_is_anomaly": labels[split.pooled] == held_out,
         "test_is_tenth": np.isin(split.pooled, split.tenth),
     }
+    names = stored.meta.get("classes", [])
     about = {"dataset": stored.meta["dataset"], "held_out": held_out}
+    if names:
+        about["held_out_name"] = names[held_out]
     digest = write_images(OUTPUT, arrays, about)
     anomalous = arrays["test_images"][arrays["test_is_anomaly"]]
-    shown = {
-        f"normal, training set: {len(split.train)}": arrays["train_images"][
-            :: max(1, len(split.train) // N_SHOWN)
-        ],
-        f"held out, class {held_out}: {len(anomalous)}": anomalous,
-    }
-    save_grid(FIGURE, [(title, to_unit(row[:N_SHOWN])) for title, row in shown.items()])
+    shown = slice(0, N_SHOWN * (step := max(1, len(split.train) // N_SHOWN)), step)
+    rows = [
+        (f"normal, training set: {len(split.train):,}", arrays["train_images"][shown]),
+        (f"held out, class {name_class(held_out, names)}: {len(anomalous):,}", anomalous[:N_SHOWN]),
+    ]
+    captions = [[names[label] for label in labels[split.train][shown]], ()] if names else []
+    save_grid(FIGURE, [(title, to_unit(row)) for title, row in rows], captions=captions)
     return {
         **about,
         "digest": digest,

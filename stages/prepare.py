@@ -15,6 +15,7 @@ from pipeline.settings.params import OWN_IMAGES, Params
 from pipeline.stage import parse_nothing, run_stage
 from pipeline.storage import places
 from pipeline.storage.files import project_root
+from pipeline.storage.pictures import list_classes
 from reports.drawing import save_grid
 
 OUTPUT = places.DATA / "complete"
@@ -39,18 +40,22 @@ def prepare(params: Params, tracker: object) -> dict[str, Any]:
         download=params.data.download,
         image_shape=find_architecture(params.architecture).image_shape if is_own else None,
     )
-    about = {"dataset": images.name, "source": images.source, "seed": params.seed}
+    about: dict[str, Any] = {"dataset": images.name, "source": images.source, "seed": params.seed}
+    names = [name for name in list_classes(folder) if name] if is_own else []
+    if names:
+        about["classes"] = names  # the labels' names
     digest = write_images(OUTPUT, images.arrays, about)
     counts = {split: np.unique(labels, return_counts=True)[1] for split, labels in images.labels.items()}
-    balance = f"{counts['train'].min()} to {counts['train'].max()} per class, {len(counts['train'])} classes"
+    balance = describe_balance(counts["train"])
     rows = [
         (
-            f"{images.name}: {len(images.train_images)} training images, {balance}",
+            f"{images.name}: {len(images.train_images):,} training images, {balance}",
             images.train_images[:N_SHOWN],
         ),
-        (f"{len(images.test_images)} test images", images.test_images[:N_SHOWN]),
+        (f"{len(images.test_images):,} test images", images.test_images[:N_SHOWN]),
     ]
-    save_grid(FIGURE, [(title, to_unit(shown)) for title, shown in rows])
+    captions = [[names[label] for label in labels[:N_SHOWN]] for labels in images.labels.values() if names]
+    save_grid(FIGURE, [(title, to_unit(shown)) for title, shown in rows], captions=captions)
     return {
         "dataset": images.name,
         "digest": digest,
@@ -61,6 +66,15 @@ def prepare(params: Params, tracker: object) -> dict[str, Any]:
         "smallest_class": int(counts["train"].min()),
         "largest_class": int(counts["train"].max()),
     }
+
+
+def describe_balance(counts: np.ndarray) -> str:
+    """How many images there are of each class, from their ``counts`` (classes,)."""
+    low, high = int(counts.min()), int(counts.max())
+    if len(counts) == 1:
+        return "of one class"
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{each} per class, {len(counts)} classes"
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ def report(params: Params, tracker: object) -> None:
         stage: json.loads(places.find_metrics(stage).read_text()) for stage in STAGES
     }
     if refused := metrics["fid"]["refused"]:
-        log.warning("no Frechet distance, for %s", refused)
+        log.warning("Frechet distance refused: %s", refused)
     tables = collect_tables(params, metrics, read_published())
     with write_folder(places.TABLES) as folder:
         for table in tables:

@@ -48,6 +48,7 @@ from pipeline.storage.kept_outputs import keep_outputs, read_kept
 from reports.drawing import save_grid, save_latent_marginal, save_training_curves
 
 N_SHOWN = 16
+GREY = 0.5
 log = logging.getLogger(__name__)
 
 
@@ -111,7 +112,9 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any] | None
             "n_train": len(images),
             **{name: value for name, value in rounds[-1].items() if value is not None},
         }
-        outputs = write_training(params.architecture, task, rounds, model, images, plan, settings, about)
+        outputs = write_training(
+            params.architecture, task, rounds, model, images, visible, plan, settings, about
+        )
         write_json(places.find_metrics(f"train-{task}"), metrics)
         keep_outputs(f"training-{task}", key, {"rounds": rounds}, outputs[:1])
         keep_outputs(f"train-{task}", outputs_key, metrics, outputs)
@@ -125,6 +128,7 @@ def write_training(
     rounds: Sequence[Mapping[str, Any]],
     model: TrainedModel,
     images: Tensor,
+    visible: Tensor | None,
     plan: TrainingPlan,
     settings: EngineSettings,
     about: str,
@@ -133,7 +137,7 @@ def write_training(
     curves = {name: [row[name] for row in rounds] for name in rounds[0]}
     write_text(places.find_curves(task), write_curves(rounds))
     save_model(places.MODELS / task, architecture, model.generator, model.latents)
-    pictures = draw_training(task, curves, model, images, plan, settings, about)
+    pictures = draw_training(task, curves, model, images, visible, plan, settings, about)
     return [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
 
 
@@ -239,18 +243,25 @@ def draw_training(
     curves: Mapping[str, Sequence[float]],
     model: TrainedModel,
     images: Tensor,
+    visible: Tensor | None,
     plan: TrainingPlan,
     settings: EngineSettings,
     about: str,
 ) -> list[Path]:
-    """Draw a training's curves, its latents against the prior, and some images beside g of their latents."""
+    """Draw a training's curves, its latents against the prior, and some images beside g of their latents.
+
+    Pixels that ``visible`` (N, 1, H, W) hides are grey: black would not show on a black background.
+    """
     paths = [places.FIGURES / f"train-{task}_{name}.png" for name in ("curves", "latents", "pairs")]
     save_training_curves(paths[0], curves, about)
     save_latent_marginal(paths[1], model.latents, about)
     engine = InferenceEngine(model.generator, plan.sigma, settings)
     shown = slice(0, len(images), max(1, len(images) // N_SHOWN))
+    given, title = to_unit(images[shown]), "training images"
+    if visible is not None:
+        given, title = torch.where(visible[shown] == 1, given, GREY), f"{title}, hidden pixels grey"
     rows = [
-        ("training images", to_unit(images[shown])),
+        (title, given),
         ("g(z) of their latents", engine.generate(model.latents[shown])),
     ]
     save_grid(paths[2], [(title, row[:N_SHOWN]) for title, row in rows])

@@ -73,8 +73,8 @@ def tabulate_reconstruction(params: Params, metrics: Metrics, published: dict[st
             for suspect in published["table2_reconstruction_generation"]["suspect"]
             if suspect["printed"] == printed
         ]
-        says_not = "the paper says neither which split nor whether z is a draw."
-        note += f" Published: Table 2, on the full data set; {says_not}{''.join(suspects)}"
+        where = "Table 2, on the full data set; the paper does not say which split."
+        note += f" Published: {where}{''.join(suspects)}"
     return ResultTable("reconstruction", "Reconstruction (Table 2)", note, rows)
 
 
@@ -133,9 +133,7 @@ def tabulate_generation(params: Params, metrics: Metrics, published: dict[str, A
         "error."
     )
     if distance.get("refused"):
-        note = (
-            f"No distance is measured, for {distance['refused']}: in poorer features anything is near. {note}"
-        )
+        note = f"Refused: {distance['refused']}; in the features of a poorer one anything is near. {note}"
     return ResultTable("generation", "Generation (Table 2)", note, rows)
 
 

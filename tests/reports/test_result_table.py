@@ -169,7 +169,7 @@ def test_a_refused_distance_is_an_empty_cell_with_its_reason(tmp_path):
     frame = pd.read_csv(tmp_path / "generation.csv")
     assert frame["value"].isna().all() and frame["n"].tolist()[:4] == [400, 400, 400, 100]
     page = render_page(PARAMS, tables)
-    assert page.count(REFUSED) == 1 and f"No distance is measured, for {REFUSED}" in table.note
+    assert page.count(REFUSED) == 1 and f"Refused: {REFUSED};" in table.note
     assert not any("refused" in row.quantity for row in collect()["generation"].rows)
 
 

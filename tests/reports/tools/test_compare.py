@@ -185,7 +185,7 @@ def test_what_no_experiment_measured_has_no_panel_and_the_others_have_the_tables
     draw_experiments(tmp_path / "two.png", both)
     (figure,) = drawn
     labels = [axis.get_ylabel().replace("\n", " ") for axis in figure.axes]
-    assert labels == ["MSE of training images, [0, 1]", "MSE of test images, [0, 1]"]
+    assert labels == ["MSE of training images, a draw, [0, 1]", "MSE of test images, a draw, [0, 1]"]
     assert [len(axis.lines[0].get_xdata()) for axis in figure.axes] == [2, 1]
     (tmp_path / "none.png").write_bytes(b"of earlier experiments")
     draw_experiments(tmp_path / "none.png", [experiment(0, 1, reason="diverged")])
