@@ -192,7 +192,7 @@ def tabulate_anomaly(
         "pooled": "Train on 80 % of the normal images, test on the other 20 % and all held-out ones; the "
         "paper's own numbers cannot belong to this protocol (conventions, section 5).",
         "tenth": "Train on 80 % of the normal images, test on a slice with the data set's natural share of "
-        "the held-out class. Published: Table 3.",
+        f"the held-out class.{'' if printed['mean'] is None else ' Published: Table 3.'}",
     }
     return ResultTable(
         f"anomaly_{protocol}",

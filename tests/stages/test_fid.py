@@ -35,11 +35,13 @@ def trained(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("accuracy", "is_refused"), [(0.11, True), (0.9, False)])
-def test_a_distance_is_refused_where_the_extractor_is_near_chance(trained, accuracy, is_refused):
+def test_a_distance_is_refused_where_the_extractor_is_near_chance(trained, caplog, accuracy, is_refused):
     write_json(places.find_metrics("extractor"), {"test_accuracy": accuracy, "classes": 10})
     metrics = fid(PARAMS, None)
     assert (metrics["frechet_distance"] is None) == (metrics["floor"] is None) == is_refused
     assert bool(metrics["refused"]) == is_refused
+    said = [f"Frechet distance refused: {metrics['refused']}"] if is_refused else []
+    assert [record.getMessage() for record in caplog.records] == said
     if not is_refused:
         assert 0 < metrics["frechet_distance"] < math.inf
         assert metrics["floor"] == pytest.approx(0, abs=1e-6)  # the same images in another order
