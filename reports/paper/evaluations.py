@@ -9,6 +9,8 @@ from pipeline.studies.workload import count_evaluations
 from reports.paper.layouts import LAYOUTS
 from reports.paper.names import name_dataset
 
+EVALUATIONS, WITH_GRADIENT = "Evaluations of the network for one image's z", "a chain's come with a gradient"
+
 
 def describe_evaluations(study: str, cells: Sequence[Cell]) -> str:
     """Say how often each method evaluates its network for one image, by data set where they differ.
@@ -23,9 +25,7 @@ def describe_evaluations(study: str, cells: Sequence[Cell]) -> str:
         if (name := name_dataset(cell.params.dataset)) not in datasets:
             datasets.append(name)
     parts = [f"{method} {' or '.join(_list_counts(found))}" for method, found in counts.items()]
-    return (
-        f"Evaluations of the network for one image's z: {', '.join(parts)}; a chain's come with a gradient."
-    )
+    return f"{EVALUATIONS}: {', '.join(parts)}; {WITH_GRADIENT}."
 
 
 def _list_counts(found: Mapping[int, Sequence[str]]) -> list[str]:

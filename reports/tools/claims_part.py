@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.storage import places
 from pipeline.studies.measured import RECORDED as SEEDS_PROFILE
 from reports.paper.claims import read_claims
+from reports.paper.evaluations import EVALUATIONS, WITH_GRADIENT
 from reports.tools.record import RECORDED_PROFILE
 
 GAINS = "ABP's Frechet distance over that of Ours, "
@@ -158,10 +159,13 @@ def read_notes(claim: str, page: Path) -> list[str]:
 
 
 def read_sentence(page: Path, pattern: str) -> list[str]:
-    """What a page says from ``pattern`` to the end of the line, as a paragraph; empty without it."""
+    """What a page says from ``pattern`` to the end of the line, as a paragraph; empty without it.
+
+    But how often a network is evaluated, which stands between what was found and what it was trained on.
+    """
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     said = re.search(f"{pattern}.*$", text, re.MULTILINE)
-    return [said[0], ""] if said else []
+    return [re.sub(f"{EVALUATIONS}.*?{WITH_GRADIENT}. ", "", said[0]), ""] if said else []
 
 
 def read_claims_table(path: Path, head: str = "| claim |") -> list[str]:
