@@ -39,7 +39,8 @@ def is_own_run_current() -> bool:
         return places.SUMMARY.exists()
     lock = read_yaml(LOCK)
     if not isinstance(lock, dict) or not isinstance(lock.get("stages"), dict):
-        raise ValueError(f"{LOCK}: not a lock file of DVC; `git checkout HEAD -- {LOCK}` brings the committed one")
+        remedy = f"`git checkout HEAD -- {LOCK}` brings the committed one"
+        raise ValueError(f"{LOCK}: not a lock file of DVC; {remedy}")
     return "report" in find_current_stages(lock, read_yaml("params.yaml"), read_yaml("tables.yaml"))
 
 
