@@ -112,33 +112,16 @@ def train_task(params: Params, tracker: Any, task: str) -> dict[str, Any] | None
             "n_train": len(images),
             **{name: value for name, value in rounds[-1].items() if value is not None},
         }
-        outputs = write_training(
-            params.architecture, task, rounds, model, images, visible, plan, settings, about
-        )
+        curves = {name: [row[name] for row in rounds] for name in rounds[0]}
+        write_text(places.find_curves(task), write_curves(rounds))
+        save_model(places.MODELS / task, params.architecture, model.generator, model.latents)
+        pictures = draw_training(task, curves, model, images, visible, plan, settings, about)
+        outputs = [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
         write_json(places.find_metrics(f"train-{task}"), metrics)
         keep_outputs(f"training-{task}", key, {"rounds": rounds}, outputs[:1])
         keep_outputs(f"train-{task}", outputs_key, metrics, outputs)
         end_training()
         return metrics
-
-
-def write_training(
-    architecture: str,
-    task: str,
-    rounds: Sequence[Mapping[str, Any]],
-    model: TrainedModel,
-    images: Tensor,
-    visible: Tensor | None,
-    plan: TrainingPlan,
-    settings: EngineSettings,
-    about: str,
-) -> list[Path]:
-    """Write a training's model, its curves and its pictures; returns their paths, the model's first."""
-    curves = {name: [row[name] for row in rounds] for name in rounds[0]}
-    write_text(places.find_curves(task), write_curves(rounds))
-    save_model(places.MODELS / task, architecture, model.generator, model.latents)
-    pictures = draw_training(task, curves, model, images, visible, plan, settings, about)
-    return [places.MODELS / task / "model.pt", places.find_curves(task), *pictures]
 
 
 def read_curves(path: Path) -> list[dict[str, str]]:
