@@ -100,9 +100,8 @@ def find_earlier(pattern: str) -> int:
     """
     found = set()
     for reference in read_git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
-        *_, first, rest, name = reference.split(
-            "/"
-        )  # the commit it started from, as Git cuts names of objects
+        # The commit that it started from is cut in two there, as Git cuts the names of objects.
+        *_, first, rest, name = reference.split("/")
         if fnmatch.fnmatch(name, pattern):
             found.add(first + rest)
     commits = read_git("rev-list", "--first-parent", "HEAD").splitlines()
