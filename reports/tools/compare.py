@@ -44,6 +44,7 @@ DRAWN = (  # of the table's quantities those that runs are compared by
     "mean absolute recovery error, a draw",
 )
 TITLE_WIDTH = 24  # letters of a title that a panel is high
+COLUMNS = 3  # of panels at most, where one setting varies and each is a quantity
 
 
 def tabulate(experiments: Sequence[Experiment], published: dict[str, Any]) -> list[ResultRow]:
@@ -114,19 +115,29 @@ def draw_experiments(path: Path, experiments: Sequence[Experiment]) -> None:
         path.unlink(missing_ok=True)
         return
     varying = find_varying(experiments) or ["alpha"]
-    figure = Figure(figsize=(4 * len(varying), 3 * len(titles)), layout="constrained")
-    grid = figure.subplots(len(titles), len(varying), squeeze=False)
-    for axes, title in zip(grid, titles, strict=True):
-        for axis, name in zip(axes, varying, strict=True):
-            points = [(one.settings.get(name), one.numbers.get(QUANTITIES[title])) for one in experiments]
-            drawn = [(value, number) for value, number in points if isinstance(number, (int, float))]
-            drawn.sort(key=lambda point: _rank(point[0]))
-            values, numbers = [show_value(value) for value, _ in drawn], [number for _, number in drawn]
-            axis.plot(values, numbers, "o", color=OURS)
-            axis.set(xlabel=name, ylabel=textwrap.fill(title, TITLE_WIDTH))
-            axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{len(experiments)} experiments", fontsize=11)
+    panels = [(title, name) for title in titles for name in varying]
+    rows = len(titles) if len(varying) > 1 else -(-len(panels) // COLUMNS)
+    columns = -(-len(panels) // rows)
+    figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (title, name) in zip(grid, panels, strict=False):
+        points = [(one.settings.get(name), one.numbers.get(QUANTITIES[title])) for one in experiments]
+        drawn = [(value, number) for value, number in points if isinstance(number, (int, float))]
+        drawn.sort(key=lambda point: _rank(point[0]))
+        values, numbers = [show_value(value) for value, _ in drawn], [number for _, number in drawn]
+        axis.plot(values, numbers, "o", color=OURS)
+        axis.set(xlabel=name, ylabel=textwrap.fill(title, TITLE_WIDTH))
+        axis.margins(x=0.15)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in grid[len(panels) :]:
+        axis.set_visible(False)
+    finished = sum(not one.reason for one in experiments)
+    figure.suptitle(_count(finished), fontsize=11)
     save_figure(figure, path)
+
+
+def _count(number: int) -> str:
+    return "one experiment" if number == 1 else f"{number} experiments"
 
 
 def _rank(value: Any) -> tuple[bool, Any]:
@@ -153,7 +164,7 @@ def main() -> None:
     for (dataset, profile), alike in kinds.items():
         name = arguments.name if len(kinds) == 1 else f"{arguments.name}_{dataset}_{profile}"
         note = (
-            f"{len(alike)} DVC experiments, profile {profile}, {dataset}, seeds "
+            f"{_count(len(alike))}, profile {profile}, {dataset}, seeds "
             f"{', '.join(map(str, sorted({one.params.seed for one in alike})))}: mean ± standard deviation "
             "over seeds. ABP is alpha = 0. A draw is a noisy chain's z, a point that of the chain without "
             "noise (langevin.noise_scale 0: both are the point); errors compare within one kind alone."
@@ -163,7 +174,7 @@ def main() -> None:
         write_text(arguments.folder / f"{name}.md", texts[-1])
         draw_experiments(arguments.folder / f"{name}.png", alike)
     print("\n".join(texts))
-    print(f"{len(experiments)} experiments in {arguments.folder}")
+    print(f"{_count(len(experiments))} in {arguments.folder}")
 
 
 def _say_none(pattern: str, commits: int) -> str:

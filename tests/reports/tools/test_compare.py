@@ -168,11 +168,20 @@ def test_a_failed_experiment_is_a_row_that_says_why():
     assert render_pivot(both, PAPER, "T", "N").endswith("- Ours (alpha=0.5), s = 5, seed 2: diverged\n")
 
 
-def test_experiments_are_drawn_over_what_varies_among_them(tmp_path):
+def test_experiments_are_drawn_over_what_varies_among_them(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(compare, "save_figure", lambda figure, path: drawn.append(figure))
     draw_experiments(tmp_path / "both.png", [experiment(0, 1, 0.0, s=0.1), experiment(0.5, 1, 15.0, s=0.3)])
-    draw_experiments(tmp_path / "one.png", [experiment(0, 1, 0.0), experiment(0.5, 1, 15.0)])
-    both, one = (Image.open(tmp_path / f"{name}.png").width for name in ("both", "one"))
-    assert both == 2 * one  # a panel for each varying setting
+    one = [experiment(0, 1, 0.0), experiment(0.5, 1, 15.0)]
+    one[1].numbers["reconstruct", "mse_test"] = 0.02
+    draw_experiments(tmp_path / "one.png", [*one, experiment(0.9, 1, reason="diverged")])
+    (both, arranged), shapes = drawn, [figure.axes[0].get_gridspec().get_geometry() for figure in drawn]
+    assert shapes == [
+        (2, 2),
+        (1, 3),
+    ]  # a row a quantity, a column a setting; those of one setting side by side
+    assert [axis.get_xlabel() for axis in both.axes] == ["alpha", "s"] * 2
+    assert arranged.get_suptitle() == "2 experiments"  # and not the one that diverged
 
 
 def test_what_no_experiment_measured_has_no_panel_and_the_others_have_the_tables_titles(
