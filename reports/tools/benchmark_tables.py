@@ -53,6 +53,19 @@ def render_cells(measured: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"By processes: {measured['ratio']:.2f} of the time one by one."])
 
 
+def render_repro(measured: dict[str, Any]) -> str:
+    """Render what ``benchmarks.repro_anew`` measured last, a line a command and a study."""
+    seconds, studies = measured["seconds"], measured["cells"]
+    whole = f"{sum(seconds.values()) / 60:.0f} minutes on {measured['cores']} cores"
+    lines = [f"{_name_machine(measured)} Profile {measured['profile']}, everything trained: {whole}.", ""]
+    lines += ["| part | minutes |", "|---|---|"]
+    lines += [f"| {part} | {value / 60:.1f} |" for part, value in seconds.items()]
+    lines += ["", "| cells of | cells | seconds of one thread |", "|---|---|---|"]
+    lines += [f"| {study} | {one['cells']} | {one['seconds']:.0f} |" for study, one in studies.items()]
+    total = {key: sum(one[key] for one in studies.values()) for key in ("cells", "seconds")}
+    return "\n".join([*lines, f"| all | {total['cells']} | {total['seconds']:.0f} |"])
+
+
 def render_transport(measured: dict[str, Any]) -> str:
     """Render what ``benchmarks.assignment`` measured last, a line a solver and size."""
     lines = [
@@ -114,6 +127,7 @@ RENDERERS: dict[str, Callable[[dict[str, Any]], str]] = {  # by the file's name,
     "cells": render_cells,
     "langevin": render_langevin,
     "learning": render_learning,
+    "repro": render_repro,
     "transport": render_transport,
     "pipeline": render_pipeline,
     "faults": render_faults,

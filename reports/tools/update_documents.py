@@ -17,7 +17,6 @@ from pathlib import Path
 
 from pipeline.storage import places
 from pipeline.storage.files import write_text
-from pipeline.studies.grid import PAPER_STUDIES
 from reports.tools.benchmark_tables import BENCHMARK_PARTS, NOT_RUN, render_lag
 from reports.tools.check_cells import render_checks
 from reports.tools.claims_part import render_claims
@@ -26,7 +25,7 @@ from reports.tools.fitted_prior_table import render_fitted_prior
 from reports.tools.record import PROVENANCE, RECORDED_PROFILE, read_recorded_seconds
 
 COMPARISONS = places.OWN_RUN / "comparisons"
-OWN_PART = "the pipeline's own run"
+OF_TABLES = ("cells-", "exhibit-", "extractor-", "anomaly_study", "leaderboard", "paper_page")
 OWN_RUN = ("reconstruction", "generation", "copies", "anomaly_pooled", "anomaly_tenth", "recovery")
 EXHIBITS = {  # part -> the study whose folder has its table
     "anomaly_study": "anomaly_study",
@@ -49,9 +48,8 @@ def update_document(text: str, name: str) -> str:
         "results": render_own_run,
         "comparison": functools.partial(render_table, COMPARISONS / "comparison.md"),
         "precision": functools.partial(render_table, COMPARISONS / "precision.md"),
-        "own_seconds": lambda: f"{sum_seconds()[OWN_PART]:.0f}",
+        "own_seconds": lambda: f"{sum_own_seconds():.0f}",
         "own_machine": render_own_machine,
-        "timing": render_timing,
         **BENCHMARK_PARTS,
     }
     for part, study in EXHIBITS.items():
@@ -118,30 +116,10 @@ def _name_node(stage: str) -> str:
     return plain if plain == stage else f'{plain}["{stage}"]'
 
 
-def sum_seconds() -> dict[str, float]:
-    """The seconds of the recorded ``dvc repro`` by part: its own run, the extractors, each table."""
-    seconds: dict[str, float] = defaultdict(float)
-    for stage, value in read_recorded_seconds().items():
-        kind, *rest = stage.split("-")
-        if kind in ("cells", "exhibit"):
-            part = rest[0] if rest[0] in PAPER_STUDIES else ""
-        elif kind == "extractor" and rest:
-            part = "the tables' feature extractors" if rest[0] != "fashion_full" else ""
-        elif kind in ("anomaly_study", "leaderboard"):
-            part = ""
-        else:
-            part = "Table 1, claims and page" if kind == "paper_page" else OWN_PART
-        if part:  # the others are of beyond/dvc.yaml
-            seconds[part] += value
-    return seconds
-
-
-def render_timing() -> str:
-    """Render the seconds of the recorded ``dvc repro`` by part."""
-    seconds = sum_seconds()
-    lines = ["| part | seconds |", "|---|---|"]
-    lines += [f"| {part} | {value:.0f} |" for part, value in seconds.items()]
-    return "\n".join([*lines, f"| all | {sum(seconds.values()):.0f} |"])
+def sum_own_seconds() -> float:
+    """The seconds of the recorded own run's stages; those of tables and rivals are no part of it."""
+    recorded = read_recorded_seconds().items()
+    return sum(value for stage, value in recorded if not stage.startswith(OF_TABLES))
 
 
 def render_own_machine() -> str:
