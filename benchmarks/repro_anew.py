@@ -1,7 +1,6 @@
 """What `make repro` takes where nothing is kept: a clone of the present commit, without its trained cells.
 
     python -m benchmarks.repro_anew --output reports/results/speed/repro.json    # an hour or more
-    python -m benchmarks.repro_anew --kept                                       # with what Git keeps
 
 Beside the seconds of each of its three commands stand those of one thread that the cells of each table
 took; a cell that several tables share counts for the first.
@@ -38,14 +37,12 @@ STUDIES = ("rates", *PAPER_STUDIES)
 AUTHOR = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
 
 
-def clone_project(folder: Path, profile: str, kept: bool) -> None:
-    """Clone the present commit into ``folder``; without extractors and cells unless ``kept``."""
+def clone_project(folder: Path, profile: str) -> None:
+    """Clone the present commit into ``folder``, without the profile's extractors and cells."""
     root = project_root()
     subprocess.run(["git", "clone", "--quiet", str(root), str(folder)], check=True)
     if (root / "data").exists():
         (folder / "data").symlink_to(root / "data")
-    if kept:
-        return
     for name in ("cells", "extractors"):
         shutil.rmtree(folder / places.RESULTS / profile / name, ignore_errors=True)
     command = ["git", *AUTHOR, "commit", "--quiet", "--all", "--message", "Nothing kept"]
@@ -75,29 +72,24 @@ def sum_cells(makings: dict[str, dict[str, Making]]) -> dict[str, dict[str, floa
     return found
 
 
-def describe(folder: Path, profile: str, steps: dict[str, float], kept: bool) -> dict[str, Any]:
+def describe(folder: Path, profile: str, steps: dict[str, float]) -> dict[str, Any]:
     """What was measured in ``folder``, for ``report``."""
-    found = {"profile": profile, "cores": count_cores(), "kept": kept, "seconds": steps}
-    if kept:
-        return found
     paths = {study: folder / places.find_provenance(profile, study) for study in STUDIES}
-    return found | {
-        "cells": sum_cells({study: json.loads(path.read_text()) for study, path in paths.items()})
-    }
+    cells = sum_cells({study: json.loads(path.read_text()) for study, path in paths.items()})
+    return {"profile": profile, "cores": count_cores(), "seconds": steps, "cells": cells}
 
 
 def main() -> None:
     """Print one JSON object, or a line for each command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kept", action="store_true", help="with the cells and extractors that Git keeps")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--output", type=Path, help="write the JSON object to this file as well")
     arguments = parser.parse_args()
     profile = load_params().profile
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent, "clone")
-        clone_project(folder, profile, arguments.kept)
-        result = describe(folder, profile, time_steps(folder), arguments.kept)
+        clone_project(folder, profile)
+        result = describe(folder, profile, time_steps(folder))
     report(arguments, result)
     if not arguments.json:
         for name, seconds in result["seconds"].items():
